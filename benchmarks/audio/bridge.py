@@ -31,23 +31,17 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from audio.bridge_gates import information, one_row, spread, watched
 from audio.bridge_parts import FOREIGN, NAMES, Part, Parts, scenes, write_dinov2
 from runner import SEEDS, Row, Table, option, out, parsed
 
 from scionwood import attach
-from scionwood_audio.adapters.text_bridge import (
-    TextBridgeConfig,
-    bridges,
-    centre,
-    gate_spread,
-    information,
-    watched,
-)
+from scionwood_audio.adapters.text_bridge import TextBridgeConfig, bridges, centre
 from scionwood_audio.backbones import AudioVisual
 from scionwood_audio.tasks.event import Event
 
 TRAIN, TEST, ROUNDS, BATCH, RATE = 120, 160, 8, 10, 1e-3
-PLAIN: dict[str, Any] = {"temperature": None, "centred": False}
+PLAIN: dict[str, Any] = {"temperature": None}
 Text = Callable[[Part, Tensor], Tensor | None]
 """Gives the rows of text for some clips of a part."""
 
@@ -61,7 +55,9 @@ class Arm(NamedTuple):
         bridge: the options of the bridge; `None` means none.
         text: which text it trains with: names, foreign, or clip.
         tests: other texts that the trained arm meets at test; each is a row of its own.
-        variety: see `Event`.
+        variety: weight of the information that a second has about the row of text it asks for,
+            which is added to what training seeks.
+        centred: whether the bridges take mean and spread of the training clips, as the task does.
         head: another head: `late` adds what each tower says alone, `text` reads the clip's text.
     """
 
@@ -71,6 +67,7 @@ class Arm(NamedTuple):
     tests: tuple[str, ...] = ()
     variety: float = 0.0
     head: str = ""
+    centred: bool = True
 
 
 READS = "head that reads the clip's text"
@@ -87,11 +84,12 @@ ARMS = (
     Arm("names", {}, tests=("foreign", "zeros")),
     Arm("foreign words", {}, "foreign"),
     Arm("text of the clip", {}, "clip", ("other",)),
-    Arm("gate: plain equation", PLAIN),
-    Arm("gate: plain, centred", {**PLAIN, "centred": True}),
-    Arm("gate: temperature, not centred", {"centred": False}),
-    Arm("gate: plain, variety 0.1", PLAIN, variety=0.1),
-    Arm("gate: variety 0.1", {}, variety=0.1),
+    Arm("gate: plain equation", PLAIN, centred=False),
+    Arm("gate: plain, centred", PLAIN),
+    Arm("gate: temperature, not centred", {}, centred=False),
+    Arm("gate: plain, variety 0.1", PLAIN, variety=0.1, centred=False),
+    Arm("gate: variety 0.1", {}, tests=("foreign",), variety=0.1),
+    Arm("gate: variety 0.1, foreign words", {}, "foreign", variety=0.1),
 )
 
 
@@ -154,17 +152,19 @@ class Learner:
         self.model: Any = model
         if arm.bridge is not None:
             self.model = attach(model, TextBridgeConfig(**arm.bridge), targets="junctions")
-            centre(self.model, bench.train.audio[:64], bench.train.vision[:64])
+            if arm.centred:
+                centre(self.model, bench.train.audio[:64], bench.train.vision[:64])
         model.classifier.requires_grad_(True)
-        self.task = Event(self.model, variety=arm.variety)
+        self.task = Event(self.model)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.fixed: dict[int, Tensor] = {}
 
     def logits(self, part: Part, pick: Tensor, text: str) -> Tensor:
         rows = self.bench.rows(text, part, pick)
         if self.arm.bridge is not None:
-            states: Tensor = self.model.answer(part.audio[pick], part.vision[pick], rows)
-            return states
+            pooled = self.model.pooled(part.audio[pick], part.vision[pick], rows)
+            logits: Tensor = self.model.classifier(pooled)
+            return logits
         if id(part) not in self.fixed:  # without a bridge the towers always say the same
             with torch.no_grad():
                 parts = torch.arange(len(part.label)).split(BATCH)
@@ -188,7 +188,7 @@ class Learner:
             for pick in torch.tensor(clips).split(BATCH):
                 with watched(self.model) as gates, torch.autocast("cpu", torch.bfloat16):
                     logits = self.logits(part, pick, self.arm.text)
-                loss = self.task._fit(logits, part.label[pick])
+                loss = self.task.fitted(logits, part.label[pick])
                 if self.arm.variety:
                     told = torch.stack([information(gate) for gate in gates]).mean()
                     loss = loss - self.arm.variety * told.float()
@@ -209,20 +209,11 @@ class Learner:
         right, event = answer == part.label, part.label < len(NAMES)
         share = {"all": right, "events": right[event], "background": right[~event]}
         row: Row = {name: round(100 * float(v.float().mean()), 1) for name, v in share.items()}
-        spread = gate_spread(gates)
         for side in ("audio", "vision"):
-            asked = [g.attention.flatten(0, 1) for g in gates if g.side == side]
-            row[f"gate_{side}"] = round(spread[side], 4) if side in spread else ""
-            row[f"one_row_{side}"] = _one_row(torch.cat(asked)) if asked else ""
+            own = [gate for gate in gates if gate.side == side]
+            row[f"gate_{side}"] = spread(own) if own else ""
+            row[f"one_row_{side}"] = one_row(own) if own else ""
         return row
-
-
-def _one_row(attention: Tensor) -> float:
-    """Return the share of seconds, in percent, that ask most for the most popular row."""
-    chosen = torch.nn.functional.pad(attention, (0, 1)).clone()
-    chosen[:, -1] = 1 - attention.sum(-1)
-    counts = torch.bincount(chosen.argmax(-1), minlength=chosen.shape[-1])
-    return round(100 * float(counts.max() / counts.sum()), 1)
 
 
 def constant_share(bench: Bench) -> Row:

@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from audio.bridge_parts import write_dinov2
 from audio.gcompris import unpack
 from runner import Table, option, out, parsed
+from scionwood_audio.model.vision import load_vision, normalised
 
 from scionwood import ReadError
 from scionwood_audio.backbones import ClipClassifier, Whisper
@@ -49,7 +50,6 @@ from scionwood_audio.evaluation.layers import (
 )
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.mel import LogMel
-from scionwood_audio.model.vision import load_vision, normalised
 
 WINDOW, SIDE, SPLITS, TUNED, KS = 3.0, 112, 20, 3, (5, 9)
 FARM = {

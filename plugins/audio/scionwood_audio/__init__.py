@@ -13,7 +13,6 @@ plugin = Plugin(
         "whisper_text": "scionwood_audio.backbones:WhisperText",
         "matcher": "scionwood_audio.backbones:WordMatcher",
         "audio_visual": "scionwood_audio.backbones:AudioVisual",
-        "clip_classifier": "scionwood_audio.backbones:ClipClassifier",
     },
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
     data={

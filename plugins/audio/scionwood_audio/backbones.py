@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from scionwood_audio.model.audio_visual import AudioVisual
-from scionwood_audio.model.clip_classifier import ClipClassifier
 from scionwood_audio.model.matcher import WordMatcher
 from scionwood_audio.model.whisper import Whisper, WhisperText
 
-__all__ = ["AudioVisual", "ClipClassifier", "Whisper", "WhisperText", "WordMatcher"]
+__all__ = ["AudioVisual", "Whisper", "WhisperText", "WordMatcher"]

@@ -31,7 +31,6 @@ def test_a_second_of_pictures_changes_the_answer_of_that_second_alone():
     "what, options, error, rule",
     [
         ("a name twice", {"names": ["owl", "owl"]}, RecipeError, "each once"),
-        ("too deep", {"depth": 9}, RecipeError, "from 1 to 4"),
         ("no patches", {"side": 30}, RecipeError, "multiple of 14"),
         ("no folder", {"vision": "/nowhere"}, WeightsError, "no DINOv2"),
     ],

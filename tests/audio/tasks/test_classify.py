@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from case_table import table
 
 from scionwood import RecipeError, fit, resolve
-from scionwood_audio.backbones import ClipClassifier
+from scionwood_audio.backbones import Whisper
 from scionwood_audio.data.recordings import Recordings
 from scionwood_audio.tasks.classify import Classify
 
@@ -20,7 +21,7 @@ def test_the_first_row_of_the_metrics_is_the_fitted_head(tmp_path):
 
 def test_the_fitted_head_knows_its_training_clips():
     data = Recordings(n=32, window=0.5)
-    task = Classify(ClipClassifier(window=0.5)).eval()
+    task = Classify(Whisper(window=0.5, outputs=4)).eval()
     task.fit_to(data.loader("train"))
     batch = next(iter(data.loader("train")))
     with torch.no_grad():
@@ -28,13 +29,22 @@ def test_the_fitted_head_knows_its_training_clips():
 
 
 def test_a_class_without_a_recording_is_refused():
-    task = Classify(ClipClassifier(classes=["rising", "falling", "steady", "trembling", "x"]))
-    batch = next(iter(Recordings(n=32).loader("train")))
+    names = ["rising", "falling", "steady", "trembling", "x"]
+    task = Classify(Whisper(window=0.5, outputs=5), classes=names)
     with pytest.raises(RecipeError, match="class 'x'"):
-        task.fit_to([batch])
+        task.fit_to(Recordings(n=32, window=0.5).loader("train"))
 
 
-def test_a_label_that_the_backbone_does_not_name_is_refused():
-    task = Classify(ClipClassifier(classes=["rising", "falling"], window=0.5))
-    with pytest.raises(RecipeError, match="the backbone names rising, falling"):
+def test_a_label_that_the_task_does_not_name_is_refused():
+    task = Classify(Whisper(window=0.5, outputs=2), classes=["rising", "falling"])
+    with pytest.raises(RecipeError, match="the task names rising, falling"):
         task.losses(next(iter(Recordings(n=32, window=0.5).loader("train"))))
+
+
+@table(
+    "what, outputs, classes",
+    [("too few outputs", 3, ["a", "b"]), ("a class twice", 2, ["a", "a"]), ("no head", 0, ["a"])],
+)
+def test_a_class_needs_an_output_of_its_own(what, outputs, classes):
+    with pytest.raises(RecipeError, match="one for each class"):
+        Classify(Whisper(window=0.5, outputs=outputs), classes=classes)

@@ -10,7 +10,7 @@ from scionwood_audio.backbones import AudioVisual
 from scionwood_audio.data.scenes import Scenes
 from scionwood_audio.tasks.event import Event
 
-CONSTANT = ["task.constant_gate=refuse", "adapter.temperature=null", "adapter.centred=false"]
+CONSTANT = ["task.constant_gate=refuse", "adapter.temperature=null"]
 PICTURES = {"side": 28, "seconds": 2}
 
 
@@ -29,7 +29,7 @@ def test_a_run_with_a_constant_gate_is_refused_with_remedies(tmp_path):
     recipe = resolve("audio/event_bridge", CONSTANT, smoke=True)
     with pytest.raises(TrainingError, match="it collapsed") as refusal:
         fit(recipe, run_dir=tmp_path / "run")
-    assert "variety" in str(refusal.value)
+    assert "temperature" in str(refusal.value)
     assert not (tmp_path / "run" / "files.json").exists()
 
 
@@ -41,16 +41,14 @@ def test_a_run_reports_events_apart_from_background_and_loads(tmp_path):
     assert any(float(bridge.mean.abs().max()) for _, bridge in bridges(load_run(run).backbone))
 
 
-def test_events_of_the_data_are_found_by_name_not_by_place(task, batch):
-    turned = [1, 0, 3, 2]
-    other = {**batch, "classes": [batch["classes"][k] for k in turned]}
-    other["label"] = torch.tensor([*turned, 4])[batch["label"]]
-    assert torch.equal(task.losses(other)["loss"], task.losses(batch)["loss"])
+def test_the_label_of_a_second_is_its_event_or_background(task, batch):
+    some = {**batch, "text": ["falling"], "event": torch.tensor([[True, False]])}
+    assert task._labels(some).tolist() == [[1, 4]]
 
 
 def test_an_event_that_the_backbone_does_not_name_is_refused(task, batch):
     with pytest.raises(RecipeError, match="'roaring'"):
-        task.losses({**batch, "classes": ["roaring", *batch["classes"][1:]]})
+        task.losses({**batch, "text": ["roaring", *batch["text"][1:]]})
 
 
 @table("text, changes", [("names", False), ("clip", True)])
@@ -63,11 +61,3 @@ def test_the_text_of_the_clip_counts_only_if_it_is_asked_for(text, changes, batc
     other = {**batch, "text": ["falling" if t == "rising" else "rising" for t in batch["text"]]}
     with torch.no_grad():
         assert (not torch.equal(task.logits(other), task.logits(batch))) is changes
-
-
-def test_variety_reaches_the_queries(batch):
-    model = attach(AudioVisual(**PICTURES).eval(), TextBridgeConfig(), targets="junctions")
-    task = Event(model, variety=1.0).eval()
-    task.losses(batch)["loss"].backward()
-    # W_u is zero, so that the cross entropy alone gives the queries no gradient.
-    assert all(float(b.query.weight.grad.abs().max()) > 0 for _, b in bridges(model))

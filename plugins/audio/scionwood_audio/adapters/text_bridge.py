@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import torch
 from peft import PeftConfig
@@ -15,24 +14,7 @@ from torch.nn import functional as F
 
 from scionwood import AdapterError
 from scionwood.authoring import LayerTuner, peft_method
-from scionwood_audio.model.junction import Junction
-
-SIDES = ("audio", "vision")
-
-
-class Gate(NamedTuple):
-    """What a gate did in one forward pass.
-
-    Attributes:
-        side: the tower that receives.
-        gate: (batch, second, width of the bridge), 0 to 1.
-        attention: (batch, second, row), the weights of the rows of text; with a temperature the
-            remaining weight lies on no row.
-    """
-
-    side: str
-    gate: Tensor
-    attention: Tensor
+from scionwood_audio.model.audio_visual import Junction
 
 
 @final
@@ -63,7 +45,6 @@ class Bridge(nn.Module):
         nn.init.zeros_(self.up.bias)
         self.register_buffer("mean", torch.zeros(other))
         self.register_buffer("spread", torch.ones(other))
-        self.watcher: Callable[[Tensor, Tensor], None] | None = None
 
     def forward(self, states: Tensor, other: Tensor, text: Tensor | None) -> Tensor:
         """Return the changed states (batch, second, n, width).
@@ -76,22 +57,19 @@ class Bridge(nn.Module):
         z = self.down((_normed(other) - self.mean) / self.spread)
         inside = F.gelu(self.receive(_normed(states)) + z[..., None, :])
         if self.gated and text is not None:
-            attention, context = self._context(z, _normed(text))
-            gate = torch.sigmoid(self.gate(context))
-            if self.watcher is not None:
-                self.watcher(gate, attention)
-            inside = gate[..., None, :] * inside
+            rows = _normed(text)
+            context = self.attention(self.query(z), self.key(rows)) @ self.value(rows)
+            inside = torch.sigmoid(self.gate(context))[..., None, :] * inside
         changed: Tensor = states + self.up(inside)
         return changed
 
-    def _context(self, z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        query, key, value = self.query(z), self.key(rows), self.value(rows)
+    def attention(self, query: Tensor, key: Tensor) -> Tensor:
+        """Return the weight of each row of text in each second, (batch, second, row)."""
         if self.temperature is None:  # the equation as it is
-            attention = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
-        else:  # cosines are bounded, and a second may ask for none of the rows
-            logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT / self.temperature
-            attention = F.pad(logits, (0, 1)).softmax(-1)[..., :-1]
-        return attention, attention @ value
+            return (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
+        # Cosines are bounded, and a second may ask for none of the rows.
+        logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT / self.temperature
+        return F.pad(logits, (0, 1)).softmax(-1)[..., :-1]
 
 
 @final
@@ -99,7 +77,6 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
     """A junction of two towers, or a linear layer, with the bridges of its adapters by name."""
 
     adapter_layer_names = ("text_bridge_sides",)
-    other_param_names = ("configs",)
     text_bridge_sides: Any
     base_layer: Any
     active_adapters: list[str]
@@ -108,7 +85,6 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
     def __init__(self, base: nn.Module) -> None:
         super().__init__()
         self.base_layer = base
-        self.configs: dict[str, Any] = {}
         self.text_bridge_sides = nn.ModuleDict()
         self._disable_adapters, self.merged_adapters = False, list[str]()
 
@@ -120,14 +96,13 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
         else:
             audio = Bridge(base.audio, base.vision, base.text, config)
             sides = {"audio": audio, "vision": Bridge(base.vision, base.audio, base.text, config)}
-        self.configs[name] = config
         self.text_bridge_sides[name] = nn.ModuleDict(sides)
         self._move_adapter_to_device_of_base_layer(name)
 
     def acting(self) -> list[Any]:
         """Return the bridges, by side, of the adapters that take part in the forward pass."""
         names = [] if self.disable_adapters else self.active_adapters
-        return [self.text_bridge_sides[name] for name in names if name in self.configs]
+        return [self.text_bridge_sides[name] for name in names if name in self.text_bridge_sides]
 
     def forward(self, *inputs: Tensor) -> Any:
         """Run the layer with its active bridges; see `Junction`, or a linear layer."""
@@ -186,19 +161,20 @@ class TextBridgeConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hi
     words, or the text of another clip. A linear layer, which has neither a second tower nor text,
     becomes W x + W_u gelu(W_v W x + W_d x).
 
+    `audio/event` subtracts from y its mean over training clips and divides by the spread, channel
+    by channel. Without, what y has in common in all seconds outweighs what differs between them,
+    and all seconds ask for one row.
+
     Trainable parameters of a direction, with D, D' and D_t the widths of the two towers and of the
     text, and w that of the bridge: w (2 D + D' + 2 D_t + 2 w + 4) + D.
 
-    Shapes: see `scionwood_audio.model.junction.Junction`.
+    Shapes: see `scionwood_audio.model.audio_visual.Junction`.
 
     Args:
         width: width w of the bridge.
         temperature: queries and keys get unit length, their product is divided by it, and a second
             may ask for no row of the text. `None` means the equation above without these.
         gated: whether text gates the bridge; without, g = 1.
-        centred: whether the task sets mean and spread of y, channel by channel, from the training
-            clips. Without, what y has in common in all seconds outweighs what differs between
-            them, and all seconds ask for one row.
         target_modules: junctions; the backbone's targets name them.
         modules_to_save: modules that peft copies and trains.
 
@@ -212,7 +188,6 @@ class TextBridgeConfig(PeftConfig):  # type: ignore[misc]  # peft has no type hi
     width: int = 48
     temperature: float | None = 0.1
     gated: bool = True
-    centred: bool = True
     target_modules: list[str] | str | None = None
     modules_to_save: list[str] | None = field(default=None, metadata={"help": "trained in full"})
 
@@ -231,54 +206,43 @@ def bridges(model: nn.Module) -> list[tuple[str, Bridge]]:
     return [pair for layer in layers for sides in layer.acting() for pair in sides.items()]
 
 
-@contextmanager
-def watched(model: nn.Module) -> Iterator[list[Gate]]:
-    """Collect what the gates do in the forward passes of the block, gradients included."""
-    gates: list[Gate] = []
-    pairs = bridges(model)
-    try:
-        for side, bridge in pairs:
-            bridge.watcher = lambda g, a, side=side: gates.append(Gate(side, g, a))
-        yield gates
-    finally:
-        for _, bridge in pairs:
-            bridge.watcher = None
-
-
 @torch.no_grad()
 def centre(model: nn.Module, audio: Tensor, vision: Tensor) -> None:
-    """Set mean and spread of every centred bridge from training clips before the first junction.
+    """Set mean and spread of every bridge from the states of training clips before the junction.
 
     Args:
         model: a network with bridges.
         audio: (batch, second, position, width).
         vision: (batch, second, token, width).
     """
-    layers = [module for module in model.modules() if isinstance(module, BridgeLayer)]
-    for layer in (one for one in layers if isinstance(one.base_layer, Junction)):
-        centred = [name for name, config in layer.configs.items() if config.centred]
-        for side, other in zip(SIDES, (vision, audio), strict=True):
-            states = _normed(other.mean(2)).flatten(0, 1)
-            for bridge in (layer.text_bridge_sides[name][side] for name in centred):
-                bridge.mean.copy_(states.mean(0))
-                bridge.spread.copy_(states.std(0).clamp_min(1e-3))
+    for side, bridge in bridges(model):
+        states = _normed((vision if side == "audio" else audio).mean(2)).flatten(0, 1)
+        bridge.mean.copy_(states.mean(0))
+        bridge.spread.copy_(states.std(0).clamp_min(1e-3))
 
 
-def gate_spread(gates: list[Gate]) -> dict[str, float]:
-    """Return the standard deviation of the gates over seconds, the mean over channels, by side."""
-    values = {side: [g.gate.flatten(0, 1) for g in gates if g.side == side] for side in SIDES}
-    return {s: float(torch.cat(v).detach().float().std(0).mean()) for s, v in values.items() if v}
+@torch.no_grad()
+def gate_spread(model: nn.Module, run: Callable[[], object]) -> dict[str, float]:
+    """Return the standard deviation of the gates over seconds, the mean over channels, by side.
 
-
-def information(gate: Gate) -> Tensor:
-    """Return the information that a second has about the row that it asks for, in nats.
-
-    The weight that lies on no row counts as a row.
+    Args:
+        model: a network with bridges.
+        run: runs it over the seconds that count.
     """
-    remainder = (1 - gate.attention.sum(-1, keepdim=True)).clamp_min(0)
-    rows = torch.cat([gate.attention, remainder], -1).flatten(0, 1).clamp_min(1e-9)
-    within, mean = -(rows * rows.log()).sum(-1).mean(), rows.mean(0)
-    return -(mean * mean.log()).sum() - within
+    gates: dict[str, list[Tensor]] = {side: [] for side, b in bridges(model) if b.gated}
+    hooks = [
+        bridge.gate.register_forward_hook(
+            lambda _, __, output, side=side: gates[side].append(output.sigmoid().flatten(0, 1))
+        )
+        for side, bridge in bridges(model)
+        if bridge.gated
+    ]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {side: float(torch.cat(g).float().std(0).mean()) for side, g in gates.items()}
 
 
 def _normed(states: Tensor) -> Tensor:

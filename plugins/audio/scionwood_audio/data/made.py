@@ -10,8 +10,6 @@ Array = np.ndarray
 NAMES = ("rising", "falling", "steady", "trembling")
 """The kinds of tones, and of the patterns that belong to them."""
 
-KINDS = len(NAMES)
-
 
 def tone(draw: np.random.Generator, kind: int, seconds: float) -> Array:
     """Return a tone that rises, falls, stays or trembles, (time,) float32.
@@ -25,49 +23,45 @@ def tone(draw: np.random.Generator, kind: int, seconds: float) -> Array:
     pitch, speed = draw.uniform(500, 1500), draw.uniform(0.8, 1.6)
     sweep = 600 * speed * (time % 1.0 - 0.5)
     change = (sweep, -sweep, 0 * time, 300 * np.sin(2 * np.pi * 8 * speed * time))[kind]
-    wave = np.sin(2 * np.pi * np.cumsum(pitch + change) / RATE)
-    wave += 0.3 * np.sin(4 * np.pi * np.cumsum(pitch + change) / RATE)
+    phase = 2 * np.pi * np.cumsum(pitch + change) / RATE
+    wave = np.sin(phase) + 0.3 * np.sin(2 * phase)
     return (draw.uniform(0.1, 0.3) * wave).astype(np.float32)
 
 
-def pattern(draw: np.random.Generator, kind: int, side: int) -> Array:
-    """Return a coloured pattern: two diagonals, bars or checks, (3, side, side) from 0 to 1."""
-    row, column = np.mgrid[:side, :side] / side
-    period, shift = draw.uniform(0.2, 0.4), draw.uniform(0, 1)
-    waves = (row + column, row - column, row, None)
-    if (wave := waves[kind]) is None:
-        shape = np.sin(2 * np.pi * (row / period + shift)) * np.sin(2 * np.pi * column / period)
-    else:
-        shape = np.sin(2 * np.pi * (wave / period + shift))
-    colour = draw.uniform(0.4, 1.0, (3, 1, 1))
-    coloured: Array = (colour * (shape > 0)).astype(np.float32)
-    return coloured
-
-
 def scene(draw: np.random.Generator, seconds: int, side: int) -> tuple[Array, Array, Array, int]:
-    """Return samples, pictures and labels of a clip, and the kind that its text names.
+    """Return samples, pictures and events (second,) bool of a clip, and the kind of its text.
 
     In six of ten clips tone and pattern are of one kind; in others the pattern is another, or one
-    of the two is missing. The label of a second is the kind if both are there, else `KINDS`.
+    of the two is missing. A second is an event if tone and pattern of one kind are there.
     """
-    kind = int(draw.integers(KINDS))
-    other = int((kind + draw.integers(1, KINDS)) % KINDS)
+    kind = int(draw.integers(len(NAMES)))
+    other = int((kind + draw.integers(1, len(NAMES))) % len(NAMES))
     cases = ((kind, kind), (kind, other), (kind, None), (None, kind))
-    tone_kind, pattern_kind = cases[int(draw.choice(4, p=(0.6, 0.2, 0.1, 0.1)))]
+    heard, seen = cases[int(draw.choice(4, p=(0.6, 0.2, 0.1, 0.1)))]
     sound, sight = _span(draw, seconds), _span(draw, seconds)
     samples = (0.01 * draw.standard_normal(seconds * RATE)).astype(np.float32)
     pictures = draw.uniform(0, 0.3, (seconds, 3, side, side)).astype(np.float32)
-    if tone_kind is not None:
+    if heard is not None:
         first, last = sound
-        samples[first * RATE : last * RATE] += tone(draw, tone_kind, last - first)
-    if pattern_kind is not None:
+        samples[first * RATE : last * RATE] += tone(draw, heard, last - first)
+    if seen is not None:
         for second in range(*sight):
-            pictures[second] = np.maximum(pictures[second], pattern(draw, pattern_kind, side))
-    both = range(max(sound[0], sight[0]), min(sound[1], sight[1]))
-    label = np.full(seconds, KINDS)
-    if tone_kind is not None and tone_kind == pattern_kind:
-        label[list(both)] = kind
-    return samples, pictures, label.astype(np.int64), kind
+            pictures[second] = np.maximum(pictures[second], _pattern(draw, seen, side))
+    event = np.zeros(seconds, bool)
+    event[max(sound[0], sight[0]) : min(sound[1], sight[1])] = heard == seen
+    return samples, pictures, event, kind
+
+
+def _pattern(draw: np.random.Generator, kind: int, side: int) -> Array:
+    """Return two diagonals, bars or checks in a colour, (3, side, side) float32 from 0 to 1."""
+    row, column = np.mgrid[:side, :side] / side
+    period, shift = draw.uniform(0.2, 0.4), draw.uniform(0, 1)
+    wave = (row + column, row - column, row, row)[kind]
+    shape = np.sin(2 * np.pi * (wave / period + shift))
+    if NAMES[kind] == "trembling":
+        shape = shape * np.sin(2 * np.pi * column / period)
+    coloured: Array = (draw.uniform(0.4, 1.0, (3, 1, 1)) * (shape > 0)).astype(np.float32)
+    return coloured
 
 
 def _span(draw: np.random.Generator, seconds: int) -> tuple[int, int]:

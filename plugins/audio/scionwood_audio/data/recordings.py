@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from functools import partial
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
@@ -14,62 +14,59 @@ from torch import Tensor
 from scionwood import ReadError, SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.made import NAMES, tone
-from scionwood_audio.data.scenes import collated
-from scionwood_audio.data.tables import Items, deal, read_rows, resolved
+from scionwood_audio.data.tables import deal, read_rows
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.mel import RATE
 
 
 @final
 class Clip(NamedTuple):
-    """A recording of a table.
+    """A window of a recording.
 
     Attributes:
-        path: the file.
+        samples: (time,) float32 at 16 kHz.
+        length: true samples; the rest is silence.
         label: its class.
         recording: what it was cut from; clips of one stay in one split.
     """
 
-    path: Path
+    samples: Tensor
+    length: int
     label: str
     recording: str
 
 
-def read_clips(table: str | Path) -> list[Clip]:
-    """Return the recordings of a table, equal samples once.
-
-    Args:
-        table: a CSV file with the columns `path` and `label`, and `recording` if several files
-            were cut from one; paths are relative to its folder.
-
-    Raises:
-        ReadError: the table or a sound cannot be read, or one sound has two labels.
-    """
-    clips: dict[bytes, Clip] = {}
-    for row in read_rows(table, ("path", "label")):
-        clip = Clip(resolved(table, row["path"]), row["label"], row.get("recording") or row["path"])
-        digest = hashlib.blake2b(read_sound(clip.path).tobytes(), digest_size=16).digest()
-        first = clips.setdefault(digest, clip)
-        if first.label != clip.label:
-            rule = f"it has the samples of {first.path}, which is {first.label!r}"
-            raise ReadError(f"{clip.path}: {clip.label!r}", rule, "Correct one of the labels")
-    return list(clips.values())
-
-
-def heard(samples: np.ndarray, length: int) -> tuple[Tensor, Tensor]:
-    """Return a window of a recording, and how many of its samples are true.
-
-    A longer recording is cut half a second before its loudest sample.
-
-    Args:
-        samples: (time,) float32 at 16 kHz.
-        length: samples of the window.
-    """
+def clip_of(samples: np.ndarray, length: int, label: str, recording: str) -> Clip:
+    """Return a window of `length` samples; a longer one starts 0.5 s before its loudest sample."""
     if len(samples) > length:
         start = max(0, int(np.abs(samples).argmax()) - RATE // 2)
         samples = samples[min(start, len(samples) - length) :][:length]
     padded = np.pad(samples, (0, length - len(samples))).astype(np.float32)
-    return torch.from_numpy(padded), torch.tensor(len(samples))
+    return Clip(torch.from_numpy(padded), len(samples), label, recording)
+
+
+def read_clips(table: str | Path, length: int) -> list[Clip]:
+    """Return windows of the recordings of a table, equal samples once.
+
+    Args:
+        table: a CSV file with the columns `path` and `label`, and `recording` if several files
+            were cut from one; paths are relative to its folder.
+        length: samples of a window.
+
+    Raises:
+        ReadError: the table or a sound cannot be read, or one sound has two labels.
+    """
+    clips: dict[bytes, tuple[Clip, str]] = {}
+    for row in read_rows(table, ("path", "label")):
+        path, label = row["path"], row["label"]
+        samples = read_sound(Path(table).parent / path)
+        clip = clip_of(samples, length, label, row.get("recording") or path)
+        digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
+        first, place = clips.setdefault(digest, (clip, path))
+        if first.label != label:
+            rule = f"it has the samples of {place}, which is {first.label!r}"
+            raise ReadError(f"{path}: {label!r}", rule, "Correct one of the labels")
+    return [clip for clip, _ in clips.values()]
 
 
 @final
@@ -78,10 +75,10 @@ class Recordings(SplitData):
 
     Without a source they are tones that rise, fall, stay or tremble, over noise. With a source they
     are your own: a CSV with the columns `path`, `label` and, if several files were cut from one
-    recording, `recording`. Files with equal samples count once.
+    recording, `recording`. Files with equal samples count once. The windows stay in memory.
 
-    Shapes: a batch holds `samples` (batch, 16000 window) float32, `length` and `label` (batch,)
-        int64, and `classes`, the names.
+    Shapes: a batch holds `samples` (batch, 16000 window) float32, `length` (batch,) int64, and
+        `label`, the name of the class of each.
 
     Units: samples from -1 to 1 at 16 kHz; length in samples.
 
@@ -110,47 +107,32 @@ class Recordings(SplitData):
     ) -> None:
         super().__init__()
         self.source, self.n, self.batch_size, self.seed = source, n, batch_size, seed
-        self.length = round(window * RATE)
-        self._clips: list[Clip] = []
-
-    @property
-    def classes(self) -> list[str]:
-        """The names of the classes."""
-        if self.source is None:
-            return list(NAMES)
-        return sorted({clip.label for clip in self.clips()})
-
-    def clips(self) -> list[Clip]:
-        """Return the recordings of the table, which is read once."""
-        if not self._clips:
-            self._clips = read_clips(str(self.source))
-        return self._clips
+        self.samples = round(window * RATE)
 
     def setup(self, stage: str) -> None:
         """Read the table, so that its errors come before training."""
-        self.places("train")
+        _ = self.splits
 
-    def places(self, split: Split) -> list[int]:
-        """Return the places of the recordings of a split."""
-        composed = self.source is None
-        groups = (
-            [str(k) for k in range(self.n)] if composed else [c.recording for c in self.clips()]
-        )
-        return deal(groups, self.seed, "clips")[split]
+    @cached_property
+    def splits(self) -> dict[Split, list[Clip]]:
+        """The clips of each split."""
+        clips = read_clips(self.source, self.samples) if self.source else self._made()
+        dealt = deal([clip.recording for clip in clips], self.seed)
+        return {split: [clips[row] for row in rows] for split, rows in dealt.items()}
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split."""
-        dataset = Items([partial(self._item, place) for place in self.places(split)])
-        collate = partial(collated, classes=self.classes)
-        return DataLoader(dataset, self.batch_size, split == "train", collate_fn=collate)
+        clips = [
+            {"samples": clip.samples, "length": clip.length, "label": clip.label}
+            for clip in self.splits[split]
+        ]
+        return DataLoader(clips, self.batch_size, split == "train")
 
-    def _item(self, place: int) -> dict[str, Any]:
-        if self.source is None:
-            draw, label = np.random.default_rng((self.seed, place)), place % len(NAMES)
-            samples = tone(draw, label, draw.uniform(0.5, self.length / RATE))
+    def _made(self) -> list[Clip]:
+        clips = []
+        for number in range(self.n):
+            draw, kind = np.random.default_rng((self.seed, number)), number % len(NAMES)
+            samples = tone(draw, kind, draw.uniform(0.5, self.samples / RATE))
             samples = samples + 0.02 * draw.standard_normal(len(samples)).astype(np.float32)
-        else:
-            clip = self.clips()[place]
-            samples, label = read_sound(clip.path), self.classes.index(clip.label)
-        window, length = heard(samples, self.length)
-        return {"samples": window, "length": length, "label": torch.tensor(label)}
+            clips.append(clip_of(samples, self.samples, NAMES[kind], str(number)))
+        return clips

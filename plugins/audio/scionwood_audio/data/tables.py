@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
-
-from torch.utils.data import Dataset
 
 from scionwood import ReadError, RecipeError
-from scionwood.authoring import read_utf8, reading
+from scionwood.authoring import Split, read_utf8, reading
 
 
 def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
@@ -27,62 +24,39 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
     with reading(path, "CSV table"):
         reader = csv.DictReader(read_utf8(Path(path)).splitlines())
         columns = reader.fieldnames or []
-        if missing := [name for name in needed if name not in columns]:
-            rule = (
-                f"it has no column {missing[0]!r}; its columns are {', '.join(columns) or 'none'}"
-            )
-            raise ReadError(
-                str(path), rule, f"Name the columns {','.join(needed)} in its first line"
-            )
-        rows = []
-        for number, row in enumerate(reader, 2):
-            if None in row or None in row.values():
-                rule = f"line {number} has not {len(columns)} cells"
-                raise ReadError(str(path), rule, "Quote cells that contain a comma")
-            rows.append({name: cell.strip() for name, cell in row.items()})
+        for name in needed:
+            if name not in columns:
+                rule = f"it has no column {name!r}; its columns are {', '.join(columns) or 'none'}"
+                remedy = f"Name the columns {','.join(needed)} in its first line"
+                raise ReadError(str(path), rule, remedy)
+        rows = list(reader)
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            rule = f"line {number} has not {len(columns)} cells"
+            raise ReadError(str(path), rule, "Quote cells that contain a comma")
     if not rows:
         raise ReadError(str(path), "it has no rows", "Write one recording a line")
-    return rows
+    return [{name: cell.strip() for name, cell in row.items()} for row in rows]
 
 
-def resolved(table: str | Path, name: str) -> Path:
-    """Return a path of a table, which is relative to the folder of the table."""
-    return Path(table).parent / name
-
-
-def deal(groups: Sequence[str], seed: int, what: str) -> dict[str, list[int]]:
-    """Deal rows into `train`, `val` and `test`, about 70, 15 and 15 of 100 groups.
+def deal(recordings: Sequence[str], seed: int) -> dict[Split, list[int]]:
+    """Deal rows into three splits, about 70, 15 and 15 of 100 recordings.
 
     Args:
-        groups: the group of each row, such as its recording.
-        seed: seed of the order of the groups.
-        what: what the rows are, for the error.
+        recordings: the recording of each row; those of one recording stay together.
+        seed: seed of their order.
 
     Raises:
-        RecipeError: there are fewer than three groups.
+        RecipeError: there are fewer than three recordings.
     """
-    names = sorted(set(groups))
+    names = sorted(set(recordings))
     if len(names) < 3:
         rule = "train, validation and test need at least one recording each"
-        raise RecipeError(f"{what} of {len(names)} recordings", rule, "Add recordings")
+        raise RecipeError(f"clips of {len(names)} recordings", rule, "Add recordings")
     random.Random(seed).shuffle(names)
     few = max(1, round(0.15 * len(names)))
-    of_name = {name: "val" if k < few else "test" for k, name in enumerate(names[: 2 * few])}
-    parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    for row, group in enumerate(groups):
-        parts[of_name.get(group, "train")].append(row)
+    parts: dict[Split, list[int]] = {"train": [], "val": [], "test": []}
+    for row, name in enumerate(recordings):
+        place = names.index(name)
+        parts["val" if place < few else "test" if place < 2 * few else "train"].append(row)
     return parts
-
-
-@final
-class Items(Dataset[dict[str, Any]]):
-    """A data set of functions, each of which makes one example."""
-
-    def __init__(self, makers: Sequence[Callable[[], dict[str, Any]]]) -> None:
-        self.makers = makers
-
-    def __len__(self) -> int:
-        return len(self.makers)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.makers[index]()

@@ -9,20 +9,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import RecipeError
+from scionwood import RecipeError, WeightsError
 from scionwood_audio.data.made import NAMES
-from scionwood_audio.model.junction import Junction
 from scionwood_audio.model.mel import FRAME, RATE, LogMel
-from scionwood_audio.model.vision import blocks_of, load_vision, normalised
 from scionwood_audio.model.weights import load_tokenizer, load_whisper
 
 SECOND = RATE // FRAME
 """Positions of a second."""
 
+PATCH, HIDDEN = 14, 128
+"""Side of a patch in pixels, and width of the head."""
+
+MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of each colour, as DINOv2 was trained."""
+
+
+@final
+class Junction(nn.Module):
+    """The place where two towers may exchange what they know: it passes their states on.
+
+    Args:
+        audio: width of the states of the audio tower.
+        vision: width of the tokens of the vision tower.
+        text: width of the rows of text.
+
+    Shapes: audio (batch, second, position, audio), vision (batch, second, token, vision) and text
+        (row, text) or (batch, row, text), all float32.
+    """
+
+    def __init__(self, audio: int, vision: int, text: int) -> None:
+        super().__init__()
+        self.audio, self.vision, self.text = audio, vision, text
+
+    def forward(self, audio: Tensor, vision: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both states as they are."""
+        return audio, vision
+
 
 @final
 class AudioVisual(nn.Module):
-    """Whisper's encoder and DINOv2 over the same seconds, with junctions before their last blocks.
+    """Whisper's encoder and DINOv2 over the same seconds, with a junction before their last blocks.
 
     Both towers stay frozen. The text is embedded by the table of Whisper's decoder: the mean of the
     tokens of a name. That table was never trained to agree with pictures.
@@ -34,8 +60,6 @@ class AudioVisual(nn.Module):
         names: the events, in the order of the classes; background is added as the last class.
         seconds: seconds of a clip.
         side: side of a picture in pixels, a multiple of 14.
-        depth: junctions, one before each of the last blocks of both towers.
-        hidden: width of the head.
         init_seed: seed of random weights and of the head.
 
     Shapes: samples (batch, 16000 seconds), pictures (batch, second, 3, side, side) from 0 to 1 and
@@ -45,17 +69,15 @@ class AudioVisual(nn.Module):
     Units: samples from -1 to 1 at 16 kHz; one picture a second.
 
     Raises:
-        RecipeError: names repeat, or the depth or the side is not possible.
+        RecipeError: names repeat, or the side is not possible.
         WeightsError: weights are missing or do not fit.
 
     Source: a reconstruction after TB-AVA (arXiv:2605.11572), from its abstract.
     """
 
-    adapter_targets: ClassVar[Mapping[str, str]] = {
-        "junctions": r"junctions\.\d+",
-        "attention": r"encoder\.layers\.\d+\.self_attn\.(q|v)_proj",
-    }
+    adapter_targets: ClassVar[Mapping[str, str]] = {"junctions": r"junctions\.\d+"}
     head: Sequence[str] = ("classifier",)
+    table: Tensor
 
     def __init__(
         self,
@@ -65,26 +87,20 @@ class AudioVisual(nn.Module):
         names: Sequence[str] = NAMES,
         seconds: int = 4,
         side: int = 70,
-        depth: int = 1,
-        hidden: int = 128,
         init_seed: int = 0,
     ) -> None:
         super().__init__()
         if len(set(names)) != len(names) or len(names) < 2:
             rule = "there must be two or more, each once"
             raise RecipeError(f"names {list(names)}", rule, "Correct backbone.names")
-        self.names, self.seconds, self.side, self.sources = list(names), seconds, side, weights
+        self.names, self.seconds, self.side, self.weights = list(names), seconds, side, weights
         network: Any = load_whisper(weights, seconds * SECOND, init_seed)
         self.encoder, self.words = network.model.encoder, network.model.decoder.embed_tokens
         self.encoder.embed_positions.requires_grad_(False)
         self.vision = load_vision(vision, side, init_seed)
         widths = int(network.config.d_model), int(self.vision.config.hidden_size)
-        deepest = min(len(self.encoder.layers), len(blocks_of(self.vision)))
-        if not 1 <= depth <= deepest:
-            raise RecipeError(f"depth {depth}", f"it must be from 1 to {deepest}", "Set it to 1")
-        self.junctions = nn.ModuleList(Junction(*widths, widths[0]) for _ in range(depth))
+        self.junctions = nn.ModuleList([Junction(*widths, widths[0])])
         self.mel = LogMel()
-        self.table: Tensor
         self.register_buffer("table", self.embed(self.names), persistent=False)
         random = weights == vision == "random"
         self.card = {
@@ -94,7 +110,13 @@ class AudioVisual(nn.Module):
         }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
-            self.classifier = head_of(sum(widths), hidden, len(self.names) + 1)
+            self.classifier = nn.Sequential(
+                nn.LayerNorm(sum(widths)),
+                nn.Linear(sum(widths), HIDDEN),
+                nn.GELU(),
+                nn.Dropout(0.1),
+                nn.Linear(HIDDEN, len(self.names) + 1),
+            )
 
     @torch.no_grad()
     def embed(self, texts: Sequence[str]) -> Tensor:
@@ -102,52 +124,39 @@ class AudioVisual(nn.Module):
 
         Random weights read the bytes of a text as tokens, and need no tokenizer.
         """
-        if self.sources == "random":
+        if self.weights == "random":
             tokens = [list(text.encode()) for text in texts]
         else:
-            tokenizer = load_tokenizer(self.sources)
+            tokenizer = load_tokenizer(self.weights)
             tokens = [tokenizer.encode(f" {t}", add_special_tokens=False).ids for t in texts]
         table = self.words.weight
         rows = [table[torch.tensor(ids, device=table.device)].mean(0) for ids in tokens]
         return torch.stack(rows).detach()
 
     def stem(self, samples: Tensor, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states before the first junction; see `Junction`.
-
-        They do not depend on the bridges, so that they may be computed once.
-        """
-        depth = len(self.junctions)
+        """Return the states before the junction, which do not depend on a bridge."""
         audio = F.gelu(self.encoder.conv2(F.gelu(self.encoder.conv1(self.mel(samples)))))
         audio = audio.transpose(1, 2) + self.encoder.embed_positions.weight
-        for layer in self.encoder.layers[:-depth]:
+        for layer in self.encoder.layers[:-1]:
             audio = layer(audio, None)
-        pixels = normalised(pictures.flatten(0, 1))
-        vision = self.vision.embeddings(pixels)
-        for block in blocks_of(self.vision)[:-depth]:
+        vision = self.vision.embeddings(normalised(pictures.flatten(0, 1)))
+        for block in self.vision.encoder.layer[:-1]:
             vision = _first(block(vision))
         seconds = pictures.shape[1]
         return audio.unflatten(1, (seconds, SECOND)), vision.unflatten(0, (-1, seconds))
 
     def pooled(self, audio: Tensor, vision: Tensor, text: Tensor | None = None) -> Tensor:
         """Return what the head sees of the states of `stem`: (batch, second, width)."""
-        rows, depth = self.table if text is None else text, len(self.junctions)
-        seconds = audio.shape[1]
-        pairs = zip(self.encoder.layers[-depth:], blocks_of(self.vision)[-depth:], strict=True)
-        for junction, (layer, block) in zip(self.junctions, pairs, strict=True):
-            audio, vision = junction(audio, vision, rows)
-            audio = layer(audio.flatten(1, 2), None).unflatten(1, (seconds, SECOND))
-            vision = _first(block(vision.flatten(0, 1))).unflatten(0, (-1, seconds))
-        sight = self.vision.layernorm(vision)[:, :, 0]
-        heard = self.encoder.layer_norm(audio).mean(2)
-        return torch.cat([heard, sight], -1)
+        seconds, rows = audio.shape[1], self.table if text is None else text
+        audio, vision = self.junctions[0](audio, vision, rows)
+        audio = self.encoder.layer_norm(self.encoder.layers[-1](audio.flatten(1, 2), None))
+        vision = _first(self.vision.encoder.layer[-1](vision.flatten(0, 1)))
+        sight = self.vision.layernorm(vision)[:, 0].unflatten(0, (-1, seconds))
+        return torch.cat([audio.unflatten(1, (seconds, SECOND)).mean(2), sight], -1)
 
     def forward(self, samples: Tensor, pictures: Tensor, text: Tensor | None = None) -> Tensor:
         """Return the logits of each second."""
-        return self.answer(*self.stem(samples, pictures), text)
-
-    def answer(self, audio: Tensor, vision: Tensor, text: Tensor | None = None) -> Tensor:
-        """Return the logits of each second, given the states of `stem`."""
-        return cast(Tensor, self.classifier(self.pooled(audio, vision, text)))
+        return cast(Tensor, self.classifier(self.pooled(*self.stem(samples, pictures), text)))
 
     def example_input(self) -> tuple[Tensor, Tensor]:
         """Return two clips of faint noise."""
@@ -156,10 +165,31 @@ class AudioVisual(nn.Module):
         return samples, torch.rand(2, self.seconds, 3, self.side, self.side, generator=noise)
 
 
-def head_of(width: int, hidden: int, classes: int) -> nn.Sequential:
-    """Return a head with one hidden layer."""
-    layers = nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.1)
-    return nn.Sequential(*layers, nn.Linear(hidden, classes))
+def load_vision(weights: str, side: int, seed: int) -> Any:
+    """Build DINOv2 in evaluation mode; see `AudioVisual` for the weights and errors."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    if side < PATCH or side % PATCH:
+        raise RecipeError(f"side {side}", f"it must be a multiple of {PATCH}", "Set it to 70")
+    if weights == "random":
+        sizes = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 2}
+        # With the initial scale of 1e-5 no random block would do anything.
+        config = Dinov2Config(**sizes, image_size=side, layerscale_value=1.0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return Dinov2Model(config).eval()
+    try:
+        network = Dinov2Model.from_pretrained(weights, use_safetensors=True, dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError) as error:
+        rule = f"no DINOv2 can be loaded ({str(error).splitlines()[0][:200]})"
+        raise WeightsError(weights, rule, "Give a folder of transformers, or random") from error
+    return network.eval()
+
+
+def normalised(pictures: Tensor) -> Tensor:
+    """Return pictures from 0 to 1, (..., 3, side, side), as DINOv2 takes them."""
+    mean, spread = (torch.tensor(v, device=pictures.device)[:, None, None] for v in (MEAN, SPREAD))
+    return (pictures - mean) / spread
 
 
 def _first(output: Any) -> Tensor:

@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Unpack, cast, final
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Unpack, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import Optimiser, RecipeError, Task
-from scionwood_audio.model.clip_classifier import ClipClassifier
+from scionwood_audio.data.made import NAMES
+from scionwood_audio.model.clip_head import fit_clip_head, pooled
 
 
 @final
 class Classify(Task):
     """Fit a head on frozen features when the run starts, then train adapter and head from there.
 
-    An adapter with a cold head learns the head's mistakes. The losses of the fitted head are the
-    first row of `metrics.csv`: what the run has to beat.
+    The logits of a recording are the mean over its true positions. An adapter with a cold head
+    learns the head's mistakes. The losses of the fitted head are the first row of `metrics.csv`:
+    what the run has to beat. Which layer is best to read depends on the sounds: measure it with
+    `scionwood audio layers`.
 
     Shapes: see `audio/recordings`.
 
     Units: accuracy from 0 to 1.
 
     Raises:
-        RecipeError: a label names no class, or a class has no recording in the training split.
+        RecipeError: the backbone has not an output for each class, a label names no class, or a
+            class has no recording in the training split.
 
     Source: this project's.
 
     Args:
-        backbone: `audio/clip_classifier`, with its adapter attached.
+        backbone: `audio/whisper` with an output for each class.
+        classes: their names, in the order of the outputs.
         optimiser: the options of the optimiser; see `Task`.
     """
 
+    backbone: Any
     defaults: ClassVar[Optimiser] = {"lr": 3e-4, "weight_decay": 0.01}
 
-    def __init__(self, backbone: nn.Module, **optimiser: Unpack[Optimiser]) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        classes: Sequence[str] = NAMES,
+        **optimiser: Unpack[Optimiser],
+    ) -> None:
         super().__init__(backbone, **optimiser)
-
-    @property
-    def network(self) -> ClipClassifier:
-        """The backbone; the wrapper of an adapter forwards its methods."""
-        return cast(ClipClassifier, self.backbone)
+        outputs = getattr(backbone.classifier, "out_features", 0)
+        if len(classes) != outputs or len(set(classes)) != outputs:
+            rule = f"the backbone has {outputs} outputs, one for each class"
+            raise RecipeError(f"classes {list(classes)}", rule, "Set backbone.outputs, or correct")
+        self.classes = list(classes)
 
     def on_fit_start(self) -> None:
         """Fit the head, unless the run continues an earlier one."""
         data = getattr(self.trainer, "datamodule", None)
-        if data is not None and not bool(self.network.answer.fitted):
+        if data is not None and self.trainer.ckpt_path is None:
             self.fit_to(data.train_dataloader())
 
     def on_train_start(self) -> None:
@@ -55,19 +67,26 @@ class Classify(Task):
         if self.trainer.global_step == 0:
             self.trainer.fit_loop.epoch_loop.val_loop.run()
 
+    @torch.no_grad()
     def fit_to(self, batches: Iterable[dict[str, Any]]) -> None:
         """Fit the head to some batches.
 
         Raises:
             RecipeError: a class has no recording.
         """
-        features, label = self._gathered(batches)
-        names = self.network.classes
-        if missing := sorted(set(range(len(names))) - set(label.tolist())):
+        training, features, labels = self.training, [], []
+        self.eval()
+        for batch in batches:
+            states = self.backbone.hidden(batch["samples"].to(self.device))[-1]
+            features.append(pooled(states, batch["length"].to(self.device)))
+            labels.append(self._labels(batch))
+        self.train(training)
+        label = torch.cat(labels)
+        if missing := [name for k, name in enumerate(self.classes) if k not in label]:
             rule = "no recording of the training split has it"
-            remedy = "Add recordings, or take it out of backbone.classes"
-            raise RecipeError(f"class {names[missing[0]]!r}", rule, remedy)
-        self.network.answer.fit(features, label)
+            raise RecipeError(f"class {missing[0]!r}", rule, "Add recordings, or take it out")
+        weight, bias = fit_clip_head(torch.cat(features), label)
+        self.backbone.classifier.load_state_dict({"weight": weight, "bias": bias})
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the cross entropy, in nats."""
@@ -79,24 +98,11 @@ class Classify(Task):
         return {"accuracy": right.float().mean()}
 
     def _logits(self, batch: dict[str, Any]) -> Tensor:
-        logits: Tensor = self.backbone(batch["samples"], batch["length"])
-        return logits
+        return pooled(self.backbone(batch["samples"]), batch["length"])
 
     def _labels(self, batch: dict[str, Any]) -> Tensor:
-        names, classes = self.network.classes, batch["classes"]
-        if unknown := sorted(set(classes) - set(names)):
-            rule = f"the backbone names {', '.join(names)}"
-            raise RecipeError(f"class {unknown[0]!r}", rule, "Set backbone.classes to your classes")
-        places = torch.tensor([names.index(name) for name in classes], device=self.device)
-        return places[batch["label"].to(self.device)]
-
-    @torch.no_grad()
-    def _gathered(self, batches: Iterable[dict[str, Any]]) -> tuple[Tensor, Tensor]:
-        training, features, labels = self.training, [], []
-        self.eval()
-        for batch in batches:
-            inputs = (batch[name].to(self.device) for name in ("samples", "length"))
-            features.append(self.network.features(*inputs))
-            labels.append(self._labels(batch))
-        self.train(training)
-        return torch.cat(features), torch.cat(labels)
+        if unknown := sorted(set(batch["label"]) - set(self.classes)):
+            rule = f"the task names {', '.join(self.classes)}"
+            raise RecipeError(f"class {unknown[0]!r}", rule, "Set task.classes to your classes")
+        places = [self.classes.index(name) for name in batch["label"]]
+        return torch.tensor(places, device=self.device)

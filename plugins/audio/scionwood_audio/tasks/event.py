@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, Unpack, cast, final
+from typing import Any, ClassVar, Literal, Unpack, final
 
 import lightning as L
 import torch
@@ -11,15 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import Optimiser, RecipeError, Task, TrainingError
-from scionwood_audio.adapters.text_bridge import (
-    Gate,
-    bridges,
-    centre,
-    gate_spread,
-    information,
-    watched,
-)
-from scionwood_audio.model.audio_visual import AudioVisual
+from scionwood_audio.adapters.text_bridge import bridges, centre, gate_spread
 
 CONSTANT = 0.01
 """Standard deviation of the gates over seconds at or below which a bridge is collapsed."""
@@ -50,13 +41,11 @@ class Event(Task):
         backbone: `audio/audio_visual`, with or without `audio/text_bridge`.
         text: what the bridges ask: the names of all events, or the one text of the clip.
         background_weight: weight of a second of background in the loss.
-        variety: weight of the information that a second has about the row of text it asks for,
-            H(mean a) - mean H(a) in nats, which is added to what training seeks. Entropy alone
-            would make all seconds ask alike.
         constant_gate: what happens to a run whose gate is constant.
         optimiser: the options of the optimiser; see `Task`.
     """
 
+    backbone: Any
     defaults: ClassVar[Optimiser] = {"lr": 1e-3, "weight_decay": 0.05}
 
     def __init__(
@@ -65,54 +54,43 @@ class Event(Task):
         *,
         text: Literal["names", "clip"] = "names",
         background_weight: float = 0.4,
-        variety: float = 0.0,
         constant_gate: Literal["refuse", "allow"] = "refuse",
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
-        self.text, self.variety, self.constant_gate = text, variety, constant_gate
+        self.text, self.constant_gate = text, constant_gate
         self.background_weight = background_weight
 
-    @property
-    def towers(self) -> AudioVisual:
-        """The backbone; the wrapper of an adapter forwards its methods."""
-        return cast(AudioVisual, self.backbone)
-
+    @torch.no_grad()
     def on_fit_start(self) -> None:
         """Centre the bridges on the training clips."""
         data = getattr(self.trainer, "datamodule", None)
-        if data is not None and bridges(self.backbone):
-            self.centre_on(data.train_dataloader())
-
-    @torch.no_grad()
-    def centre_on(self, batches: Iterable[dict[str, Any]]) -> None:
-        """Set mean and spread of the bridges from the first clips of some batches."""
-        heard, sights, count = [], [], 0
-        for batch in batches:
-            states = self.towers.stem(*self._inputs(batch))
-            heard.append(states[0])
-            sights.append(states[1])
-            count += len(states[0])
+        if data is None or not bridges(self.backbone):
+            return
+        sides, count = [], 0
+        for batch in data.train_dataloader():
+            sides.append(self.backbone.stem(*self._inputs(batch)))
+            count += len(sides[-1][0])
             if count >= CENTRED_ON:
                 break
-        centre(self.backbone, torch.cat(heard), torch.cat(sights))
+        audio, vision = map(torch.cat, zip(*sides, strict=True))
+        centre(self.backbone, audio, vision)
 
     def logits(self, batch: dict[str, Any]) -> Tensor:
         """Return the logits (batch, second, event + 1)."""
-        rows = None
-        if self.text == "clip":
-            rows = self.towers.embed(batch["text"])[:, None]
+        rows = self.backbone.embed(batch["text"])[:, None] if self.text == "clip" else None
         logits: Tensor = self.backbone(*self._inputs(batch), rows)
         return logits
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Return the cross entropy in nats, background weighted, less what `variety` asks for."""
-        with watched(self.backbone) as gates:
-            logits = self.logits(batch)
-        loss = self._fit(logits, self._labels(batch))
-        if self.variety and gates:
-            loss = loss - self.variety * torch.stack([information(g) for g in gates]).mean()
-        return {"loss": loss}
+        """Return the cross entropy in nats, background weighted."""
+        return {"loss": self.fitted(self.logits(batch), self._labels(batch))}
+
+    def fitted(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Return the cross entropy of logits, given the class of each second."""
+        weight = torch.ones(logits.shape[-1], device=logits.device)
+        weight[-1] = self.background_weight
+        return F.cross_entropy(logits.flatten(0, 1).float(), label.flatten(), weight=weight)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Log the loss, and the accuracies of events and of background, each over its seconds."""
@@ -131,53 +109,35 @@ class Event(Task):
         data = getattr(trainer, "datamodule", None)
         if data is None or self.constant_gate == "allow":
             return
-        spread = gate_spread(self.gates(data.val_dataloader()))
-        closed = [side for side, value in spread.items() if value <= CONSTANT]
-        if closed:
+        self.eval()
+        batches = data.val_dataloader()
+        spread = gate_spread(self.backbone, lambda: [self.logits(batch) for batch in batches])
+        if closed := [side for side, value in spread.items() if value <= CONSTANT]:
             value = ", ".join(f"{side} {spread[side]:.4f}" for side in closed)
             rule = f"its standard deviation over seconds must be above {CONSTANT:g}: it collapsed"
             remedy = (
-                "Set adapter.temperature to 0.1 and adapter.centred to true, train longer or at a "
-                "higher rate, or set task.variety to 0.1; task.constant_gate allow keeps the run"
+                "Set adapter.temperature to 0.1, train longer or at a higher rate; "
+                "task.constant_gate allow keeps the run"
             )
             raise TrainingError(f"gate of the text bridge ({value})", rule, remedy)
-
-    @torch.no_grad()
-    def gates(self, batches: Iterable[dict[str, Any]]) -> list[Gate]:
-        """Return what the gates do in some batches."""
-        training = self.training
-        self.eval()
-        with watched(self.backbone) as gates:
-            for batch in batches:
-                self.logits(batch)
-        self.train(training)
-        return gates
 
     def _inputs(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         return batch["samples"].to(self.device), batch["pictures"].to(self.device)
 
-    def _fit(self, logits: Tensor, label: Tensor) -> Tensor:
-        weight = torch.ones(logits.shape[-1], device=logits.device)
-        weight[-1] = self.background_weight
-        return F.cross_entropy(logits.flatten(0, 1).float(), label.flatten(), weight=weight)
-
     def _labels(self, batch: dict[str, Any]) -> Tensor:
-        names, classes = self.towers.names, batch["classes"]
-        if unknown := sorted(set(classes) - set(names)):
+        names = self.backbone.names
+        if unknown := sorted(set(batch["text"]) - set(names)):
             rule = f"the backbone names {', '.join(names)}"
             raise RecipeError(f"event {unknown[0]!r}", rule, "Set backbone.names to your events")
-        places = torch.tensor([*(names.index(name) for name in classes), len(names)])
-        return places.to(self.device)[batch["label"].to(self.device)]
+        kind = torch.tensor([names.index(text) for text in batch["text"]], device=self.device)
+        return torch.where(batch["event"].to(self.device), kind[:, None], len(names))
 
     def _report(self, prefix: str, batch: dict[str, Any]) -> None:
         logits, label = self.logits(batch), self._labels(batch)
-        right, event = logits.argmax(-1) == label, label < logits.shape[-1] - 1
+        right, event = logits.argmax(-1) == label, label < len(self.backbone.names)
+        self.log(prefix + "loss", self.fitted(logits, label), batch_size=len(label), on_epoch=True)
         # Each is a mean over its own seconds, so that batches with few events count less.
-        sizes = {"loss": len(label), "event_accuracy": int(event.sum())}
-        sizes["background_accuracy"] = int((~event).sum())
-        values = {"loss": self._fit(logits, label)}
-        values["event_accuracy"] = right[event].float().mean()
-        values["background_accuracy"] = right[~event].float().mean()
-        for name, value in values.items():
-            if sizes[name]:
-                self.log(prefix + name, value, batch_size=sizes[name], on_epoch=True)
+        for name, seconds in (("event", event), ("background", ~event)):
+            if count := int(seconds.sum()):
+                accuracy = right[seconds].float().mean()
+                self.log(f"{prefix}{name}_accuracy", accuracy, batch_size=count, on_epoch=True)
