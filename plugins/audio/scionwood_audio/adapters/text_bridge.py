@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from peft import PeftConfig
@@ -60,8 +60,7 @@ class Bridge(nn.Module):
             rows = _normed(text)
             context = self.attention(self.query(z), self.key(rows)) @ self.value(rows)
             inside = torch.sigmoid(self.gate(context))[..., None, :] * inside
-        changed: Tensor = states + self.up(inside)
-        return changed
+        return states + cast(Tensor, self.up(inside))
 
     def attention(self, query: Tensor, key: Tensor) -> Tensor:
         """Return the weight of each row of text in each second, (batch, second, row)."""

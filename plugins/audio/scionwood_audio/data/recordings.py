@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
@@ -122,7 +122,7 @@ class Recordings(SplitData):
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split."""
-        clips = [
+        clips: Any = [
             {"samples": clip.samples, "length": clip.length, "label": clip.label}
             for clip in self.splits[split]
         ]

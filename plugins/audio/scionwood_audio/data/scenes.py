@@ -72,8 +72,8 @@ class Scenes(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split."""
         if self.source is None:
-            places, make = deal([str(k) for k in range(self.n)], self.seed)[split], self._made
-            return DataLoader(places, self.batch_size, split == "train", collate_fn=make)
+            chosen: Any = deal([str(k) for k in range(self.n)], self.seed)[split]
+            return DataLoader(chosen, self.batch_size, split == "train", collate_fn=self._made)
         rows = read_rows(self.source, ("clip", "picture", "text"))
         ((clip, count),) = Counter(row["clip"] for row in rows).most_common(1)
         if count > 1:

@@ -172,7 +172,11 @@ def load_vision(weights: str, side: int, seed: int) -> Any:
     if side < PATCH or side % PATCH:
         raise RecipeError(f"side {side}", f"it must be a multiple of {PATCH}", "Set it to 70")
     if weights == "random":
-        sizes = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 2}
+        sizes: dict[str, Any] = {
+            "hidden_size": 64,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 2,
+        }
         # With the initial scale of 1e-5 no random block would do anything.
         config = Dinov2Config(**sizes, image_size=side, layerscale_value=1.0)
         with torch.random.fork_rng(devices=[]):
