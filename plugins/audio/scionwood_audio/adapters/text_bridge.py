@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast, final
@@ -65,9 +66,10 @@ class Bridge(nn.Module):
     def attention(self, query: Tensor, key: Tensor) -> Tensor:
         """Return the weight of each row of text in each second, (batch, second, row)."""
         if self.temperature is None:  # the equation as it is
-            return (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1)
+            return (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
         # Cosines are bounded, and a second may ask for none of the rows.
-        logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).mT / self.temperature
+        query, key = F.normalize(query, dim=-1), F.normalize(key, dim=-1)
+        logits = query @ key.transpose(-1, -2) / self.temperature
         return F.pad(logits, (0, 1)).softmax(-1)[..., :-1]
 
 
