@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import default_collate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -45,7 +46,6 @@ from scionwood_audio.evaluation.layers import (
     head_score,
     layer_features,
     lora_score,
-    windows,
 )
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.audio_visual import load_vision, normalised
@@ -116,10 +116,10 @@ def heard_features(clips: list[Clip]) -> dict[str, Tensor]:
     means = {f"{name}, mean": values for name, values in list(features.items())[1:]}
     parts: dict[str, list[Tensor]] = {}
     for start in range(0, len(clips), 16):
-        samples, length = windows(clips[start : start + 16])
-        for number, states in enumerate(whisper.hidden(samples)):
-            mean = pooled(states, length)
-            variance = pooled((states - mean[:, None]).square(), length)
+        batch = default_collate(clips[start : start + 16])
+        for number, states in enumerate(whisper.hidden(batch.samples)):
+            mean = pooled(states, batch.length)
+            variance = pooled((states - mean[:, None]).square(), batch.length)
             both = torch.cat([mean, (variance + 1e-8).sqrt()], 1)
             parts.setdefault(f"layer {number}", []).append(both)
     return features | {name: torch.cat(values) for name, values in parts.items()} | means
@@ -130,8 +130,8 @@ def seen_features(clips: list[Clip], folder: Path) -> dict[str, Tensor]:
     """Return what DINOv2 says of the pictures of the spectrograms."""
     tower, mel = load_vision(str(folder), SIDE, 0), LogMel()
     parts: dict[str, list[Tensor]] = {"DINOv2, class token": [], "DINOv2, block 6 mean": []}
-    for samples in windows(clips)[0].split(16):
-        picture = mel(samples).flip(1)[:, None]
+    for clip in clips:
+        picture = mel(clip.samples[None]).flip(1)[:, None]
         picture = F.interpolate(picture, (SIDE, SIDE), mode="bilinear", antialias=True)
         low, high = picture.amin((1, 2, 3), True), picture.amax((1, 2, 3), True)
         shown = normalised(((picture - low) / (high - low + 1e-6)).expand(-1, 3, -1, -1))

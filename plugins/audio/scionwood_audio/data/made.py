@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scionwood_audio.model.mel import RATE
@@ -28,8 +30,8 @@ def tone(draw: np.random.Generator, kind: int, seconds: float) -> Array:
     return (draw.uniform(0.1, 0.3) * wave).astype(np.float32)
 
 
-def scene(draw: np.random.Generator, seconds: int, side: int) -> tuple[Array, Array, Array, int]:
-    """Return samples, pictures and events (second,) bool of a clip, and the kind of its text.
+def scene(draw: np.random.Generator, seconds: int, side: int) -> dict[str, Any]:
+    """Return `samples`, `pictures`, `event` and `text` of a clip; see `Scenes`.
 
     In six of ten clips tone and pattern are of one kind; in others the pattern is another, or one
     of the two is missing. A second is an event if tone and pattern of one kind are there.
@@ -49,7 +51,7 @@ def scene(draw: np.random.Generator, seconds: int, side: int) -> tuple[Array, Ar
             pictures[second] = np.maximum(pictures[second], _pattern(draw, seen, side))
     event = np.zeros(seconds, bool)
     event[max(sound[0], sight[0]) : min(sound[1], sight[1])] = heard == seen
-    return samples, pictures, event, kind
+    return {"samples": samples, "pictures": pictures, "event": event, "text": NAMES[kind]}
 
 
 def _pattern(draw: np.random.Generator, kind: int, side: int) -> Array:

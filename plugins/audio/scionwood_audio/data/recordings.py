@@ -77,8 +77,8 @@ class Recordings(SplitData):
     are your own: a CSV with the columns `path`, `label` and, if several files were cut from one
     recording, `recording`. Files with equal samples count once. The windows stay in memory.
 
-    Shapes: a batch holds `samples` (batch, 16000 window) float32, `length` (batch,) int64, and
-        `label`, the name of the class of each.
+    Shapes: a batch holds `samples` (batch, 16000 window) float32, `length` (batch,) int64, and the
+        names of the `label` and the `recording` of each.
 
     Units: samples from -1 to 1 at 16 kHz; length in samples.
 
@@ -122,10 +122,7 @@ class Recordings(SplitData):
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split."""
-        clips: Any = [
-            {"samples": clip.samples, "length": clip.length, "label": clip.label}
-            for clip in self.splits[split]
-        ]
+        clips: Any = [clip._asdict() for clip in self.splits[split]]
         return DataLoader(clips, self.batch_size, split == "train")
 
     def _made(self) -> list[Clip]:

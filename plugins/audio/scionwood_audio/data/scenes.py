@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 
 from scionwood import ReadError, RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
-from scionwood_audio.data.made import NAMES, scene
+from scionwood_audio.data.made import scene
 from scionwood_audio.data.tables import deal, read_rows
 from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.mel import RATE
@@ -84,17 +84,8 @@ class Scenes(SplitData):
         return DataLoader(chosen, self.batch_size, split == "train", collate_fn=self._read)
 
     def _made(self, numbers: list[int]) -> Any:
-        scenes = (
-            scene(np.random.default_rng((self.seed, number)), self.seconds, self.side)
-            for number in numbers
-        )
-        names = ("samples", "pictures", "event")
-        return default_collate(
-            [
-                dict(zip(names, map(torch.from_numpy, arrays), strict=True)) | {"text": NAMES[kind]}
-                for *arrays, kind in scenes
-            ]
-        )
+        draws = (np.random.default_rng((self.seed, number)) for number in numbers)
+        return default_collate([scene(draw, self.seconds, self.side) for draw in draws])
 
     def _read(self, rows: list[dict[str, str]]) -> Any:
         folder, length, clips = Path(str(self.source)).parent, self.seconds * RATE, []
@@ -102,15 +93,10 @@ class Scenes(SplitData):
             samples = read_sound(folder / row["clip"])[:length]
             first, last = self._span(row)
             # A second belongs to the event if at least half of it does.
-            inside = [min(last, k + 1) - max(first, k) >= 0.5 for k in range(self.seconds)]
-            clips.append(
-                {
-                    "samples": torch.from_numpy(np.pad(samples, (0, length - len(samples)))),
-                    "pictures": self._pictures(folder / row["picture"]),
-                    "event": torch.tensor(inside),
-                    "text": row["text"],
-                }
-            )
+            event = [min(last, k + 1) - max(first, k) >= 0.5 for k in range(self.seconds)]
+            clip = {"samples": np.pad(samples, (0, length - len(samples))), "text": row["text"]}
+            clip |= {"pictures": self._pictures(folder / row["picture"]), "event": np.array(event)}
+            clips.append(clip)
         return default_collate(clips)
 
     def _pictures(self, path: Path) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import default_collate
 
 from scionwood import RecipeError, attach
 from scionwood_audio.data.recordings import Clip
@@ -70,26 +71,22 @@ class LayerReport:
     reason: str
 
 
-def windows(clips: Sequence[Clip]) -> tuple[Tensor, Tensor]:
-    """Return the samples (clip, time) and the true lengths (clip,) of clips."""
-    return torch.stack([c.samples for c in clips]), torch.tensor([c.length for c in clips])
-
-
 @torch.no_grad()
 def layer_features(whisper: Whisper, clips: Sequence[Clip]) -> dict[str, Tensor]:
     """Return mean and standard deviation of the mel bands, and the mean of each layer, by name."""
     mel, parts = LogMel(), dict[str, list[Tensor]]()
     with progress("layers", len(clips)) as advance:
         for start in range(0, len(clips), BATCH):
-            samples, length = windows(clips[start : start + BATCH])
-            bands, columns = mel(samples).transpose(1, 2), 2 * length  # a column is half a frame
+            batch = default_collate(clips[start : start + BATCH])
+            bands = mel(batch.samples).transpose(1, 2)
+            columns = 2 * batch.length  # a column is half a frame
             average = pooled(bands, columns)
             variance = pooled(bands.square(), columns) - average.square()
             statistics = torch.cat([average, variance.clamp_min(1e-8).sqrt()], 1)
             parts.setdefault(MEL, []).append(statistics)
-            for number, states in enumerate(whisper.hidden(samples)):
-                parts.setdefault(f"layer {number}", []).append(pooled(states, length))
-            advance(len(samples))
+            for number, states in enumerate(whisper.hidden(batch.samples)):
+                parts.setdefault(f"layer {number}", []).append(pooled(states, batch.length))
+            advance(len(batch.length))
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
@@ -137,8 +134,8 @@ def lora_score(
     model.classifier.load_state_dict({"weight": weight, "bias": bias})
 
     def logits(places: np.ndarray) -> Tensor:
-        samples, length = windows([clips[k] for k in places])
-        return pooled(model(samples), length)
+        batch = default_collate([clips[k] for k in places])
+        return pooled(model(batch.samples), batch.length)
 
     optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=0.01)
     draw = np.random.default_rng(seed)
