@@ -15,6 +15,9 @@ from scionwood_audio.adapters.text_bridge import bridges, centre, gate_spread
 CONSTANT = 0.01
 """Standard deviation of the gates over seconds at or below which a bridge is collapsed."""
 
+BACKGROUND = 0.4
+"""Weight of a second of background in the loss, as it is most of them."""
+
 CENTRED_ON = 64
 """Training clips from which the bridges take mean and spread."""
 
@@ -40,7 +43,6 @@ class Event(Task):
     Args:
         backbone: `audio/audio_visual`, with or without `audio/text_bridge`.
         text: what the bridges ask: the names of all events, or the one text of the clip.
-        background_weight: weight of a second of background in the loss.
         constant_gate: what happens to a run whose gate is constant.
         optimiser: the options of the optimiser; see `Task`.
     """
@@ -53,19 +55,17 @@ class Event(Task):
         backbone: nn.Module,
         *,
         text: Literal["names", "clip"] = "names",
-        background_weight: float = 0.4,
         constant_gate: Literal["refuse", "allow"] = "refuse",
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.text, self.constant_gate = text, constant_gate
-        self.background_weight = background_weight
 
     @torch.no_grad()
     def on_fit_start(self) -> None:
-        """Centre the bridges on the training clips."""
+        """Centre the bridges on training clips, unless the run continues an earlier one."""
         data = getattr(self.trainer, "datamodule", None)
-        if data is None or not bridges(self.backbone):
+        if data is None or self.trainer.ckpt_path is not None or not bridges(self.backbone):
             return
         sides, count = [], 0
         for batch in data.train_dataloader():
@@ -89,7 +89,7 @@ class Event(Task):
     def fitted(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the cross entropy of logits, given the class of each second."""
         weight = torch.ones(logits.shape[-1], device=logits.device)
-        weight[-1] = self.background_weight
+        weight[-1] = BACKGROUND
         return F.cross_entropy(logits.flatten(0, 1).float(), label.flatten(), weight=weight)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
