@@ -219,17 +219,17 @@ def in_closed_form(table: Table, features: dict[str, Tensor], label: Tensor) -> 
 def with_lora(table: Table, clips: list[Clip], features: dict[str, Tensor], label: Tensor) -> None:
     """Measure LoRA at the best frozen layer and at the last one, beside the frozen head."""
     scores = {
-        r["features"]: float(r["mean"])
+        str(r["features"]).removesuffix(", mean"): float(r["mean"])
         for r in table.rows
-        if r["head"] == "logistic" and str(r["k"]) == "9" and str(r["features"])[-1].isdigit()
+        if r["head"] == "logistic" and str(r["k"]) == "9" and str(r["features"]).endswith(", mean")
     }
     best = int(max(scores, key=lambda name: scores[name]).rpartition(" ")[2])
     layers = sorted({best, 4} - {0})  # before layer 1 there is nothing to adapt
     for job in table.missing(
-        {"features": f"layer {n}", "head": "LoRA", "k": k} for k in KS for n in layers
+        {"features": f"layer {n}, mean", "head": "LoRA", "k": k} for k in KS for n in layers
     ):
-        start, number = time.process_time(), int(job["features"].rpartition(" ")[2])
-        frozen = features[f"layer {number}, mean"]
+        start, number = time.process_time(), int(job["features"].split()[1][:-1])
+        frozen = features[job["features"]]
         splits = list(splits_of(label, job["k"], TUNED))
         before = [head_score(frozen, label, split) for split in splits]
         after = []

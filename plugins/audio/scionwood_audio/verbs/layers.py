@@ -22,7 +22,7 @@ class LayersOptions:
         window: seconds that the network hears of a recording, around its loudest moment.
         folds: splits by recording, each clip is once in a test; each class needs as many
             recordings.
-        tuned_folds: splits on which LoRA is tried, about a minute each; 0 for none.
+        tuned_folds: splits on which LoRA is tried, half a minute of a core each; 0 for none.
         seed: seed of the folds and of LoRA.
 
     Example:
