@@ -77,7 +77,7 @@ def layer_features(whisper: Whisper, clips: Sequence[Clip]) -> dict[str, Tensor]
     mel, parts = LogMel(), dict[str, list[Tensor]]()
     with progress("layers", len(clips)) as advance:
         for start in range(0, len(clips), BATCH):
-            batch = default_collate(clips[start : start + BATCH])
+            batch = default_collate(list(clips[start : start + BATCH]))
             bands = mel(batch.samples).transpose(1, 2)
             columns = 2 * batch.length  # a column is half a frame
             average = pooled(bands, columns)
