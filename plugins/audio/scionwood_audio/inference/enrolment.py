@@ -13,7 +13,6 @@ import torch
 from scionwood import ReadError, RecipeError
 from scionwood.authoring import atomic_path, reading, writing
 from scionwood_audio.errors import WindowMismatchError
-from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.mel import FRAME
 from scionwood_audio.model.whisper import Whisper
 
@@ -147,24 +146,11 @@ def read_enrolment(path: Path, window: float | None = None) -> Enrolment:
                 enrolment = Enrolment(about[2:], features, float(about[0]), about[1])
         except (KeyError, ValueError, IndexError, zipfile.BadZipFile, EOFError) as error:
             raise ReadError(str(path), f"it is no enrolment ({error})", remedy) from error
-    wrong = [
-        f for f in features if f.ndim != 2 or f.dtype != np.float32 or not np.isfinite(f).all()
-    ]
-    if wrong or not features or not 0.1 <= enrolment.window <= 30:
+    right = [f.ndim == 2 and f.dtype == np.float32 and np.isfinite(f).all() for f in features]
+    if not right or not all(right) or not 0.1 <= enrolment.window <= 30:
         raise ReadError(str(path), "it is no enrolment: its features are damaged", remedy)
     if window is not None and window != enrolment.window:
         rule = f"it was made with a window of {enrolment.window:g} s, not {window:g} s"
-        raise WindowMismatchError(
-            str(path), rule, f"Leave --window out, or set {enrolment.window:g}"
-        )
+        remedy = f"Leave --window out, or set {enrolment.window:g}"
+        raise WindowMismatchError(str(path), rule, remedy)
     return enrolment
-
-
-def read_takes(paths: Sequence[Path], word: str | None) -> list[tuple[str, np.ndarray]]:
-    """Return clips with their words: the one that is given, or the name of each file.
-
-    Args:
-        paths: sounds, one take each.
-        word: what all of them say; `None` means that `una_rana.2.wav` says `una rana`.
-    """
-    return [(word or path.name.split(".")[0].replace("_", " "), read_sound(path)) for path in paths]

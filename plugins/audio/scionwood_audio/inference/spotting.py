@@ -98,12 +98,10 @@ class Spotter:
             return nearness(self.enrolment, self.texts, features)
         frames = torch.tensor([-(-window.length // FRAME)])
         hidden = self.task.features(torch.from_numpy(window.samples)[None])
+        letters = self._letters[None]
         with torch.no_grad():
-            values = self.task.scorer.values(
-                self.task.network, hidden, frames, self._letters[None]
-            )[0]
-        scores: list[float] = (values - self._offset).tolist()
-        return scores
+            values = self.task.scorer.values(self.task.network, hidden, frames, letters)[0]
+        return list(map(float, values - self._offset))
 
     def _enrol(self, path: Path, window: float | None) -> None:
         stored = read_enrolment(path, window)
@@ -162,18 +160,13 @@ class Stream:
 
     def feed(self, samples: np.ndarray) -> list[Spot]:
         """Return the words in the windows that these samples complete, (time,) float32."""
-        return self._spots(self._windows.feed(self._heard(samples)))
+        heard = self._resampled.resample_chunk(np.asarray(samples, np.float32))
+        return self._spots(self._windows.feed(heard))
 
     def close(self) -> list[Spot]:
         """Return the words in what is left."""
-        windows = self._windows.feed(self._heard(np.zeros(0, np.float32), last=True))
-        return self._spots([*windows, *self._windows.close()])
-
-    def _heard(self, samples: np.ndarray, *, last: bool = False) -> np.ndarray:
-        heard: np.ndarray = self._resampled.resample_chunk(
-            np.asarray(samples, np.float32), last=last
-        )
-        return heard
+        heard = self._resampled.resample_chunk(np.zeros(0, np.float32), last=True)
+        return self._spots([*self._windows.feed(heard), *self._windows.close()])
 
     def _spots(self, windows: Iterable[Window]) -> list[Spot]:
         return [
@@ -192,10 +185,9 @@ def peaks(spots: Iterable[Spot], threshold: float) -> list[Spot]:
     """
     chosen: list[Spot] = []
     for spot in sorted(spots, key=lambda spot: -spot.score):
-        others = (c for c in chosen if c.word == spot.word)
-        if spot.score >= threshold and all(
-            spot.start >= c.end or spot.end <= c.start for c in others
-        ):
+        others = [c for c in chosen if c.word == spot.word]
+        apart = all(spot.start >= c.end or spot.end <= c.start for c in others)
+        if spot.score >= threshold and apart:
             chosen.append(spot)
     return sorted(chosen)
 
@@ -208,13 +200,12 @@ def recorded(run: str | Path) -> dict[str, float]:
     """
     table: Any = Run(find_run(run)).metrics
     rows = table.to_dict("records") if hasattr(table, "to_dict") else table
-    measured: dict[str, float] = {}
-    for row in rows:
-        values = {k: v for k, v in row.items() if str(k).startswith("val_") and v not in ("", None)}
-        measured |= {
-            k.removeprefix("val_"): float(v) for k, v in values.items() if float(v) == float(v)
-        }
-    return measured
+    return {
+        name.removeprefix("val_"): float(value)
+        for row in rows
+        for name, value in row.items()
+        if name.startswith("val_") and value not in ("", None) and float(value) == float(value)
+    }
 
 
 def _task(run: str | Path | None, window: float | None, weights: str) -> Keyword:

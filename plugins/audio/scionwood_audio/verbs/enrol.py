@@ -45,12 +45,14 @@ def enrol(
     """
     from scionwood.authoring import check_target
     from scionwood_audio.inference import enrolment
+    from scionwood_audio.inference.sounds import read_sound
 
     check_target(target, overwrite=force)
     for clip in clips:
         if not clip.is_file():
             raise ReadError(str(clip), "there is no such file", "Name the sounds, then OUT.npz")
-    takes = enrolment.read_takes(clips, word)
+    names = (word or clip.name.split(".")[0].replace("_", " ") for clip in clips)
+    takes = [(name, read_sound(clip)) for name, clip in zip(names, clips, strict=True)]
     stored = enrolment.enrol(takes, window=window, weights=weights)
     enrolment.write_enrolment(stored, target, overwrite=force)
     print(f"{len(clips)} clips of {len(set(stored.words))} words: {target}")
