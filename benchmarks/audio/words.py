@@ -327,8 +327,8 @@ def forgetting(bench: Bench, seeds: list[int], languages: list[str]) -> None:
     batch = trials_of(clips)
     jobs = [{"language": "none", "seed": 0, "arm": ZERO}]
     jobs += [{"language": x, "seed": s, "arm": "LoRA likelihood"} for x in languages for s in seeds]
-    if 0 in seeds and "ru" in languages:
-        jobs.append({"language": "ru", "seed": 0, "arm": GENTLE})
+    if 0 in seeds:
+        jobs += [{"language": x, "seed": 0, "arm": GENTLE} for x in languages]
     for job in table.missing(jobs):
         run = bench.run(job["language"], job["seed"], job["arm"], 25) if job["arm"] != ZERO else ""
         task: Any = scionwood.load_run(run) if run else zero_shot(bench.weights)
@@ -358,8 +358,8 @@ def main() -> None:
         if "E2" in options.parts:
             new_language(bench, seed, languages, ((ZERO, 0), *ACCEPTANCE))
         if "E6" in options.parts:
-            if seed == 0 and "ru" in languages:
-                new_language(bench, seed, ["ru"], [(GENTLE, 25)])
+            if seed == 0:
+                new_language(bench, seed, languages, [(GENTLE, 25)])
             forgetting(bench, [seed], languages)
         if "E3" in options.parts and has_prompts:
             speaker(bench, options.prompts, [seed])
