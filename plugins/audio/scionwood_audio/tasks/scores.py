@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -73,12 +73,12 @@ class Likelihood(Scorer):
     def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return the cross-entropy of the tokens of the text and of its end, nats a token."""
         values, lengths = _token_values(network, hidden, batch["letters"], end=1)
-        return cast(Tensor, -values.sum() / (lengths + 1).sum())
+        return -values.sum() / (lengths + 1).sum()
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the mean log-probability of the tokens of each text, without its end."""
         values, lengths = _token_values(network, hidden, letters, end=0)
-        return cast(Tensor, values.sum(1) / lengths)
+        return values.sum(1) / lengths
 
     def offset(self, network: Any, texts: Tensor) -> Tensor:
         """Return the values on a silent window, which frequent words have without being said."""
@@ -107,7 +107,8 @@ class Ctc(Scorer):
         likelihood = -F.ctc_loss(values.transpose(0, 1), letters, frames, lengths, reduction="none")
         steps = torch.arange(values.shape[1], device=values.device)
         best = (values.amax(-1) * (steps < frames[:, None])).sum(1)
-        return (likelihood - best) / lengths
+        scores: Tensor = (likelihood - best) / lengths
+        return scores
 
 
 class Matching(Scorer):
@@ -152,7 +153,7 @@ def checked(score: Score, network: Any) -> Scorer:
         RecipeError: the score needs another backbone, or another head.
     """
     scorer = SCORERS[score]
-    if not isinstance(network, scorer.backbone):
+    if type(network) is not scorer.backbone:  # the matcher's is a Whisper too
         rule = f"it needs the backbone {scorer.name}"
         raise RecipeError(f"score {score}", rule, f"Set backbone.name: {scorer.name}")
     outputs = getattr(getattr(network, "classifier", None), "out_features", 0)
