@@ -22,9 +22,9 @@ def tone(tmp_path: Path) -> Path:
 
 def test_an_enrolled_clip_is_found_in_its_own_recording(tone: Path) -> None:
     folder = tone.parent
-    enrol([tone], folder / "tone.npz", window=1.0, weights="random")
+    enrol([tone], folder / "tone.npz")
     (folder / "words.txt").write_text("tone\n")
-    options = SpotOptions(enrolled=folder / "tone.npz")
+    options = SpotOptions(enrolled=folder / "tone.npz", window=1.0, weights="random")
     (found,) = spot(tone, folder / "words.txt", folder / "out.csv", options)
     assert (found.word, round(found.score, 5)) == ("tone", 0.0)
     with (folder / "out.csv").open(newline="") as file:

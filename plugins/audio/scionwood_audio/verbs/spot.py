@@ -26,7 +26,7 @@ class SpotOptions:
     Attributes:
         run: a run of `audio/keyword`; without one Whisper's own decoder scores the words.
         enrolled: a file of `scionwood audio enrol`, in place of a run.
-        window: seconds of the window; a run and an enrolment have their own.
+        window: seconds of the window; a run has its own, and otherwise it is 3.
         hop: seconds between the beginnings of two windows.
         threshold: the least score that is written; that of the run's validation by default, and
             without a run all windows are ranked.
@@ -96,7 +96,7 @@ def spot(
     Raises:
         ReadError: the recording or a file is damaged.
         RecipeError: there is no word, or both a run and an enrolment are given.
-        WindowMismatchError: the run or the enrolment has another window.
+        WindowMismatchError: the run has another window.
         WriteError: a file cannot be written.
 
     Example:
