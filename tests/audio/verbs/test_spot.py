@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from scionwood import OutputExistsError, RecipeError
 from scionwood_audio.readers.sound import SoundReader
@@ -32,6 +33,21 @@ def test_an_enrolled_clip_is_found_in_its_own_recording(tone: Path) -> None:
     assert "Score of each word" in (folder / "out.html").read_text("utf-8")
     with pytest.raises(OutputExistsError):
         spot(tone, folder / "words.txt", folder / "out.csv", options)
+
+
+@pytest.mark.parametrize("name", ["tone.wav", "tone.ogg"])
+def test_a_sound_is_decoded_in_the_child(
+    tone: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, rate = soundfile.read(tone)
+    soundfile.write(tone.parent / name, samples, rate)
+    monkeypatch.setenv("SCIONWOOD_READERS", "service")
+    options = SpotOptions(weights="random", window=0.5)
+    words, target = tone.parent / "words.txt", tone.parent / "out.csv"
+    assert {s.word for s in spot(tone.parent / name, words, target, options)} == {
+        "tone",
+        "una rana",
+    }
 
 
 def test_a_run_and_an_enrolment_exclude_each_other(tone: Path) -> None:

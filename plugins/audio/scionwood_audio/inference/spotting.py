@@ -161,7 +161,7 @@ class Stream:
         step = round(hop * RATE)
         if not 0 < step <= self.spotter.samples:
             rule = f"it lies above 0 and at most at the window, {self.spotter.window:g} s"
-            raise RecipeError(f"hop {hop:g}", rule, f"Set it to {HOP:g}")
+            raise RecipeError(f"hop {hop:g}", rule, "Set it to a third of the window")
         self._resampled = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
         self._windows = Windows(self.spotter.samples, step)
 
@@ -211,7 +211,7 @@ def recorded(run: str | Path) -> dict[str, float]:
         name.removeprefix("val_"): float(value)
         for row in rows
         for name, value in row.items()
-        if name.startswith("val_") and value not in ("", None) and float(value) == float(value)
+        if name.startswith("val_") and value == value  # a table of pandas has NaN in gaps
     }
 
 
