@@ -42,12 +42,9 @@ def test_a_sound_is_decoded_in_the_child(
     samples, rate = soundfile.read(tone)
     soundfile.write(tone.parent / name, samples, rate)
     monkeypatch.setenv("SCIONWOOD_READERS", "service")
-    options = SpotOptions(weights="random", window=0.5)
-    words, target = tone.parent / "words.txt", tone.parent / "out.csv"
-    assert {s.word for s in spot(tone.parent / name, words, target, options)} == {
-        "tone",
-        "una rana",
-    }
+    options = SpotOptions(weights="random", window=1.0)
+    spots = spot(tone.parent / name, tone.parent / "words.txt", tone.parent / "out.csv", options)
+    assert {found.word for found in spots} == {"tone", "una rana"}
 
 
 def test_a_run_and_an_enrolment_exclude_each_other(tone: Path) -> None:
