@@ -72,13 +72,13 @@ class Likelihood(Scorer):
 
     def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return the cross-entropy of the tokens of the text and of its end, nats a token."""
-        values, lengths = _token_values(network, hidden, batch["letters"], end=1)
-        return -values.sum() / (lengths + 1).sum()
+        values, scored = _token_values(network, hidden, batch["letters"], end=True)
+        return -values.sum() / scored.sum()
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the mean log-probability of the tokens of each text, without its end."""
-        values, lengths = _token_values(network, hidden, letters, end=0)
-        return values.sum(1) / lengths
+        values, scored = _token_values(network, hidden, letters, end=False)
+        return values.sum(1) / scored.sum(1)
 
     def offset(self, network: Any, texts: Tensor) -> Tensor:
         """Return the values on a silent window, which frequent words have without being said."""
@@ -164,25 +164,24 @@ def checked(score: Score, network: Any) -> Scorer:
     return scorer
 
 
-def _token_values(network: Any, hidden: Tensor, letters: Tensor, end: int) -> tuple[Tensor, Tensor]:
-    """Return the log-probabilities of the tokens (text, token), 0 in padding, and their numbers.
+def _token_values(
+    network: Any, hidden: Tensor, letters: Tensor, *, end: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the log-probabilities of the tokens, 0 where they are not scored, and which are.
+
+    Both are (text, token).
 
     Args:
         network: `audio/whisper_text`.
         hidden: (text, position, width).
         letters: (text, letter) codes.
-        end: 1 to count the end of the text too, or 0.
+        end: whether the end of the text is scored too.
     """
-    tokens = token_rows(texts_of(letters), network.weights)
-    rows, lengths = tokens.rows.to(hidden.device), tokens.lengths.to(hidden.device)
-    following = rows[:, tokens.prefix :]
-    steps = torch.arange(rows.shape[1] - 1, device=rows.device) - (tokens.prefix - 1)
-    places = (steps >= 0) & (steps < lengths[:, None] + end)
-    logits = network.decode(hidden, rows[:, :-1], places).float()
-    places = places[:, tokens.prefix - 1 :]
-    chosen = logits.log_softmax(-1).gather(-1, following[places][:, None]).squeeze(-1)
-    values = torch.zeros(following.shape, device=hidden.device)
-    return values.masked_scatter(places, chosen), lengths
+    rows, scored = token_rows(texts_of(letters), network.weights, end=end)
+    rows, scored = rows.to(hidden.device), scored.to(hidden.device)
+    logits = network.decode(hidden, rows[:, :-1], scored).float()
+    chosen = logits.log_softmax(-1).gather(-1, rows[:, 1:][scored][:, None]).squeeze(-1)
+    return torch.zeros(scored.shape, device=hidden.device).masked_scatter(scored, chosen), scored
 
 
 def _shared(texts: Tensor, spoken: Tensor) -> Tensor:
