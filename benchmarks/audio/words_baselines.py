@@ -33,7 +33,7 @@ def transcript(words: Words, batch: dict[str, torch.Tensor], weights: str) -> Ro
     """Return the rates of the edit similarity of Whisper's greedy transcript."""
     network = WhisperText(weights=weights).eval()
     tokenizer: Any = load_tokenizer(weights)
-    start = token_rows(["a"], weights).rows[0, :2]
+    start = token_rows(["a"], weights)[0][0, :2]
     said = []
     with torch.no_grad():
         for part in batch["sound"].split(16):

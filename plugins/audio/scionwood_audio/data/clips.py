@@ -95,8 +95,7 @@ def _spoken(word: str, random: np.random.Generator) -> np.ndarray:
     time = np.arange(length) / RATE
     edge = np.minimum(1.0, np.minimum(time, time[::-1]) / 0.01)
     tones = []
-    for letter in word:
-        place = LETTERS.index(letter)
+    for place in map(LETTERS.index, word):
         low, high = 250.0 + 60.0 * (place % 9), 1200.0 + 500.0 * (place // 9)
         tones.append(edge * (np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time)))
     sound = 0.1 * np.concatenate(tones)

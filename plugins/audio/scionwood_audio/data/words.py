@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import random
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -147,28 +146,20 @@ def deal(clips: Sequence[Clip], *, seed: int, unit: Unit = "text") -> dict[str, 
     generator.shuffle(texts)
     test = round(SHARES["test"] * len(texts))
     val = test + max(3, round(SHARES["val"] * len(texts)))
-    place = {
-        text: ("test", "val", "train")[(n >= test) + (n >= val)] for n, text in enumerate(texts)
-    }
-    dealt = {
-        name: [clip for clip in clips if place[clip.text] == name]
-        for name in ("train", "val", "test")
-    }
+    chosen = {"train": {*texts[val:]}, "val": {*texts[test:val]}, "test": {*texts[:test]}}
+    dealt = {name: [clip for clip in clips if clip.text in part] for name, part in chosen.items()}
     for part in dealt.values():
         generator.shuffle(part)
     if unit == "word":
-        dealt["val"] = _without(dealt["val"], dealt["test"])
-        dealt["train"] = _without(dealt["train"], [*dealt["test"], *dealt["val"]])
+        later: set[str] = set()
+        for name in ("test", "val", "train"):
+            dealt[name] = [clip for clip in dealt[name] if not later & _content(clip)]
+            later |= {word for clip in dealt[name] for word in _content(clip)}
     return dealt
 
 
-def _without(clips: list[Clip], later: list[Clip]) -> list[Clip]:
-    later_words = {word for clip in later for word in _content(clip.text)}
-    return [clip for clip in clips if not later_words & _content(clip.text)]
-
-
-def _content(text: str) -> set[str]:
-    return {word for word in text.split() if len(word) >= CONTENT}
+def _content(clip: Clip) -> set[str]:
+    return {word for word in clip.text.split() if len(word) >= CONTENT}
 
 
 @final
@@ -183,9 +174,8 @@ class Trials(Dataset[dict[str, Tensor]]):
 
     def __init__(self, clips: Sequence[Clip], samples: int, seed: int | None) -> None:
         self.clips, self.samples, self.seed = clips, samples, seed
-        self.texts = sorted(Counter(clip.text for clip in clips))
+        self.texts = sorted({clip.text for clip in clips})
         self.longest = max(map(len, self.texts))
-        self._near: dict[str, list[str]] = {}
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -194,25 +184,18 @@ class Trials(Dataset[dict[str, Tensor]]):
         """Return the file of a clip."""
         return self.clips[index].name
 
-    def nearest(self, text: str) -> list[str]:
-        """Return the two texts of the split whose spelling is nearest to another one."""
-        if text not in self._near:
-            others = [other for other in self.texts if other != text]
-            self._near[text] = difflib.get_close_matches(text, others, n=2, cutoff=0.0)
-        return self._near[text]
-
     def others(self, index: int) -> list[str]:
         """Return four texts that a clip does not say: two random ones, and the two nearest."""
         text = self.clips[index].text
         generator = random if self.seed is None else random.Random(f"{self.seed} {index}")
         others = [other for other in self.texts if other != text]
-        return [generator.choice(others), generator.choice(others), *self.nearest(text)]
+        near = difflib.get_close_matches(text, others, n=2, cutoff=0.0)
+        return [generator.choice(others), generator.choice(others), *near]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         clip = self.clips[index]
-        sound = np.pad(clip.sound, (0, self.samples - len(clip.sound)))
         return {
-            "sound": torch.from_numpy(sound),
+            "sound": torch.from_numpy(np.pad(clip.sound, (0, self.samples - len(clip.sound)))),
             "frames": torch.tensor(-(-len(clip.sound) // FRAME)),
             "letters": codes([clip.text], self.longest)[0],
             "others": codes(self.others(index), self.longest),

@@ -35,9 +35,9 @@ def rates(positive: np.ndarray, negative: np.ndarray) -> Rates:
     """
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    scores = np.concatenate([positive, negative])
-    scores = np.nan_to_num(scores, neginf=np.finfo(np.float32).min)
-    labels = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
+    scores = np.concatenate([positive, negative]).astype(np.float64)
+    scores = np.maximum(scores, np.finfo(np.float32).min)  # CTC gives minus infinity
+    labels = np.repeat([1, 0], [len(positive), len(negative)])
     alarms, hits, thresholds = roc_curve(labels, scores)
     place = int(np.argmin(np.abs(alarms - (1 - hits))))
     equal = (alarms[place] + 1 - hits[place]) / 2
@@ -54,54 +54,39 @@ def of_trials(scores: Tensor) -> dict[str, Tensor]:
         `easy` and `hard`, areas under the curve; `easy_eer` and `hard_eer`; and `threshold`, the
         score at the equal error rate of all trials.
     """
-    table = scores.detach().float().cpu().numpy().astype(np.float64)
-    by_kind = {name: rates(table[:, 0], table[:, at].ravel()) for name, at in _KINDS.items()}
-    overall = rates(table[:, 0], table[:, 1:].ravel())
+    table = scores.detach().float().cpu().numpy()
+    easy, hard, overall = (
+        rates(table[:, 0], table[:, columns].ravel())
+        for columns in (slice(1, 3), slice(3, 5), slice(1, 5))
+    )
     measured = {
-        "easy": 100 * by_kind["easy"].auc,
-        "hard": 100 * by_kind["hard"].auc,
-        "easy_eer": 100 * by_kind["easy"].eer,
-        "hard_eer": 100 * by_kind["hard"].eer,
+        "easy": 100 * easy.auc,
+        "hard": 100 * hard.auc,
+        "easy_eer": 100 * easy.eer,
+        "hard_eer": 100 * hard.eer,
         "threshold": overall.threshold,
     }
     return {name: torch.tensor(value) for name, value in measured.items()}
 
 
-_KINDS = {"easy": slice(1, 3), "hard": slice(3, 5)}
-
-
-def crossing(by_clips: Mapping[int, float], zero_shot: float) -> int | None:
-    """Return the least number of clips from which on an arm is above zero-shot; `None` if none is.
-
-    Args:
-        by_clips: the score of an arm by its number of training clips.
-        zero_shot: the score of the network that saw none.
-
-    Example:
-        >>> from scionwood_audio.evaluation.trials import crossing
-        >>> crossing({5: 60.0, 25: 79.0, 100: 88.0, 400: 92.0}, 83.0)
-        100
-    """
-    above: int | None = None
-    for clips in sorted(by_clips, reverse=True):
-        if by_clips[clips] <= zero_shot:
-            break
-        above = clips
-    return above
-
-
 def advice(arms: Mapping[str, Mapping[int, float]], zero_shot: float) -> Iterable[str]:
-    """Yield a line for each arm: from how many clips it is above zero-shot, if it ever is.
+    """Yield a line for each arm: from how many clips on it is above zero-shot, if it ever is.
 
     Args:
         arms: the score of each arm by its number of training clips.
         zero_shot: the score of the network that saw none.
+
+    Example:
+        >>> from scionwood_audio.evaluation.trials import advice
+        >>> list(advice({"head": {5: 60.0, 25: 79.0, 100: 88.0, 400: 92.0}}, 83.0))
+        ['head: above zero-shot (83.0) from 100 clips, 92.0 at best']
     """
     for arm, by_clips in arms.items():
-        clips = crossing(by_clips, zero_shot)
-        best = max(by_clips.values())
-        if clips is None:
+        below = [clips for clips, score in by_clips.items() if score <= zero_shot]
+        above = [clips for clips in by_clips if clips > max(below, default=-1)]
+        if above:
+            start = f"{arm}: above zero-shot ({zero_shot:.1f}) from {min(above)} clips"
+            yield f"{start}, {max(by_clips.values()):.1f} at best"
+        else:
             most = max(by_clips)
             yield f"{arm}: not above zero-shot with {most} clips or less: not recommended"
-        else:
-            yield f"{arm}: above zero-shot ({zero_shot:.1f}) from {clips} clips, {best:.1f} at best"

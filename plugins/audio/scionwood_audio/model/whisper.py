@@ -71,7 +71,6 @@ class _Windows(nn.Module):
         return outputs
 
 
-@final
 class Whisper(_Windows):
     """Whisper's encoder over windows, read at one layer, with a linear head or without.
 

@@ -26,10 +26,12 @@ class Scorer(ABC):
 
     Attributes:
         backbone: the class of the network that it needs.
+        name: its name in recipes.
         head: the module that is fitted to frozen features; empty if there is none.
     """
 
     backbone: type[nn.Module]
+    name: str
     head: str = ""
 
     @abstractmethod
@@ -39,12 +41,6 @@ class Scorer(ABC):
     @abstractmethod
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the scores (pair,) of features, their true positions, and codes of texts."""
-
-    def score(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
-        """Return the score of each text of each clip, (clip, text); see `values`."""
-        texts, where = letters.flatten(0, 1).unique(dim=0, return_inverse=True)
-        values = self.values(network, hidden, frames, letters)
-        return values - self.offset(network, texts)[where].view_as(values)
 
     def offset(self, network: Any, texts: Tensor) -> Tensor:
         """Return what is subtracted from the values of texts (text, letter), (text,)."""
@@ -59,31 +55,30 @@ class Scorer(ABC):
             frames: (clip,) true positions.
             letters: (clip, text, letter) codes.
         """
-        clips, texts = letters.shape[:2]
-        owner = torch.arange(clips, device=hidden.device).repeat_interleave(texts)
-        flat = letters.flatten(0, 1)
+        texts = letters.flatten(0, 1)
+        clips = torch.arange(len(hidden), device=hidden.device)
+        owners = clips.repeat_interleave(letters.shape[1])
         parts = [
-            self.pairs(network, hidden[which], frames[which], flat[start : start + PAIRS])
-            for start in range(0, len(flat), PAIRS)
-            for which in (owner[start : start + PAIRS],)
+            self.pairs(network, hidden[which], frames[which], some)
+            for which, some in zip(owners.split(PAIRS), texts.split(PAIRS), strict=True)
         ]
-        return torch.cat(parts).view(clips, texts)
+        return torch.cat(parts).view(letters.shape[:2])
 
 
 class Likelihood(Scorer):
     """The mean log-probability of the tokens of a text, minus that on silence."""
 
-    backbone = WhisperText
+    backbone, name = WhisperText, "audio/whisper_text"
 
     def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return the cross-entropy of the tokens of the text and of its end, nats a token."""
-        values, lengths = _token_values(network, hidden, batch["letters"], end=1)
-        return -values.sum() / (lengths + 1).sum()
+        values, scored = _token_values(network, hidden, batch["letters"], end=True)
+        return -values.sum() / scored.sum()
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the mean log-probability of the tokens of each text, without its end."""
-        values, lengths = _token_values(network, hidden, letters, end=0)
-        return values.sum(1) / lengths
+        values, scored = _token_values(network, hidden, letters, end=False)
+        return values.sum(1) / scored.sum(1)
 
     def offset(self, network: Any, texts: Tensor) -> Tensor:
         """Return the values on a silent window, which frequent words have without being said."""
@@ -95,8 +90,7 @@ class Likelihood(Scorer):
 class Ctc(Scorer):
     """The log-probability of the letters of a text, minus that of the best path, a letter."""
 
-    backbone = Whisper
-    head = "classifier"
+    backbone, name, head = Whisper, "audio/whisper", "classifier"
 
     def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return the loss of connectionist temporal classification, nats a letter."""
@@ -113,14 +107,14 @@ class Ctc(Scorer):
         likelihood = -F.ctc_loss(values.transpose(0, 1), letters, frames, lengths, reduction="none")
         steps = torch.arange(values.shape[1], device=values.device)
         best = (values.amax(-1) * (steps < frames[:, None])).sum(1)
-        return (likelihood - best) / lengths
+        scores: Tensor = (likelihood - best) / lengths
+        return scores
 
 
 class Matching(Scorer):
     """The logit of stage II of DMA-KWS."""
 
-    backbone = WordMatcher
-    head = "matcher"
+    backbone, name, head = WordMatcher, "audio/matcher", "matcher"
 
     def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """Return the binary cross-entropy of texts and of letters, with one random of each kind.
@@ -158,11 +152,10 @@ def checked(score: Score, network: Any) -> Scorer:
     Raises:
         RecipeError: the score needs another backbone, or another head.
     """
-    names = {"likelihood": "whisper_text", "ctc": "whisper", "matcher": "matcher"}
     scorer = SCORERS[score]
-    if not isinstance(network, scorer.backbone):
-        rule = f"it needs the backbone audio/{names[score]}"
-        raise RecipeError(f"score {score}", rule, f"Set backbone.name: audio/{names[score]}")
+    if type(network) is not scorer.backbone:  # the matcher's is a Whisper too
+        rule = f"it needs the backbone {scorer.name}"
+        raise RecipeError(f"score {score}", rule, f"Set backbone.name: {scorer.name}")
     outputs = getattr(getattr(network, "classifier", None), "out_features", 0)
     if score == "ctc" and outputs != len(LETTERS) + 1:
         rule = f"its head has an output for each of {len(LETTERS)} letters, and one for the blank"
@@ -171,33 +164,30 @@ def checked(score: Score, network: Any) -> Scorer:
     return scorer
 
 
-def _token_values(network: Any, hidden: Tensor, letters: Tensor, end: int) -> tuple[Tensor, Tensor]:
-    """Return the log-probabilities of the tokens (text, token), 0 in padding, and their numbers.
+def _token_values(
+    network: Any, hidden: Tensor, letters: Tensor, *, end: bool
+) -> tuple[Tensor, Tensor]:
+    """Return the log-probabilities of the tokens, 0 where they are not scored, and which are.
+
+    Both are (text, token).
 
     Args:
         network: `audio/whisper_text`.
         hidden: (text, position, width).
         letters: (text, letter) codes.
-        end: 1 to count the end of the text too, or 0.
+        end: whether the end of the text is scored too.
     """
-    tokens = token_rows(texts_of(letters), network.weights)
-    rows, lengths = tokens.rows.to(hidden.device), tokens.lengths.to(hidden.device)
-    following = rows[:, tokens.prefix :]
-    steps = torch.arange(rows.shape[1] - 1, device=rows.device) - (tokens.prefix - 1)
-    places = (steps >= 0) & (steps < lengths[:, None] + end)
-    logits = network.decode(hidden, rows[:, :-1], places).float()
-    places = places[:, tokens.prefix - 1 :]
-    chosen = logits.log_softmax(-1).gather(-1, following[places][:, None]).squeeze(-1)
-    values = torch.zeros(following.shape, device=hidden.device)
-    return values.masked_scatter(places, chosen), lengths
+    rows, scored = token_rows(texts_of(letters), network.weights, end=end)
+    rows, scored = rows.to(hidden.device), scored.to(hidden.device)
+    logits = network.decode(hidden, rows[:, :-1], scored).float()
+    chosen = logits.log_softmax(-1).gather(-1, rows[:, 1:][scored][:, None]).squeeze(-1)
+    return torch.zeros(scored.shape, device=hidden.device).masked_scatter(scored, chosen), scored
 
 
 def _shared(texts: Tensor, spoken: Tensor) -> Tensor:
     """Return 1 for each letter of the texts that those spoken have too, in order."""
     shared = torch.zeros(texts.shape)
     for row, one, other in zip(shared, texts_of(texts), texts_of(spoken), strict=True):
-        for block in difflib.SequenceMatcher(
-            None, one, other, autojunk=False
-        ).get_matching_blocks():
-            row[block.a : block.a + block.size] = 1.0
+        for at, _, size in difflib.SequenceMatcher(None, one, other).get_matching_blocks():
+            row[at : at + size] = 1.0
     return shared

@@ -7,7 +7,7 @@ import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scionwood import RecipeError
 from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, prints
@@ -26,7 +26,7 @@ class SpotOptions:
     Attributes:
         run: a run of `audio/keyword`; without one Whisper's own decoder scores the words.
         enrolled: a file of `scionwood audio enrol`, in place of a run.
-        window: seconds of the window; a run and an enrolment have their own.
+        window: seconds of the window; a run has its own, and otherwise it is 3.
         hop: seconds between the beginnings of two windows.
         threshold: the least score that is written; that of the run's validation by default, and
             without a run all windows are ranked.
@@ -96,7 +96,7 @@ def spot(
     Raises:
         ReadError: the recording or a file is damaged.
         RecipeError: there is no word, or both a run and an enrolment are given.
-        WindowMismatchError: the run or the enrolment has another window.
+        WindowMismatchError: the run has another window.
         WriteError: a file cannot be written.
 
     Example:
@@ -133,9 +133,7 @@ def spot(
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(("start", "end", "word", "score"))
-    for row in spots:
-        times = f"{row.start:.3f}", f"{row.end:.3f}"
-        writer.writerow((*times, row.word, f"{row.score:.6f}"))
+    writer.writerows((f"{s.start:.3f}", f"{s.end:.3f}", s.word, f"{s.score:.6f}") for s in spots)
     with writing(target), atomic_path(target, overwrite=force) as part:
         part.write_text(rows.getvalue(), "utf-8")
     write_page(scores, spots, threshold, recording.name, page, overwrite=force)
@@ -143,27 +141,21 @@ def spot(
 
 
 def _search(recording: Path, spotter: Spotter, options: SpotOptions) -> list[Spot]:
-    from rich.console import Console
-    from rich.progress import track
-
-    from scionwood_audio.inference.sounds import read_blocks
+    from scionwood_audio.inference.progress import progress
+    from scionwood_audio.inference.sounds import read_blocks, seconds_of
     from scionwood_audio.inference.spotting import Stream
-    from scionwood_audio.readers.sound import SoundReader
+    from scionwood_audio.model.mel import RATE
 
-    channel = options.channel
-    chosen = int(channel) if channel.isdigit() else channel
-    if chosen not in ("mean", "loudest") and not isinstance(chosen, int):
-        raise RecipeError(
-            f"channel {channel}", "it is no channel", "Give a number, mean or loudest"
-        )
-    with SoundReader(recording) as reader:
-        blocks = len(reader)
+    channel: Any = int(options.channel) if options.channel.isdigit() else options.channel
+    if channel not in ("mean", "loudest") and not isinstance(channel, int):
+        rule = "it is no channel"
+        raise RecipeError(f"channel {channel}", rule, "Give a number, mean or loudest")
     stream = Stream(None, spotter, hop=options.hop)
     spots: list[Spot] = []
-    parts = read_blocks(recording, channel=chosen)  # type: ignore[arg-type]
-    console = Console(stderr=True)
-    for part in track(parts, "minutes", blocks, console=console, transient=True):
-        spots += stream.feed(part)
+    with progress("seconds", seconds_of(recording)) as advance:
+        for part in read_blocks(recording, channel=channel):
+            spots += stream.feed(part)
+            advance(len(part) / RATE)
     return spots + stream.close()
 
 
@@ -173,11 +165,9 @@ def _threshold(options: SpotOptions) -> float:
     measured = {} if options.run is None else recorded(options.run)
     if {"hard", "zero_shot"} <= measured.keys():
         hard, zero = measured["hard"], measured["zero_shot"]
-        line = f"validation against near spellings: AUC {hard:.1f}, without training {zero:.1f}"
-        print(line, file=sys.stderr)
+        print(f"AUC of near spellings: {hard:.1f}, without training {zero:.1f}", file=sys.stderr)
         if hard < zero:
-            line = "this run is not recommended: without --run the words are found better"
-            print(line, file=sys.stderr)
+            print("not recommended: without --run the words are found better", file=sys.stderr)
     if options.threshold is not None:
         return options.threshold
     return measured.get("threshold", float("-inf"))
