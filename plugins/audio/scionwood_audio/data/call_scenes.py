@@ -20,6 +20,24 @@ GAPS = (0.3, 1.6)
 """Seconds between two placed sounds."""
 
 
+UNKNOWN = -1.0
+"""Target of a position of which nothing is known."""
+
+
+class Place(NamedTuple):
+    """A marked call where it was recorded.
+
+    Attributes:
+        samples: (time,) float32 at 16 kHz, the call with some seconds on both sides.
+        target: (position,) 1 where it is, 0 beside it, -1 where nothing is known.
+        call: where the call is in the samples.
+    """
+
+    samples: np.ndarray
+    target: np.ndarray
+    call: slice
+
+
 @dataclass(frozen=True)
 class Parts:
     """The sounds of scenes, each (time,) float32 at 16 kHz.
@@ -28,11 +46,13 @@ class Parts:
         calls: what is to be found.
         others: sounds like a call that are none; may be empty.
         backgrounds: what sounds all the time.
+        places: the calls in their recording; empty if nothing surrounds them.
     """
 
     calls: Sequence[np.ndarray]
     others: Sequence[np.ndarray]
     backgrounds: Sequence[np.ndarray]
+    places: Sequence[Place] = ()
 
     def fold(self, number: int, folds: int, *, without: bool = False) -> Parts:
         """Return every `folds`-th part from `number` on, or all but those.

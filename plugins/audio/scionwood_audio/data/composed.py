@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -65,7 +66,7 @@ class Composed(SplitData):
         assume_complete: every call of the recording is marked, so that its rest is background.
         channel: the channel of the recording that is heard.
         expand: how many times slower the recordings are heard.
-        held_folds: folds of the examples, of five, that are held out of training for validation.
+        held_folds: folds of the examples, 0 to 4, that are held out of training for validation.
         window: seconds of a window, that of the backbone.
         scene: windows of a scene.
         n_train: scenes of an epoch.
@@ -92,7 +93,7 @@ class Composed(SplitData):
         assume_complete: bool = False,
         channel: Channel = "mean",
         expand: float = 1.0,
-        held_folds: int = 1,
+        held_folds: Sequence[int] = (0,),
         window: float = 3.0,
         scene: int = 4,
         n_train: int = 20,
@@ -133,14 +134,12 @@ class Composed(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; a training scene depends on seed, epoch and index."""
         parts, folds = self.parts(), min(FOLDS, len(self.parts().calls))
-        first = min(self.held_folds, folds - 1)
-        held_out = [parts.fold(number, folds) for number in range(first)]
-        if split == "train":
-            chosen = joined([parts.fold(number, folds) for number in range(first, folds)])
-            scenes = Scenes(chosen, self, self.n_train, None)
-        else:
-            chosen = joined(held_out) if held_out else parts
-            scenes = Scenes(chosen, self, self.n_val, self.seed + (split == "test"))
+        held = {number for number in self.held_folds if number < folds}
+        seen = set(range(folds)) - held
+        numbers = seen if split == "train" or not held else held
+        chosen = joined([parts.fold(number, folds) for number in sorted(numbers)])
+        seed = None if split == "train" else self.seed + (split == "test")
+        scenes = Scenes(chosen, self, self.n_train if split == "train" else self.n_val, seed)
         return DataLoader(scenes, self.batch_size, split == "train", collate_fn=_batch)
 
 

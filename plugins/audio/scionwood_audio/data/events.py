@@ -13,6 +13,7 @@ from torch import Tensor
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.call_scenes import (
+    UNKNOWN,
     Parts,
     compose,
     made_backgrounds,
@@ -24,9 +25,6 @@ from scionwood_audio.inference.sounds import Channel, read_blocks
 from scionwood_audio.inference.windows import cut
 from scionwood_audio.model.mel import FRAME, RATE
 from scionwood_audio.readers.selections import Selection, read_selections
-
-UNKNOWN = -1.0
-"""Target of a position of which nothing is known."""
 
 PERIOD = 10
 """Of ten windows in a row, the ninth is for validation and the tenth for test."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,15 +13,14 @@ from scionwood_audio.data.call_scenes import Parts
 from scionwood_audio.data.parts import read_parts
 from scionwood_audio.inference.events import POSITIONS, Shape, events_of, levelled
 from scionwood_audio.inference.held_out import (
-    FOLDS,
     Result,
+    Scorer,
     fit_scenes,
+    gains,
     layer_features,
-    layer_scores,
     scenes_of,
     score_template,
     summary,
-    template_scores,
 )
 from scionwood_audio.inference.progress import progress
 from scionwood_audio.inference.scoring import score_pieces
@@ -32,8 +31,10 @@ from scionwood_audio.model.whisper import Whisper
 from scionwood_audio.readers.selections import Selection, read_selections
 from scionwood_audio.verbs.options import FindOptions
 
-Scorer = Callable[[Iterator[np.ndarray]], np.ndarray]
-"""Returns the score of each position of a recording that comes in pieces."""
+COLUMNS = ("level", "composed, %", "in place, %", "")
+"""Heads of the table of levels."""
+
+HELD_OUT = "Average precision on held-out examples, in composed scenes and where they were marked:"
 
 
 class Finding(NamedTuple):
@@ -44,12 +45,14 @@ class Finding(NamedTuple):
         results: what each level that was tried reaches on held-out examples.
         chosen: the level that was used.
         run: the folder of the adapter that was used, or None.
+        verdict: by how much the adapter led the best level without one, or an empty text.
     """
 
     selections: list[Selection]
     results: list[Result]
     chosen: Result
     run: Path | None
+    verdict: str = ""
 
 
 def find(
@@ -103,30 +106,52 @@ def search(
         expand=options.expand,
         seed=options.seed,
     )
-    shape = Shape.of([len(call) / RATE for call in parts.calls])
-    run = None
+    shape, verdict = Shape.of([len(call) / RATE for call in parts.calls]), ""
     if options.run is not None:
         from scionwood_audio.inference.adapting import applied
 
-        results, shape, score = applied(options, parts, shape)
+        chosen, shape, score = applied(options, parts, shape)
+        results, run = [chosen], None
     else:
         levels = Levels(parts, shape, options)
-        results, score = levels.results, levels.scorer(levels.best)
+        results, chosen, run = levels.results, levels.best, None
         if options.adapt:
             from scionwood_audio.inference.adapting import adapted
 
-            result, trained = adapted(recording, examples, options, levels)
-            results = [*results, result]
-            if trained is not None:
-                run, score = trained
+            result, run = adapted(recording, examples, options, levels)
+            results, verdict = [*results, result], compared(result, levels.best, run is not None)
+        if run is None:
+            score = levels.scorer(chosen)
+        else:
+            from scionwood_audio.inference.adapting import run_scorer
+
+            chosen, score = result, run_scorer(run, options)
         del levels  # the features of its scenes take more memory than a day of scores
-    chosen = (
-        results[-1]
-        if run or options.run
-        else max((r for r in results if r.level != "adapter"), key=lambda r: r.ap)
-    )
     scores = searched(recording, score, options)
-    return Finding(selected(scores, chosen, shape, marked, options), results, chosen, run)
+    calls = selected(scores, chosen, shape, marked, options)
+    return Finding(calls, results, chosen, run, verdict)
+
+
+def compared(adapter: Result, rival: Result, is_used: bool) -> str:
+    """Return a sentence on what an adapter gained in place."""
+    lead, error = gains(adapter, rival)
+    return (
+        f"In place the adapter leads {rival.level} by {100 * lead:.1f} points, with a standard "
+        f"error of {100 * error:.1f}: it is {'used' if is_used else 'not used'}"
+    )
+
+
+def level_rows(finding: Finding) -> list[tuple[str, str, str, str]]:
+    """Return what each level reached, as rows of a table with the heads `COLUMNS`."""
+    return [
+        (
+            result.level,
+            f"{100 * result.ap:.1f}",
+            f"{100 * float(np.mean(result.places)):.1f}" if result.places else "-",
+            "used" if result is finding.chosen else "",
+        )
+        for result in finding.results
+    ]
 
 
 class Levels:
@@ -139,30 +164,62 @@ class Levels:
 
     Attributes:
         scenes: a scene for each fold of the examples.
-        scores: by level, the scores of each scene without its examples.
+        features: of each scene, by layer.
         results: what each level reaches.
-        best: the level with the highest average precision.
+        best: the level that finds the held-out examples best.
     """
 
     def __init__(self, parts: Parts, shape: Shape, options: FindOptions) -> None:
         self.parts, self.options, self.shape = parts, options, shape
         self.window = options.window or 3.0
-        self.network = Whisper(weights=options.weights, window=self.window).to(options.device)
-        folds = min(FOLDS, len(parts.calls))
-        self.scenes = scenes_of(parts, folds, np.random.default_rng(options.seed))
-        layers = len(self.network.encoder.layers) + 1
-        with progress("held-out examples", 1 + folds * (1 + layers)) as advance:
-            self.scores = {"template": template_scores(parts, self.scenes)}
-            advance(1)
-            hop = hop_of(self.network.samples, options.overlap)
-            self.features = layer_features(self.network, self.scenes, hop, advance)
-            for layer in range(layers):
-                features = [scene[layer] for scene in self.features]
-                self.scores[f"layer {layer}"] = layer_scores(features, self.scenes, advance)
-        self.results = [
-            summary(name, scores, self.scenes, shape) for name, scores in self.scores.items()
+        network = Whisper(weights=options.weights, window=self.window).to(options.device)
+        self.scenes = scenes_of(parts, np.random.default_rng(options.seed))
+        hop = hop_of(network.samples, options.overlap)
+        layers = range(len(network.encoder.layers) + 1)
+        self.results = [self._template()]
+        steps = len(self.scenes) + len(parts.places) + len(layers)
+        with progress("held-out examples", steps) as advance:
+            self.features = []
+            for scene in self.scenes:
+                self.features.append(layer_features(network, scene.samples, network.samples))
+                advance(1)
+            places = []
+            for place in parts.places:
+                places.append(layer_features(network, place.samples, hop))
+                advance(1)
+            for layer in layers:
+                self.results.append(self._layer(layer, [place[layer] for place in places]))
+                advance(1)
+        self.best = max(self.results, key=lambda result: result.rank)
+
+    def _template(self) -> Result:
+        folds = range(len(self.scenes))
+        others = [Templates(self.parts.fold(n, len(folds), without=True).calls) for n in folds]
+        scored = [(score_template(others[n], [s.samples]), s) for n, s in enumerate(self.scenes)]
+        placed = [
+            (score_template(others[n % len(folds)], [place.samples]), place)
+            for n, place in enumerate(self.parts.places)
         ]
-        self.best = max(self.results, key=lambda result: result.ap)
+        return summary("template", scored, placed, self.shape)
+
+    def _layer(self, layer: int, places: Sequence[np.ndarray]) -> Result:
+        heads = [self.head(layer, without) for without in range(len(self.scenes))]
+        scored = [
+            (features[layer] @ weight + bias, scene)
+            for features, scene, (weight, bias) in zip(
+                self.features, self.scenes, heads, strict=True
+            )
+        ]
+        placed = []
+        for number, (features, place) in enumerate(zip(places, self.parts.places, strict=True)):
+            weight, bias = heads[number % len(heads)]
+            placed.append((features @ weight + bias, place))
+        return summary(f"layer {layer}", scored, placed, self.shape)
+
+    def head(self, layer: int, without: int | None = None) -> tuple[np.ndarray, float]:
+        """Return weight and bias of a head on a layer, fitted to all scenes but one."""
+        at = [n for n in range(len(self.scenes)) if n != without]
+        return fit_scenes([self.features[n][layer] for n in at], [self.scenes[n] for n in at])
 
     def scorer(self, result: Result) -> Scorer:
         """Return the scorer of a level, fitted to all examples."""
@@ -173,7 +230,7 @@ class Levels:
         network = Whisper(
             weights=self.options.weights, window=self.window, read_layer=layer, outputs=1
         )
-        weight, bias = fit_scenes([scene[layer] for scene in self.features], self.scenes)
+        weight, bias = self.head(layer)
         head: Any = network.classifier
         with torch.no_grad():
             head.weight.copy_(torch.from_numpy(weight)[None])
@@ -237,7 +294,7 @@ def selected(
 ) -> list[Selection]:
     """Return the events of scores as selections, in seconds of the recording.
 
-    A score is 0.5 at the threshold, and 0.88 where held-out calls have half of their positions.
+    A score is 0.5 at the threshold, and 0.88 at that of a typical held-out call.
     """
     values = levelled(scores, shape)
     scale = max(result.typical - result.threshold, 0.1) / 2  # a level that fails has none

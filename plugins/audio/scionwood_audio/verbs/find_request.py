@@ -57,7 +57,7 @@ def find_request(
     options = FindOptions(
         confidence=confidence, channel=channel, expand=expand, device=loaded.device
     )
-    result, shape = Result("adapter", 0.0, 0.0, EVEN, SURE), Shape.of([LENGTH])
+    result, shape = Result("adapter", 0.0, (), EVEN, SURE), Shape.of([LENGTH])
     if (loaded.folder / EVENTS).is_file():
         result, shape = read_events(loaded.folder / EVENTS)
     scores = searched(source, network_scorer(loaded.task.backbone, options), options)
