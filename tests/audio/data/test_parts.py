@@ -47,7 +47,7 @@ def test_a_place_tells_the_call_from_what_surrounds_it(recording):
     place = read_parts(recording, CALLS).places[1]
     assert np.array_equal(place.samples[place.call], read_parts(recording, CALLS).calls[1])
     assert np.array_equal(np.flatnonzero(place.target == 1), np.arange(150, 170))
-    assert (place.target[50:75] == -1).all()  # another call
+    assert (place.target[75:100] == -1).all()  # another call
 
 
 def test_the_rest_is_background_only_if_the_user_says_so(recording):

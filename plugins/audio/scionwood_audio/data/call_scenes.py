@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
     Attributes:
         samples: (time,) float32 at 16 kHz, the call with some seconds on both sides.
-        target: (position,) 1 where it is, 0 beside it, -1 where nothing is known.
+        target: (position,) 1 where it is, 0 within two seconds of it, -1 where nothing is known.
         call: where the call is in the samples.
     """
 

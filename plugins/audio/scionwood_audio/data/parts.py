@@ -32,8 +32,14 @@ BIN = 512
 MARGIN = 0.5
 """Seconds beside a selection that belong neither to the call nor to the background."""
 
-NEAR = 10.0
-"""Seconds beside a call in which it must be told from what surrounds it."""
+AROUND = 10.0
+"""Seconds beside a call that tell the level of its background."""
+
+BESIDE = 2.0
+"""Seconds beside a call that are taken to hold no other one.
+
+Farther away unmarked calls are likely, and a level that misses them would look the better for it.
+"""
 
 
 def check_examples(path: str | Path, selections: Sequence[Selection], expand: float = 1.0) -> None:
@@ -139,13 +145,14 @@ def _places(
     recording: str | Path, selections: Sequence[Selection], channel: Channel, expand: float
 ) -> list[Place]:
     """Return each call with ten seconds of its recording on both sides."""
-    wide = NEAR / expand
+    wide = AROUND / expand
     spans = [(max(call.start - wide, 0.0), call.end + wide) for call in selections]
     places = []
     for at, (call, (start, _), samples) in enumerate(
         zip(selections, spans, read_spans(recording, spans, channel, expand), strict=True)
     ):
-        target = np.zeros(-(-len(samples) // FRAME), np.float32)
+        target = np.full(-(-len(samples) // FRAME), UNKNOWN, np.float32)
+        target[_between(call, start, BESIDE, expand, FRAME)] = 0.0
         for number, other in enumerate(selections):
             if number != at:
                 target[_between(other, start, MARGIN, expand, FRAME)] = UNKNOWN

@@ -173,6 +173,7 @@ class Levels:
         self.parts, self.options, self.shape = parts, options, shape
         self.window = options.window or 3.0
         network = Whisper(weights=options.weights, window=self.window).to(options.device)
+        self.network = network
         self.scenes = scenes_of(parts, np.random.default_rng(options.seed))
         hop = hop_of(network.samples, options.overlap)
         layers = range(len(network.encoder.layers) + 1)

@@ -38,7 +38,7 @@ class Result(NamedTuple):
     Attributes:
         level: `template`, `layer 0` to `layer 4`, or `adapter`.
         ap: average precision of positions in composed scenes, 0 to 1.
-        places: average precision of each example where it was marked, against the ten seconds on
+        places: average precision of each example where it was marked, against the two seconds on
             both sides of it, 0 to 1; none if the examples are clips that silence surrounds.
         threshold: the least levelled score of a call.
         typical: the median levelled score where a call is.
