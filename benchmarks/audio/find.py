@@ -44,11 +44,12 @@ from scionwood_audio.data.composed import Composed, joined
 from scionwood_audio.evaluation.frames import average_precision
 from scionwood_audio.inference.adapting import overrides, run_scorer
 from scionwood_audio.inference.events import Shape, event_f1, events_of, in_seconds, levelled
-from scionwood_audio.inference.finding import Levels, hop_of
 from scionwood_audio.inference.held_out import (
+    Levels,
     Result,
     Scorer,
     fit_scenes,
+    hop_of,
     layer_features,
     score_template,
     summary,
@@ -98,8 +99,7 @@ class Seed:
     def __init__(self, parts: dict[str, Parts], seed: int, work: Path) -> None:
         self.options, self.recording = write_files(parts["train"], work, seed)
         self.examples = self.recording.with_suffix(".csv")
-        data = Composed(**self.data_options())
-        self.parts = data.parts()
+        self.parts = Composed(**self.data_options()).parts
         self.shape = Shape.of([len(call) / RATE for call in self.parts.calls])
         started = time.process_time()
         self.levels = Levels(self.parts, self.shape, self.options)

@@ -10,6 +10,9 @@ import numpy as np
 
 from scionwood_audio.model.mel import FRAME, RATE
 
+FOLDS = 5
+"""Folds of the examples: five examples are held out one at a time."""
+
 LEVEL = 0.05
 """Root mean square of a background; full scale is 1."""
 

@@ -20,7 +20,7 @@ from scionwood_audio.data.call_scenes import (
 from scionwood_audio.errors import RateError
 from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
 from scionwood_audio.model.mel import FRAME, RATE
-from scionwood_audio.readers.selections import Selection
+from scionwood_audio.readers.selections import Selection, read_selections
 from scionwood_audio.readers.sound import SoundReader
 
 LONGEST = 300
@@ -40,6 +40,15 @@ BESIDE = 2.0
 
 Farther away unmarked calls are likely, and a level that misses them would look the better for it.
 """
+
+
+def marked_calls(
+    examples: str | Path | Sequence[Selection], label: str | None = None
+) -> list[Selection]:
+    """Return the examples, those with a label only if one is given."""
+    if isinstance(examples, str | Path):
+        examples = read_selections(examples)
+    return [call for call in examples if not label or call.label == label]
 
 
 def check_examples(path: str | Path, selections: Sequence[Selection], expand: float = 1.0) -> None:
@@ -119,7 +128,8 @@ def read_parts(
     sounds = [_first(path, channel, expand, 4) for path in sound_files(others)]
     noises = [] if recorded or assume_complete else made_backgrounds(rng)
     # Clips that are joined by silence have no place: nothing can be told from a call in silence.
-    silent = np.median(np.concatenate([np.abs(place.samples[::16]) for place in places])) == 0
+    beside = [p.samples[np.repeat(p.target == 0, FRAME)[: len(p.samples)]] for p in places]
+    silent = not np.median(np.abs(np.concatenate([np.zeros(1), *beside]))) > 0
     parts = Parts(calls, sounds or made_sounds(rng, 60), recorded + surroundings + noises)
     return replace(parts, places=[] if silent else places)
 

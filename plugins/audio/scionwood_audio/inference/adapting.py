@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,18 @@ from scionwood.authoring import changing, read_utf8
 from scionwood_audio.data.call_scenes import Parts
 from scionwood_audio.errors import WindowMismatchError
 from scionwood_audio.inference.events import Shape
-from scionwood_audio.inference.held_out import Result, Scorer, gains, scenes_of, summary
+from scionwood_audio.inference.held_out import (
+    Levels,
+    Result,
+    Scorer,
+    gains,
+    network_scorer,
+    scenes_of,
+    summary,
+)
 from scionwood_audio.readers.selections import Selection, write_selections
 from scionwood_audio.tasks.find import Find
 from scionwood_audio.verbs.options import FindOptions
-
-if TYPE_CHECKING:
-    from scionwood_audio.inference.finding import Levels
 
 EVENTS = "events.json"
 """The file of a run that holds its threshold and the shape of its events."""
@@ -79,8 +84,6 @@ def adapted(
 
 def run_scorer(run: str | Path, options: FindOptions) -> Scorer:
     """Return the scorer of a finished run."""
-    from scionwood_audio.inference.finding import network_scorer
-
     return network_scorer(load_run(run, options.device).backbone, options)
 
 
@@ -123,8 +126,6 @@ def applied(options: FindOptions, parts: Parts, shape: Shape) -> tuple[Result, S
         TrainingError: it is no run of `audio/find`.
         WindowMismatchError: another window is asked for than the run's.
     """
-    from scionwood_audio.inference.finding import network_scorer
-
     assert options.run is not None
     folder = find_run(options.run)
     window = float(resolve(folder / "recipe.yaml").backbone.options.get("window", 3.0))

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from scionwood_audio.data.call_scenes import Parts
-from scionwood_audio.data.parts import read_parts
+from scionwood_audio.data.parts import marked_calls, read_parts
 from scionwood_audio.inference.events import POSITIONS, Shape, events_of, levelled
-from scionwood_audio.inference.held_out import (
-    Result,
-    Scorer,
-    fit_scenes,
-    gains,
-    layer_features,
-    scenes_of,
-    score_template,
-    summary,
-)
+from scionwood_audio.inference.held_out import Levels, Result, Scorer, gains
 from scionwood_audio.inference.progress import progress
-from scionwood_audio.inference.scoring import score_pieces
 from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
-from scionwood_audio.model.mel import FRAME, RATE
-from scionwood_audio.model.template import Templates
-from scionwood_audio.model.whisper import Whisper
-from scionwood_audio.readers.selections import Selection, read_selections
+from scionwood_audio.model.mel import RATE
+from scionwood_audio.readers.selections import Selection
 from scionwood_audio.verbs.options import FindOptions
 
 COLUMNS = ("level", "composed, %", "in place, %", "")
@@ -154,122 +140,11 @@ def level_rows(finding: Finding) -> list[tuple[str, str, str, str]]:
     ]
 
 
-class Levels:
-    """The template and the frozen layers, tried on examples that each one has not seen.
-
-    Args:
-        parts: the examples and what they are placed among.
-        shape: how events look.
-        options: the weights, the window and the overlap.
-
-    Attributes:
-        scenes: a scene for each fold of the examples.
-        features: of each scene, by layer.
-        results: what each level reaches.
-        best: the level that finds the held-out examples best.
-    """
-
-    def __init__(self, parts: Parts, shape: Shape, options: FindOptions) -> None:
-        self.parts, self.options, self.shape = parts, options, shape
-        self.window = options.window or 3.0
-        network = Whisper(weights=options.weights, window=self.window).to(options.device)
-        self.network = network
-        self.scenes = scenes_of(parts, np.random.default_rng(options.seed))
-        hop = hop_of(network.samples, options.overlap)
-        layers = range(len(network.encoder.layers) + 1)
-        self.results = [self._template()]
-        steps = len(self.scenes) + len(parts.places) + len(layers)
-        with progress("held-out examples", steps) as advance:
-            self.features = []
-            for scene in self.scenes:
-                self.features.append(layer_features(network, scene.samples, network.samples))
-                advance(1)
-            places = []
-            for place in parts.places:
-                places.append(layer_features(network, place.samples, hop))
-                advance(1)
-            for layer in layers:
-                self.results.append(self._layer(layer, [place[layer] for place in places]))
-                advance(1)
-        self.best = max(self.results, key=lambda result: result.rank)
-
-    def _template(self) -> Result:
-        folds = range(len(self.scenes))
-        others = [Templates(self.parts.fold(n, len(folds), without=True).calls) for n in folds]
-        scored = [(score_template(others[n], [s.samples]), s) for n, s in enumerate(self.scenes)]
-        placed = [
-            (score_template(others[n % len(folds)], [place.samples]), place)
-            for n, place in enumerate(self.parts.places)
-        ]
-        return summary("template", scored, placed, self.shape)
-
-    def _layer(self, layer: int, places: Sequence[np.ndarray]) -> Result:
-        heads = [self.head(layer, without) for without in range(len(self.scenes))]
-        scored = [
-            (features[layer] @ weight + bias, scene)
-            for features, scene, (weight, bias) in zip(
-                self.features, self.scenes, heads, strict=True
-            )
-        ]
-        placed = []
-        for number, (features, place) in enumerate(zip(places, self.parts.places, strict=True)):
-            weight, bias = heads[number % len(heads)]
-            placed.append((features @ weight + bias, place))
-        return summary(f"layer {layer}", scored, placed, self.shape)
-
-    def head(self, layer: int, without: int | None = None) -> tuple[np.ndarray, float]:
-        """Return weight and bias of a head on a layer, fitted to all scenes but one."""
-        at = [n for n in range(len(self.scenes)) if n != without]
-        return fit_scenes([self.features[n][layer] for n in at], [self.scenes[n] for n in at])
-
-    def scorer(self, result: Result) -> Scorer:
-        """Return the scorer of a level, fitted to all examples."""
-        if result.level == "template":
-            templates = Templates(self.parts.calls)
-            return lambda pieces: score_template(templates, pieces)
-        layer = int(result.level.removeprefix("layer "))
-        network = Whisper(
-            weights=self.options.weights, window=self.window, read_layer=layer, outputs=1
-        )
-        weight, bias = self.head(layer)
-        head: Any = network.classifier
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(weight)[None])
-            head.bias.fill_(bias)
-        return network_scorer(network, self.options)
-
-
-def network_scorer(network: Any, options: FindOptions) -> Scorer:
-    """Return the scorer of a network with one output."""
-    device = options.device
-    network = network.eval().to(device)
-    length: int = network.samples
-    hop = hop_of(length, options.overlap)
-
-    def score(samples: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = network(samples.to(device))
-        return outputs.squeeze(-1).cpu()
-
-    return lambda pieces: score_pieces(pieces, score, length, hop)
-
-
-def hop_of(length: int, overlap: int) -> int:
-    """Return the samples between two windows: a whole number of positions."""
-    return max(1, length // FRAME // overlap) * FRAME
-
-
 def channel_of(options: FindOptions) -> Channel:
     """Return the channel as `read_blocks` takes it."""
     if options.channel == "mean":
         return "mean"
     return "loudest" if options.channel == "loudest" else int(options.channel)
-
-
-def marked_calls(examples: str | Path | Sequence[Selection], label: str | None) -> list[Selection]:
-    """Return the examples, those with a label only if one is given."""
-    if isinstance(examples, str | Path):
-        examples = read_selections(examples)
-    return [call for call in examples if label is None or call.label == label]
 
 
 def searched(recording: str | Path, score: Scorer, options: FindOptions) -> np.ndarray:
