@@ -165,7 +165,7 @@ class Seed:
         found, scored = [features(scene) for scene in scenes], []
         for held in [*range(len(scenes)), None]:
             at = [n for n in range(len(scenes)) if n != held]
-            weight, bias = fit_scenes([found[n] for n in at], [scenes[n] for n in at])
+            weight, bias = fit_scenes([found[n][::2] for n in at], [scenes[n] for n in at])
             if held is not None:
                 scored.append((found[held] @ weight + bias, scenes[held]))
         seconds = time.process_time() - started

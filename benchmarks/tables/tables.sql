@@ -1778,3 +1778,11 @@ SELECT features, head,
   max(iif(k = '9', mean || ' ± ' || sd, NULL)) AS "9 recordings a class, %",
   max(splits + 0) AS splits
 FROM audio_classes GROUP BY features, head ORDER BY min(place);
+
+-- table: audio_find
+SELECT arm, count(*) AS seeds, spread(ap, '.1f') AS "average precision, %",
+  spread([f1, +5 db], '.1f') AS "event F1, +5 dB, %",
+  spread([f1, -5 db], '.1f') AS "event F1, -5 dB, %",
+  spread([held-out ap], '.1f') AS "held-out songs, composed, %",
+  spread([cpu s], '.0f') AS "CPU s", digits(min(parameters + 0), ',.0f') AS parameters
+FROM audio_find GROUP BY arm ORDER BY min(place);

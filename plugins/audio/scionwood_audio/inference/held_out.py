@@ -126,10 +126,20 @@ def layer_features(network: Any, samples: np.ndarray, hop: int) -> list[np.ndarr
     return np.split(features.astype(np.float16), features.shape[1] // network.width, 1)
 
 
+def scene_features(network: Any, scene: Scene) -> list[np.ndarray]:
+    """Return the features of every second position, by layer: neighbours are almost equal."""
+    length = 4 * network.samples  # the features of all layers of a minute would take 50 MB
+    pieces = [
+        layer_features(network, scene.samples[start : start + length], network.samples)
+        for start in range(0, len(scene.samples), length)
+    ]
+    return [np.concatenate(layer)[::2] for layer in zip(*pieces, strict=True)]
+
+
 def fit_scenes(features: Sequence[np.ndarray], scenes: Sequence[Scene]) -> tuple[np.ndarray, float]:
-    """Fit a head to scenes; every second position, since neighbours are almost equal."""
-    target = np.concatenate([scene.frames for scene in scenes])
-    return fit_head(np.concatenate(features)[::2], target[::2])
+    """Fit a head to the features of every second position of scenes."""
+    target = np.concatenate([scene.frames[::2] for scene in scenes])
+    return fit_head(np.concatenate(features), target)
 
 
 class Levels:
@@ -160,7 +170,7 @@ class Levels:
         with progress("held-out examples", steps) as advance:
             self.features = []
             for scene in self.scenes:
-                self.features.append(layer_features(network, scene.samples, network.samples))
+                self.features.append(scene_features(network, scene))
                 advance(1)
             places = []
             for place in parts.places:
@@ -184,7 +194,7 @@ class Levels:
     def _layer(self, layer: int, places: Sequence[np.ndarray]) -> Result:
         heads = [self.head(layer, without) for without in range(len(self.scenes))]
         scored = [
-            (features[layer] @ weight + bias, scene)
+            (np.repeat(features[layer] @ weight + bias, 2)[: len(scene.frames)], scene)
             for features, scene, (weight, bias) in zip(
                 self.features, self.scenes, heads, strict=True
             )

@@ -23,9 +23,11 @@ def fit_head(features: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, floa
     Source: D. R. Cox, The regression analysis of binary sequences (1958); T. Hastie et al., The
         elements of statistical learning (2009), section 4.4.1, for the steps.
     """
-    features = features.astype(np.float32)
+    features = features.astype(np.float32)  # a copy, which is changed in place
     mean, scale = features.mean(0), features.std(0) + 1e-6
-    inputs = np.column_stack([(features - mean) / scale, np.ones(len(features), np.float32)])
+    features -= mean
+    features /= scale
+    inputs = np.column_stack([features, np.ones(len(features), np.float32)])
     penalty = np.append(np.ones(len(mean)), 0.0)  # the bias has none
     weight = np.zeros(len(penalty))
     for _ in range(STEPS):
