@@ -134,7 +134,8 @@ def rms(samples: np.ndarray) -> float:
 
 def _at_speed(sound: np.ndarray, speed: float) -> np.ndarray:
     places = np.arange(0, len(sound) - 1, speed)
-    return np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+    changed: np.ndarray = np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+    return changed
 
 
 def shaped_noise(power: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:

@@ -88,7 +88,7 @@ def score_events(
 
 
 def _right(events: Sequence[Selection], true: Sequence[Selection]) -> int:
-    spans = ([(one.start, one.end) for one in calls] for calls in (events, true))
+    spans = [(one.start, one.end) for one in events], [(one.start, one.end) for one in true]
     return len(matches(*spans))
 
 

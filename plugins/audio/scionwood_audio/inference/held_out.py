@@ -79,13 +79,17 @@ def summary(
     """
     ap = float(np.mean([_precision(scores, scene.frames) for scores, scene in scored]))
     places = tuple(_precision(scores, place.target) for scores, place in placed)
-    inside = [levelled(s, shape)[place.target > 0.5] for s, place in placed]
     if placed:
-        return Result(level, ap, places, *threshold_in_place(inside))
+        return Result(level, ap, places, *in_place(placed, shape))
     values = [(levelled(scores, shape), scene) for scores, scene in scored]
     threshold = calibrate([(v, scene.events) for v, scene in values], shape)
     typical = np.median(np.concatenate([v[scene.frames > 0.5] for v, scene in values]))
     return Result(level, ap, places, threshold, float(typical))
+
+
+def in_place(placed: Sequence[tuple[np.ndarray, Place]], shape: Shape) -> tuple[float, float]:
+    """Return the threshold of scores of marked calls, and the score of a typical one."""
+    return threshold_in_place([levelled(s, shape)[p.target > 0.5] for s, p in placed])
 
 
 def _precision(scores: np.ndarray, target: np.ndarray) -> float:
