@@ -52,18 +52,7 @@ def marked_calls(
 
 
 def check_examples(path: str | Path, selections: Sequence[Selection], expand: float = 1.0) -> None:
-    """Check that marked calls can be heard by the network.
-
-    Args:
-        path: their recording.
-        selections: the calls.
-        expand: how many times slower the recording is heard.
-
-    Raises:
-        RecipeError: there are fewer than two.
-        ReadError: one lies outside of the recording.
-        RateError: the band of one lies above 8 kHz, as it is heard.
-    """
+    """Check that marked calls of a recording can be heard by the network; see `read_parts`."""
     if len(selections) < 2:
         rule = "one example is held out while the others are learnt, so two are needed"
         raise RecipeError(f"{len(selections)} examples of {path}", rule, "Mark two or more; 5 help")
