@@ -1810,3 +1810,11 @@ FROM audio_words_speaker GROUP BY arm, language ORDER BY min(place);
 SELECT arm, language AS "trained on", count(*) AS seeds, spread(easy, '.1f') AS "easy, %",
   spread(hard, '.1f') AS "hard, %"
 FROM audio_words_forgetting GROUP BY arm, language ORDER BY min(place);
+
+-- table: audio_find
+SELECT arm, count(*) AS seeds, spread(ap, '.1f') AS "average precision, %",
+  spread([f1, +5 db], '.1f') AS "event F1, +5 dB, %",
+  spread([f1, -5 db], '.1f') AS "event F1, -5 dB, %",
+  spread([held-out ap], '.1f') AS "held-out songs, composed, %",
+  spread([cpu s], '.0f') AS "CPU s", digits(min(parameters + 0), ',.0f') AS parameters
+FROM audio_find GROUP BY arm ORDER BY min(place);

@@ -43,6 +43,13 @@ def test_calls_are_cut_where_they_were_marked(recording):
     assert all(level(call) > 0.3 for call in parts.calls)
 
 
+def test_a_place_tells_the_call_from_what_surrounds_it(recording):
+    place = read_parts(recording, CALLS).places[1]
+    assert np.array_equal(place.samples[place.call], read_parts(recording, CALLS).calls[1])
+    assert np.array_equal(np.flatnonzero(place.target == 1), np.arange(150, 170))
+    assert (place.target[75:100] == -1).all()  # another call
+
+
 def test_the_rest_is_background_only_if_the_user_says_so(recording):
     open_world = read_parts(recording, CALLS).backgrounds
     complete = read_parts(recording, CALLS, assume_complete=True).backgrounds

@@ -12,6 +12,7 @@ from scionwood_audio.inference.events import (
     events_of,
     levelled,
     matches,
+    threshold_in_place,
 )
 
 SHAPE = Shape(smooth=1, shortest=10, gap=5)
@@ -52,8 +53,7 @@ def test_the_threshold_lies_between_background_and_calls():
         scores[200:260] += 5
         scores[600:650] += 5
         scored.append((levelled(scores, SHAPE), [(4.0, 5.2), (12.0, 13.0)]))
-    threshold, f1 = calibrate(scored, SHAPE)
-    assert f1 == 1.0
+    threshold = calibrate(scored, SHAPE)
     assert 1.0 < threshold < 5.0
 
 
@@ -62,3 +62,9 @@ def test_the_shape_follows_the_lengths_of_the_examples():
     assert (short.shortest, long.shortest) == (2, 40)
     assert short.gap < long.gap <= 15
     assert short.smooth % 2 == long.smooth % 2 == 1
+
+
+def test_a_faint_example_in_place_lowers_the_threshold():
+    loud, faint = np.full(50, 6.0), np.full(50, 2.0)
+    assert threshold_in_place([loud, loud, faint]) == (4.5, 6.0)
+    assert threshold_in_place([faint, faint, loud]) == (1.5, 2.0)

@@ -12,7 +12,7 @@ from scionwood_audio.inference.finding import selected
 from scionwood_audio.inference.held_out import Result
 from scionwood_audio.readers.selections import Selection
 
-RESULT = Result("layer 1", 1.0, 1.0, threshold=2.0, typical=6.0)
+RESULT = Result("layer 1", 1.0, (), threshold=2.0, typical=6.0)
 MARKED = [Selection(0, 1, "tit", 2000.0, 5000.0), Selection(2, 3, "tit", 2500.0, 6000.0)]
 
 

@@ -17,7 +17,7 @@ from scionwood_audio.inference import held_out
 from scionwood_audio.inference.adapting import read_events, write_events
 from scionwood_audio.inference.events import Shape
 from scionwood_audio.inference.finding import search
-from scionwood_audio.inference.held_out import Result
+from scionwood_audio.inference.held_out import Result, gains
 from scionwood_audio.readers.selections import Selection, read_selections, write_selections
 
 SMALL = FindOptions(weights="random", window=0.5, overlap=1)
@@ -60,6 +60,17 @@ def test_the_other_calls_are_found_and_written(day, tmp_path, short, capsys):
     assert all(0.5 <= (call.score or 0) <= 1 for call in found)
 
 
+def test_an_adapter_is_not_tried_on_clips_in_silence(tmp_path):
+    calls, samples, marked = made_calls(np.random.default_rng(0), 3), [np.zeros(8000)], []
+    for call in calls:
+        start = sum(map(len, samples)) / 16000
+        marked.append(Selection(start, start + len(call) / 16000, "whistle"))
+        samples += [call, np.zeros(32000)]
+    soundfile.write(str(tmp_path / "clips.wav"), np.concatenate(samples), 16000, "FLOAT")
+    with pytest.raises(scionwood.RecipeError, match="silence surrounds the examples"):
+        search(tmp_path / "clips.wav", marked, FindOptions(**{**vars(SMALL), "adapt": True}))
+
+
 @pytest.mark.slow
 def test_an_adapter_that_loses_is_not_used(day, tmp_path, monkeypatch, short):
     path, marked, _ = day
@@ -67,7 +78,9 @@ def test_an_adapter_that_loses_is_not_used(day, tmp_path, monkeypatch, short):
     found = search(path, marked, FindOptions(**{**vars(SMALL), "adapt": True}))
     adapter = found.results[-1]
     assert adapter.level == "adapter"
-    assert adapter.ap < found.chosen.ap  # random features hold nothing that LoRA could turn
+    lead, error = gains(adapter, found.chosen)
+    assert lead <= error  # random features hold nothing that LoRA could turn
+    assert "not used" in found.verdict
     assert found.run is None
     assert not (tmp_path / "runs").exists()
 
@@ -78,7 +91,7 @@ def test_a_run_has_its_window_and_its_threshold(day, tmp_path, short):
     run = scionwood.fit(recipe, run_dir=tmp_path / "run", overrides={"trainer.accelerator": "cpu"})
     with pytest.raises(WindowMismatchError, match=r"window of 0\.5 s"):
         find(path, marked, FindOptions(run=run, window=3.0))
-    result = Result("adapter", 0.9, 0.8, 1e6, 2e6)
+    result = Result("adapter", 0.9, (0.8, 0.7), 1e6, 2e6)
     write_events(run, result, Shape(3, 5, 2))
     assert find(path, marked, FindOptions(run=run)) == []  # no score reaches this threshold
     assert read_events(run / "events.json") == (result, Shape(3, 5, 2))

@@ -10,6 +10,9 @@ import numpy as np
 
 from scionwood_audio.model.mel import FRAME, RATE
 
+FOLDS = 5
+"""Folds of the examples: five examples are held out one at a time."""
+
 LEVEL = 0.05
 """Root mean square of a background; full scale is 1."""
 
@@ -20,6 +23,24 @@ GAPS = (0.3, 1.6)
 """Seconds between two placed sounds."""
 
 
+UNKNOWN = -1.0
+"""Target of a position of which nothing is known."""
+
+
+class Place(NamedTuple):
+    """A marked call where it was recorded.
+
+    Attributes:
+        samples: (time,) float32 at 16 kHz, the call with some seconds on both sides.
+        target: (position,) 1 where it is, 0 within two seconds of it, -1 where nothing is known.
+        call: where the call is in the samples.
+    """
+
+    samples: np.ndarray
+    target: np.ndarray
+    call: slice
+
+
 @dataclass(frozen=True)
 class Parts:
     """The sounds of scenes, each (time,) float32 at 16 kHz.
@@ -28,11 +49,13 @@ class Parts:
         calls: what is to be found.
         others: sounds like a call that are none; may be empty.
         backgrounds: what sounds all the time.
+        places: the calls in their recording; empty if nothing surrounds them.
     """
 
     calls: Sequence[np.ndarray]
     others: Sequence[np.ndarray]
     backgrounds: Sequence[np.ndarray]
+    places: Sequence[Place] = ()
 
     def fold(self, number: int, folds: int, *, without: bool = False) -> Parts:
         """Return every `folds`-th part from `number` on, or all but those.
@@ -111,7 +134,8 @@ def rms(samples: np.ndarray) -> float:
 
 def _at_speed(sound: np.ndarray, speed: float) -> np.ndarray:
     places = np.arange(0, len(sound) - 1, speed)
-    return np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+    changed: np.ndarray = np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+    return changed
 
 
 def shaped_noise(power: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
@@ -12,34 +14,16 @@ from torch.utils.data import Dataset
 from scionwood import SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.call_scenes import (
+    FOLDS,
     Parts,
-    Scene,
     compose,
     made_backgrounds,
     made_calls,
     made_sounds,
 )
-from scionwood_audio.data.parts import read_parts
-from scionwood_audio.inference.held_out import FOLDS
+from scionwood_audio.data.parts import marked_calls, read_parts
 from scionwood_audio.inference.sounds import Channel
 from scionwood_audio.model.mel import FRAME, RATE
-from scionwood_audio.readers.selections import read_selections
-
-
-def windows_of(scene: Scene, samples: int) -> dict[str, Tensor]:
-    """Cut a scene into windows that do not overlap.
-
-    Args:
-        scene: a composed recording, as long as a number of windows.
-        samples: of a window.
-
-    Returns:
-        `samples` (window, sample) and `target` (window, position), both float32.
-    """
-    return {
-        "samples": torch.from_numpy(scene.samples).reshape(-1, samples),
-        "target": torch.from_numpy(scene.frames).reshape(-1, samples // FRAME),
-    }
 
 
 @final
@@ -65,7 +49,7 @@ class Composed(SplitData):
         assume_complete: every call of the recording is marked, so that its rest is background.
         channel: the channel of the recording that is heard.
         expand: how many times slower the recordings are heard.
-        held_folds: folds of the examples, of five, that are held out of training for validation.
+        held_folds: folds of the examples, 0 to 4, that are held out of training for validation.
         window: seconds of a window, that of the backbone.
         scene: windows of a scene.
         n_train: scenes of an epoch.
@@ -92,7 +76,7 @@ class Composed(SplitData):
         assume_complete: bool = False,
         channel: Channel = "mean",
         expand: float = 1.0,
-        held_folds: int = 1,
+        held_folds: Sequence[int] = (0,),
         window: float = 3.0,
         scene: int = 4,
         n_train: int = 20,
@@ -115,32 +99,25 @@ class Composed(SplitData):
         self.held_folds, self.samples, self.scene = held_folds, round(window * RATE), scene
         self.n_train, self.n_val, self.levels = n_train, n_val, levels
         self.vary, self.batch_size, self.seed = vary, batch_size, seed
-        self._parts: Parts | None = None
 
+    @cached_property
     def parts(self) -> Parts:
-        """Return the calls, the other sounds and the backgrounds; read once."""
-        if self._parts is None:
+        """The calls, the other sounds and the backgrounds; read once."""
+        if not self.recording:
             rng = np.random.default_rng(self.seed)
-            if self.recording:
-                selections = read_selections(self.selections)
-                chosen = [s for s in selections if not self.label or s.label == self.label]
-                self._parts = read_parts(self.recording, chosen, **self.reading)
-            else:
-                calls, sounds = made_calls(rng, FOLDS), made_sounds(rng, 40)
-                self._parts = Parts(calls, sounds, made_backgrounds(rng))
-        return self._parts
+            return Parts(made_calls(rng, FOLDS), made_sounds(rng, 40), made_backgrounds(rng))
+        calls = marked_calls(self.selections, self.label)
+        return read_parts(self.recording, calls, **self.reading)
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; a training scene depends on seed, epoch and index."""
-        parts, folds = self.parts(), min(FOLDS, len(self.parts().calls))
-        first = min(self.held_folds, folds - 1)
-        held_out = [parts.fold(number, folds) for number in range(first)]
-        if split == "train":
-            chosen = joined([parts.fold(number, folds) for number in range(first, folds)])
-            scenes = Scenes(chosen, self, self.n_train, None)
-        else:
-            chosen = joined(held_out) if held_out else parts
-            scenes = Scenes(chosen, self, self.n_val, self.seed + (split == "test"))
+        parts, folds = self.parts, min(FOLDS, len(self.parts.calls))
+        held = {number for number in self.held_folds if number < folds}
+        seen = set(range(folds)) - held
+        numbers = seen if split == "train" or not held else held
+        chosen = joined([parts.fold(number, folds) for number in sorted(numbers)])
+        seed = None if split == "train" else self.seed + (split == "test")
+        scenes = Scenes(chosen, self, self.n_train if split == "train" else self.n_val, seed)
         return DataLoader(scenes, self.batch_size, split == "train", collate_fn=_batch)
 
 
@@ -156,14 +133,7 @@ def joined(parts: list[Parts]) -> Parts:
 
 @final
 class Scenes(Dataset[dict[str, Tensor]]):
-    """Scenes as windows; without a seed, each one follows the draws of the loader.
-
-    Args:
-        parts: what is placed.
-        data: the lengths and the levels.
-        n: scenes of an epoch.
-        seed: seed of scenes that are the same in every epoch.
-    """
+    """Scenes as windows; without a seed, each one follows the draws of the loader."""
 
     def __init__(self, parts: Parts, data: Composed, n: int, seed: int | None) -> None:
         self.parts, self.data, self.n, self.seed = parts, data, n, seed
@@ -173,12 +143,15 @@ class Scenes(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         word = int(torch.randint(2**31, ())) if self.seed is None else self.seed
-        rng = np.random.default_rng([word, index])
-        seconds = self.data.scene * self.data.samples / RATE
+        rng, size = np.random.default_rng([word, index]), self.data.samples
+        seconds = self.data.scene * size / RATE
         scene = compose(self.parts, seconds, rng, self.data.levels, self.data.vary)
-        return windows_of(scene, self.data.samples)
+        return {
+            "samples": torch.from_numpy(scene.samples).reshape(-1, size),
+            "target": torch.from_numpy(scene.frames).reshape(-1, size // FRAME),
+            "composed": torch.ones(self.data.scene, dtype=torch.bool),
+        }
 
 
 def _batch(scenes: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    batch = {name: torch.cat([scene[name] for scene in scenes]) for name in scenes[0]}
-    return {**batch, "composed": torch.ones(len(batch["samples"]), dtype=torch.bool)}
+    return {name: torch.cat([scene[name] for scene in scenes]) for name in scenes[0]}

@@ -17,10 +17,6 @@ RATE = 32_000
 NOTES = ((4400.0, 4150.0, 0.11), (3250.0, 3000.0, 0.14))
 """The two notes of the song: Hz at the beginning, Hz at the end, and seconds."""
 
-PAUSE = 0.05
-REPEATS = (4, 7)
-"""How often the notes are sung, at least and less than; great tits repeat two notes so."""
-
 BAND = (2900.0, 4600.0)
 GAP = 1.5
 """Least silence between two songs, s."""
@@ -117,7 +113,11 @@ def morning(
         _add(samples, song * loud / np.abs(song).max(), start)
         calls.append(Selection(round(start, 3), round(start + length, 3), "two notes", *BAND))
     for _ in range(songs):  # what must not be found
-        other = _trill(rng) if rng.random() < 0.5 else _coos(rng)
+        if rng.random() < 0.5:  # a trill, or coos
+            note, pause, repeats = _note(6200.0, 5200.0, 0.03), 0.02, int(rng.integers(15, 40))
+        else:
+            note, pause, repeats = _note(480.0, 440.0, rng.uniform(0.3, 0.5)), 0.2, 3
+        other = np.tile(np.append(note, np.zeros(round(pause * RATE))), repeats)
         other = _echoed(other, rng.uniform(5, 40), rng)
         loud = quiet * 10 ** (level / 20) * 1.5 / np.abs(other).max()
         _add(samples, other * loud, rng.uniform(0, seconds - len(other) / RATE))
@@ -126,20 +126,10 @@ def morning(
 
 def _song(rng: np.random.Generator) -> np.ndarray:
     pitch = rng.uniform(0.97, 1.03)
-    gap = np.zeros(round(PAUSE * RATE))
+    gap = np.zeros(round(0.05 * RATE))
     notes = [_note(pitch * a, pitch * b, s * rng.uniform(0.95, 1.05)) for a, b, s in NOTES]
     motif = np.concatenate([notes[0], gap, notes[1], gap])
-    return np.tile(motif, int(rng.integers(*REPEATS)))
-
-
-def _trill(rng: np.random.Generator) -> np.ndarray:
-    note = _note(6200.0, 5200.0, 0.03)
-    return np.tile(np.concatenate([note, np.zeros(round(0.02 * RATE))]), int(rng.integers(15, 40)))
-
-
-def _coos(rng: np.random.Generator) -> np.ndarray:
-    note = _note(480.0, 440.0, rng.uniform(0.3, 0.5))
-    return np.tile(np.concatenate([note, np.zeros(round(0.2 * RATE))]), 3)
+    return np.tile(motif, int(rng.integers(4, 7)))  # great tits repeat two notes so
 
 
 def _note(first: float, last: float, seconds: float) -> np.ndarray:

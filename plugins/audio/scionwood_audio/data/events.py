@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
@@ -13,20 +13,17 @@ from torch import Tensor
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.call_scenes import (
+    UNKNOWN,
     Parts,
     compose,
     made_backgrounds,
     made_calls,
     made_sounds,
 )
-from scionwood_audio.data.parts import check_examples, sound_files
+from scionwood_audio.data.parts import check_examples, marked_calls, sound_files
 from scionwood_audio.inference.sounds import Channel, read_blocks
-from scionwood_audio.inference.windows import cut
+from scionwood_audio.inference.windows import Window, cut
 from scionwood_audio.model.mel import FRAME, RATE
-from scionwood_audio.readers.selections import Selection, read_selections
-
-UNKNOWN = -1.0
-"""Target of a position of which nothing is known."""
 
 PERIOD = 10
 """Of ten windows in a row, the ninth is for validation and the tenth for test."""
@@ -104,62 +101,49 @@ class Events(SplitData):
         return DataLoader(rows, self.batch_size, split == "train")
 
     def _split(self) -> dict[Split, list[Row]]:
-        groups = [
-            self._marked(*pair) for pair in zip(self.recordings, self.selections, strict=True)
-        ]
-        if not groups:
-            groups = [self._own_recording()]
-        several = len(groups) >= 3
+        pairs = zip(self.recordings, self.selections, strict=True)
+        groups = [self._marked(*pair) for pair in pairs] or [self._made()]
         split: dict[Split, list[Row]] = {"train": [], "val": [], "test": []}
         for number, rows in enumerate(groups):
             for at, row in enumerate(rows):
-                split[_part(number if several else at, several)].append(row)
-        clear = [
-            _row(window, [], True)
-            for path in sound_files(self.backgrounds)
-            for window in self._windows(path)
-        ]
-        for at, row in enumerate(clear):
-            split[_part(at, False)].append(row)
+                if len(groups) >= 3:  # the second recording is for validation, the third for test
+                    part: Split = "val" if number == 1 else "test" if number == 2 else "train"
+                else:
+                    part = _part(at)
+                split[part].append(row)
+        for path in sound_files(self.backgrounds):
+            for at, window in enumerate(self._windows(path)):
+                split[_part(at)].append(_row(window, [], True))
         return split
 
     def _marked(self, recording: str, selections: str) -> list[Row]:
-        calls = [
-            call
-            for call in read_selections(selections)
-            if not self.label or call.label == self.label
-        ]
+        calls = marked_calls(selections, self.label)
         check_examples(recording, calls, self.expand)
-        rows = (_row(w, self._heard(calls), self.complete) for w in self._windows(recording))
+        spans = [(call.start * self.expand, call.end * self.expand) for call in calls]
+        rows = [_row(window, spans, self.complete) for window in self._windows(recording)]
         return [row for row in rows if bool((row["target"] >= 0).any())]
 
-    def _heard(self, calls: Sequence[Selection]) -> list[tuple[float, float]]:
-        return [(call.start * self.expand, call.end * self.expand) for call in calls]
+    def _windows(self, path: str | Path) -> Iterator[Window]:
+        blocks = read_blocks(path, channel=self.channel, expand=self.expand)
+        return cut(blocks, self.samples, self.samples)
 
-    def _windows(self, path: str | Path) -> Iterator[tuple[int, np.ndarray]]:
-        blocks: Iterable[np.ndarray] = read_blocks(path, channel=self.channel, expand=self.expand)
-        return ((w.start, w.samples) for w in cut(blocks, self.samples, self.samples))
-
-    def _own_recording(self) -> list[Row]:
+    def _made(self) -> list[Row]:
         rng = np.random.default_rng(self.seed)
         parts = Parts(made_calls(rng, 5), made_sounds(rng, 20), made_backgrounds(rng))
         scene = compose(parts, 20 * self.samples / RATE, rng)
         windows = cut([scene.samples], self.samples, self.samples)
-        return [_row((w.start, w.samples), scene.events, True) for w in windows]
+        return [_row(window, scene.events, True) for window in windows]
 
 
-def _row(window: tuple[int, np.ndarray], calls: list[tuple[float, float]], complete: bool) -> Row:
+def _row(window: Window, calls: list[tuple[float, float]], complete: bool) -> Row:
     """Return a window with the target of each position."""
-    start, samples = window
-    target = np.full(len(samples) // FRAME, 0.0 if complete else UNKNOWN, np.float32)
-    edges = ((np.asarray(calls).reshape(-1, 2) * RATE - start) / FRAME).round().astype(int)
+    target = np.full(len(window.samples) // FRAME, 0.0 if complete else UNKNOWN, np.float32)
+    edges = ((np.asarray(calls).reshape(-1, 2) * RATE - window.start) / FRAME).round().astype(int)
     for first, last in edges.clip(0, len(target)):
         target[first:last] = 1.0
-    return {"samples": torch.from_numpy(samples), "target": torch.from_numpy(target)}
+    return {"samples": torch.from_numpy(window.samples), "target": torch.from_numpy(target)}
 
 
-def _part(number: int, by_recording: bool) -> Split:
-    if by_recording:  # the second recording is for validation, the third for test
-        return "val" if number == 1 else "test" if number == 2 else "train"
+def _part(number: int) -> Split:
     last = number % PERIOD
     return "val" if last == PERIOD - 2 else "test" if last == PERIOD - 1 else "train"

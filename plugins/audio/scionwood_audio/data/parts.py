@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from scionwood import ReadError, RecipeError
-from scionwood_audio.data.call_scenes import Parts, made_backgrounds, made_sounds, shaped_noise
+from scionwood_audio.data.call_scenes import (
+    UNKNOWN,
+    Parts,
+    Place,
+    made_backgrounds,
+    made_sounds,
+    shaped_noise,
+)
 from scionwood_audio.errors import RateError
 from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
-from scionwood_audio.model.mel import RATE
-from scionwood_audio.readers.selections import Selection
+from scionwood_audio.model.mel import FRAME, RATE
+from scionwood_audio.readers.selections import Selection, read_selections
 from scionwood_audio.readers.sound import SoundReader
 
 LONGEST = 300
@@ -24,20 +32,27 @@ BIN = 512
 MARGIN = 0.5
 """Seconds beside a selection that belong neither to the call nor to the background."""
 
+AROUND = 10.0
+"""Seconds beside a call that tell the level of its background."""
+
+BESIDE = 2.0
+"""Seconds beside a call that are taken to hold no other one.
+
+Farther away unmarked calls are likely, and a level that misses them would look the better for it.
+"""
+
+
+def marked_calls(
+    examples: str | Path | Sequence[Selection], label: str | None = None
+) -> list[Selection]:
+    """Return the examples, those with a label only if one is given."""
+    if isinstance(examples, str | Path):
+        examples = read_selections(examples)
+    return [call for call in examples if not label or call.label == label]
+
 
 def check_examples(path: str | Path, selections: Sequence[Selection], expand: float = 1.0) -> None:
-    """Check that marked calls can be heard by the network.
-
-    Args:
-        path: their recording.
-        selections: the calls.
-        expand: how many times slower the recording is heard.
-
-    Raises:
-        RecipeError: there are fewer than two.
-        ReadError: one lies outside of the recording.
-        RateError: the band of one lies above 8 kHz, as it is heard.
-    """
+    """Check that marked calls of a recording can be heard by the network; see `read_parts`."""
     if len(selections) < 2:
         rule = "one example is held out while the others are learnt, so two are needed"
         raise RecipeError(f"{len(selections)} examples of {path}", rule, "Mark two or more; 5 help")
@@ -89,45 +104,79 @@ def read_parts(
         RateError: a call is above the band of the network.
     """
     check_examples(recording, selections, expand)
-    calls, remainder, power = _cut(recording, selections, channel, expand)
+    places = _places(recording, selections, channel, expand)
+    calls = [place.samples[place.call] for place in places]
+    remainder, power = _surroundings(recording, selections, channel, expand)
     rng = np.random.default_rng(seed)
     surroundings = [shaped_noise(power, 20.0, rng) for _ in range(5)]
-    if assume_complete and remainder:
-        surroundings = _pieces(np.concatenate(remainder))
+    if assume_complete and len(remainder):
+        # Five, so that each fold of the examples has a background that the others do not hear.
+        pieces = [piece for piece in np.array_split(remainder, 5) if len(piece) >= RATE]
+        surroundings = pieces or [remainder]
     recorded = [_first(path, channel, expand) for path in sound_files(backgrounds)]
     sounds = [_first(path, channel, expand, 4) for path in sound_files(others)]
     noises = [] if recorded or assume_complete else made_backgrounds(rng)
-    return Parts(calls, sounds or made_sounds(rng, 60), recorded + surroundings + noises)
+    # Clips that are joined by silence have no place: nothing can be told from a call in silence.
+    beside = [p.samples[np.repeat(p.target == 0, FRAME)[: len(p.samples)]] for p in places]
+    silent = not np.median(np.abs(np.concatenate([np.zeros(1), *beside]))) > 0
+    parts = Parts(calls, sounds or made_sounds(rng, 60), recorded + surroundings + noises)
+    return replace(parts, places=[] if silent else places)
 
 
-def _cut(
-    recording: str | Path, selections: Sequence[Selection], channel: Channel, expand: float
-) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
-    """Return the calls, what lies between them, and the median spectrum; read in blocks."""
-    spans = [(round(s.start * expand * RATE), round(s.end * expand * RATE)) for s in selections]
-    until = max(max(end for _, end in spans), LONGEST * RATE)
-    calls: list[list[np.ndarray]] = [[] for _ in spans]
-    remainder, spectra, start = [], [], 0
-    for block in read_blocks(recording, channel=channel, expand=expand):
-        free = np.ones(len(block), bool)
-        for call, (first, last) in zip(calls, spans, strict=True):
-            call.append(block[max(first - start, 0) : max(last - start, 0)])
-            wide = round(MARGIN * RATE)
-            free[max(first - wide - start, 0) : max(last + wide - start, 0)] = False
-        if start < LONGEST * RATE:
-            remainder.append(block[free])
-            columns = block[: len(block) // BIN * BIN].reshape(-1, BIN) * np.hanning(BIN)
-            spectra.append(np.abs(np.fft.rfft(columns)) ** 2)
+def read_spans(
+    path: str | Path, spans: Sequence[tuple[float, float]], channel: Channel, expand: float
+) -> list[np.ndarray]:
+    """Return the samples at 16 kHz of spans in seconds, cut to the recording; read in blocks."""
+    edges = [(max(round(a * expand * RATE), 0), round(b * expand * RATE)) for a, b in spans]
+    cuts: list[list[np.ndarray]] = [[] for _ in spans]
+    start, last = 0, max((end for _, end in edges), default=0)
+    blocks = read_blocks(path, channel=channel, expand=expand)
+    for block in blocks if spans else ():
+        for cut, (first, end) in zip(cuts, edges, strict=True):
+            cut.append(block[max(first - start, 0) : max(end - start, 0)])
         start += len(block)
-        if start >= until:
+        if start >= last:
             break
-    power = np.median(np.concatenate(spectra), 0) + 1e-12
-    return [np.concatenate(call) for call in calls], [r for r in remainder if len(r)], power
+    return [np.concatenate(cut) for cut in cuts]
 
 
-def _pieces(remainder: np.ndarray) -> list[np.ndarray]:
-    # Five, so that each fold of the examples has a background that the others do not hear.
-    return [piece for piece in np.array_split(remainder, 5) if len(piece) >= RATE] or [remainder]
+def _places(
+    recording: str | Path, selections: Sequence[Selection], channel: Channel, expand: float
+) -> list[Place]:
+    """Return each call with ten seconds of its recording on both sides."""
+    wide = AROUND / expand
+    spans = [(max(call.start - wide, 0.0), call.end + wide) for call in selections]
+    places = []
+    for at, (call, (start, _), samples) in enumerate(
+        zip(selections, spans, read_spans(recording, spans, channel, expand), strict=True)
+    ):
+        target = np.full(-(-len(samples) // FRAME), UNKNOWN, np.float32)
+        target[_between(call, start, BESIDE, expand, FRAME)] = 0.0
+        for number, other in enumerate(selections):
+            if number != at:
+                target[_between(other, start, MARGIN, expand, FRAME)] = UNKNOWN
+        target[_between(call, start, MARGIN, expand, FRAME)] = UNKNOWN
+        target[_between(call, start, 0.0, expand, FRAME)] = 1.0
+        places.append(Place(samples, target, _between(call, start, 0.0, expand, 1)))
+    return places
+
+
+def _between(call: Selection, start: float, margin: float, expand: float, unit: int) -> slice:
+    edges = (call.start - start) * expand - margin, (call.end - start) * expand + margin
+    return slice(*(max(round(edge * RATE / unit), 0) for edge in edges))
+
+
+def _surroundings(
+    recording: str | Path, selections: Sequence[Selection], channel: Channel, expand: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what lies between the calls, and the median spectrum, of the first five minutes."""
+    (samples,) = read_spans(recording, [(0.0, LONGEST / expand)], channel, expand)
+    columns = samples[: len(samples) // BIN * BIN].reshape(-1, BIN)[::8] * np.hanning(BIN)
+    power = np.median(np.abs(np.fft.rfft(columns)) ** 2, 0) + 1e-12
+    is_free = np.ones(len(samples), bool)
+    for call in selections:
+        is_free[_between(call, 0.0, MARGIN, expand, 1)] = False
+    return samples[is_free], power
 
 
 def sound_files(paths: Sequence[str | Path]) -> list[Path]:
@@ -147,10 +196,5 @@ def sound_files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _first(path: Path, channel: Channel, expand: float, seconds: int = LONGEST) -> np.ndarray:
-    blocks, total = [], 0
-    for block in read_blocks(path, channel=channel if channel == "mean" else 0, expand=expand):
-        blocks.append(block)
-        total += len(block)
-        if total >= seconds * RATE:
-            break
-    return np.concatenate(blocks)[: seconds * RATE]
+    chosen: Channel = channel if channel == "mean" else 0
+    return read_spans(path, [(0.0, seconds / expand)], chosen, expand)[0]

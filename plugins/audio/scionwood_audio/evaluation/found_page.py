@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -24,8 +23,8 @@ from scionwood.authoring import (
     render,
     writing,
 )
-from scionwood_audio.inference.finding import Finding, channel_of
-from scionwood_audio.inference.sounds import read_blocks
+from scionwood_audio.data.parts import read_spans
+from scionwood_audio.inference.finding import COLUMNS, HELD_OUT, Finding, channel_of, level_rows
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.selections import Selection
 from scionwood_audio.verbs.options import FindOptions
@@ -69,25 +68,23 @@ def write_found_page(
     """
     ranked = sorted(finding.selections, key=lambda call: -(call.score or 0))
     selections = ranked if len(ranked) <= CALLS else ranked[: CALLS // 2] + ranked[-CALLS // 2 :]
-    clips = _clips(recording, selections, options)
+    spans = [(c.start - MARGIN, min(c.end, c.start + LONGEST) + MARGIN) for c in selections]
+    clips = read_spans(recording, spans, channel_of(options), options.expand)
     mark = f"player-{token_hex(8)}"  # a text that no name of a file can hold
     calls: list[Numbers | Table | Section] = []
     for number, (call, clip) in enumerate(zip(selections, clips, strict=True)):
         title = f"{call.start:.2f} to {call.end:.2f} s, score {call.score or 0:.2f}"
         calls.append(Section(title, [_figure(call, clip, options), f"{mark}-{number}."]))
-    rows = [(r.level, f"{100 * r.ap:.1f}", f"{100 * r.f1:.1f}") for r in finding.results]
     numbers = Numbers(
         [
             Number("calls", str(len(finding.selections)), Path(recording).name),
-            Number("event F1", f"{100 * finding.chosen.f1:.0f} %", "on held-out examples"),
-            Number("used", finding.chosen.level),
+            Number("used", finding.chosen.level, finding.verdict),
         ]
     )
-    note = "A score is 0.5 at the threshold that found held-out examples best."
-    heads = ("level", "average precision, %", "event F1, %")
+    note = "A score is 0.5 at the threshold, 0.88 for a typical example where it was marked."
     parts: list[Numbers | Table | Section] = [
         numbers,
-        Table(heads, rows, note, "On examples that were held out"),
+        Table(COLUMNS, level_rows(finding), note, HELD_OUT),
         *calls,
     ]
     html = render(Page(f"Calls found in {Path(recording).name}", parts))
@@ -100,27 +97,6 @@ def write_found_page(
         html = html.replace(line, _player(clip))
     with writing(path), atomic_path(path, overwrite=force) as part:
         part.write_text(html, "utf-8")
-
-
-def _clips(
-    recording: str | Path, calls: Sequence[Selection], options: FindOptions
-) -> list[np.ndarray]:
-    """Return what is heard around each call; a block of the recording is in memory."""
-    spans = []
-    for call in calls:
-        end = min(call.end, call.start + LONGEST)
-        edges = (call.start - MARGIN) * options.expand, (end + MARGIN) * options.expand
-        spans.append((max(round(edges[0] * RATE), 0), round(edges[1] * RATE)))
-    clips: list[list[np.ndarray]] = [[] for _ in calls]
-    start, last = 0, max((end for _, end in spans), default=0)
-    blocks = read_blocks(recording, channel=channel_of(options), expand=options.expand)
-    for block in blocks if spans else ():
-        for clip, (first, end) in zip(clips, spans, strict=True):
-            clip.append(block[max(first - start, 0) : max(end - start, 0)])
-        start += len(block)
-        if start >= last:
-            break
-    return [np.concatenate(clip) for clip in clips]
 
 
 def _figure(call: Selection, clip: np.ndarray, options: FindOptions) -> Figure:

@@ -13,7 +13,7 @@ import numpy as np
 from scionwood import ReadError, RecipeError
 from scionwood.authoring import read_utf8
 from scionwood_audio.evaluation.frames import auc_and_eer
-from scionwood_audio.inference.events import OVERLAP, matches
+from scionwood_audio.inference.events import matches
 from scionwood_audio.readers.selections import Selection
 
 
@@ -45,24 +45,20 @@ class EventScore(NamedTuple):
 
 
 def score_events(
-    events: Sequence[Selection],
-    true: Sequence[Selection],
-    hours: float | None = None,
-    overlap: float = OVERLAP,
+    events: Sequence[Selection], true: Sequence[Selection], hours: float | None = None
 ) -> EventScore:
     """Return how well events were found.
 
-    An event counts as found if one found event overlaps with it by at least `overlap`, as
-    intersection over union. Each event is paired at most once.
+    An event counts as found if one found event overlaps with it by at least 0.3, as intersection
+    over union. Each event is paired at most once.
 
     Args:
         events: the found events.
         true: the true events.
         hours: length of the recording, for the false alarms an hour.
-        overlap: the least intersection over union, above 0 and up to 1.
 
     Raises:
-        RecipeError: the hours or the overlap are not possible.
+        RecipeError: the hours are not above 0.
 
     Source: DCASE task 5, few-shot bioacoustic event detection, arXiv:2305.13210.
 
@@ -72,45 +68,39 @@ def score_events(
         >>> score_events([Selection(1, 2), Selection(5, 6)], [Selection(1.2, 2.1)]).f1
         0.6666666666666666
     """
-    if not 0 < overlap <= 1:
-        rule = "an overlap lies above 0 and is at most 1"
-        raise RecipeError(f"overlap={overlap}", rule, "Give a value such as 0.3")
     if hours is not None and not hours > 0:
         raise RecipeError(f"hours={hours}", "it must be above 0", "Give the recording's length")
-    spans = [(one.start, one.end) for one in events], [(one.start, one.end) for one in true]
-    right = matches(*spans, overlap)
-    total = len(events) + len(true)
-    scores = [one.score for one in events]
+    right, total = _right(events, true), len(events) + len(true)
     recall_at_one, alarms = None, int(hours or 0)
-    if hours is not None and all(score is not None for score in scores):
-        recall_at_one = _recall_at(events, true, alarms, overlap)
+    if hours is not None and all(one.score is not None for one in events):
+        recall_at_one = _recall_at(events, true, alarms)
     return EventScore(
         len(true),
         len(events),
-        len(right),
-        2 * len(right) / total if total else 1.0,
-        len(right) / len(events) if events else 1.0,
-        len(right) / len(true) if true else 1.0,
+        right,
+        2 * right / total if total else 1.0,
+        right / len(events) if events else 1.0,
+        right / len(true) if true else 1.0,
         hours,
         recall_at_one,
         alarms,
     )
 
 
-def _recall_at(
-    events: Sequence[Selection], true: Sequence[Selection], alarms: int, overlap: float
-) -> float:
+def _right(events: Sequence[Selection], true: Sequence[Selection]) -> int:
+    spans = [(one.start, one.end) for one in events], [(one.start, one.end) for one in true]
+    return len(matches(*spans))
+
+
+def _recall_at(events: Sequence[Selection], true: Sequence[Selection], alarms: int) -> float:
     """Return the largest recall of a least score at which there are at most so many alarms."""
-    if not true:
-        return 1.0
-    best = 0.0
-    spans = [(one.start, one.end) for one in true]
+    best = 0.0 if true else 1.0
     for level in sorted({float(one.score or 0) for one in events}, reverse=True):
-        spans_above = [(one.start, one.end) for one in events if float(one.score or 0) >= level]
-        right = len(matches(spans_above, spans, overlap))
-        if len(spans_above) - right > alarms:
+        above = [one for one in events if float(one.score or 0) >= level]
+        right = _right(above, true)
+        if len(above) - right > alarms:
             break
-        best = max(best, right / len(true))
+        best = max(best, right / len(true) if true else 1.0)
     return best
 
 
@@ -135,12 +125,6 @@ def score_tables(scored: Path, true: Path) -> tuple[int, float, float]:
         raise ReadError(str(true), rule, "Add rows of the other kind")
     auc, eer = auc_and_eer(np.array(list(scores.values())), target)
     return len(target), auc, eer
-
-
-def has_scores(path: Path) -> bool:
-    """Return whether a file is a table with the columns `id` and `score`."""
-    first = read_utf8(path).partition("\n")[0].strip().lower().split(",")
-    return "id" in first and "start" not in first
 
 
 def _column(path: Path, name: str) -> dict[str, float]:

@@ -6,28 +6,34 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from scionwood import ReadError, TrainingError, find_run, fit, load_run, resolve
+from scionwood import ReadError, RecipeError, TrainingError, find_run, fit, load_run, resolve
 from scionwood.authoring import changing, read_utf8
 from scionwood_audio.data.call_scenes import Parts
 from scionwood_audio.errors import WindowMismatchError
 from scionwood_audio.inference.events import Shape
-from scionwood_audio.inference.held_out import FOLDS, Result, scenes_of, summary
+from scionwood_audio.inference.held_out import (
+    Levels,
+    Result,
+    Scorer,
+    gains,
+    in_place,
+    network_scorer,
+    scenes_of,
+    summary,
+)
 from scionwood_audio.readers.selections import Selection, write_selections
 from scionwood_audio.tasks.find import Find
 from scionwood_audio.verbs.options import FindOptions
 
-if TYPE_CHECKING:
-    from scionwood_audio.inference.finding import Levels, Scorer
-
 EVENTS = "events.json"
 """The file of a run that holds its threshold and the shape of its events."""
 
-HELD_FOLDS = 2
-"""Folds of the examples that the trial of an adapter does not see."""
+HALVES = ((0, 1), (2, 3, 4))
+"""Folds of the examples that the two trials of an adapter do not see."""
 
 
 def adapted(
@@ -35,33 +41,56 @@ def adapted(
     examples: str | Path | Sequence[Selection],
     options: FindOptions,
     levels: Levels,
-) -> tuple[Result, tuple[Path, Scorer] | None]:
-    """Train an adapter without two folds of the examples; if it wins there, train it on all.
+) -> tuple[Result, Path | None]:
+    """Try an adapter on examples that it has not seen; if it wins, train it on all.
+
+    Two trials share the examples, so that each one is scored where it was marked by an adapter that
+    has not learnt from it. The adapter wins if it leads the best level without one in place by more
+    than one standard error over the examples.
 
     Returns:
-        What the adapter reaches, and its run and scorer if it finds the held-out examples better
-        than the best level without one, on the same scenes.
-    """
-    from scionwood_audio.inference.finding import network_scorer
+        What the adapter reaches, and its run if it won.
 
-    folds = min(HELD_FOLDS, len(levels.scenes) - 1)
+    Raises:
+        RecipeError: silence surrounds the examples, so that nothing tells whether it gains.
+    """
+    if not levels.parts.places:
+        rule = "silence surrounds the examples, so that nothing tells whether an adapter gains"
+        raise RecipeError("adapt", rule, "Mark calls in the recording in which they were sung")
+    folds = len(levels.scenes)
+    scored: list[Any] = []
+    placed: list[Any] = [None] * len(levels.parts.places)
     with TemporaryDirectory() as folder:
         changes = overrides(recording, examples, options, Path(folder))
-        trial = fit(
-            "audio/find_five",
-            run_dir=Path(folder) / "run",
-            overrides={**changes, "data.held_folds": folds},
-        )
-        score = network_scorer(load_run(trial, options.device).backbone, options)
-        scenes = levels.scenes[:folds]
-        scores = [score(iter([scene.samples])) for scene in scenes]
-        result = summary("adapter", scores, scenes, levels.shape)
-        rival = levels.scores[levels.best.level][:folds]
-        if result.ap <= summary(levels.best.level, rival, scenes, levels.shape).ap:
+        for number, half in enumerate(HALVES if folds > 2 else ((0,), (1,))):
+            held = [fold for fold in half if fold < folds]
+            trial = fit(
+                "audio/find_five",
+                run_dir=Path(folder) / f"run{number}",
+                overrides={**changes, "data.held_folds": held},
+            )
+            score = run_scorer(trial, options)
+            scored += [(score([levels.scenes[n].samples]), levels.scenes[n]) for n in held]
+            for at, place in enumerate(levels.parts.places):
+                if at % folds in held:
+                    placed[at] = score([place.samples]), place
+        result = summary("adapter", scored, placed, levels.shape)
+        lead, error = gains(result, levels.best)
+        if lead <= error:
             return result, None
-        run = fit("audio/find_five", overrides={**changes, "data.held_folds": 0})
+        run = Path(fit("audio/find_five", overrides={**changes, "data.held_folds": []}))
+    # The scores of the run may be smaller than those of the trials, whose threshold it gets.
+    score = run_scorer(run, options)
+    seen = [(score([place.samples]), place) for place in levels.parts.places]
+    lower = min((result.threshold, result.typical), in_place(seen, levels.shape))
+    result = result._replace(threshold=lower[0], typical=lower[1])
     write_events(run, result, levels.shape)
-    return result, (Path(run), network_scorer(load_run(run, options.device).backbone, options))
+    return result, run
+
+
+def run_scorer(run: str | Path, options: FindOptions) -> Scorer:
+    """Return the scorer of a finished run."""
+    return network_scorer(load_run(run, options.device).backbone, options)
 
 
 def overrides(
@@ -94,17 +123,15 @@ def overrides(
     }
 
 
-def applied(options: FindOptions, parts: Parts, shape: Shape) -> tuple[list[Result], Shape, Scorer]:
+def applied(options: FindOptions, parts: Parts, shape: Shape) -> tuple[Result, Shape, Scorer]:
     """Return the level of a finished run, the shape of its events, and its scorer.
 
-    A run without a threshold of its own gets one from scenes of the examples.
+    A run without a threshold of its own gets one from the examples.
 
     Raises:
         TrainingError: it is no run of `audio/find`.
         WindowMismatchError: another window is asked for than the run's.
     """
-    from scionwood_audio.inference.finding import network_scorer
-
     assert options.run is not None
     folder = find_run(options.run)
     window = float(resolve(folder / "recipe.yaml").backbone.options.get("window", 3.0))
@@ -117,12 +144,11 @@ def applied(options: FindOptions, parts: Parts, shape: Shape) -> tuple[list[Resu
         raise TrainingError(str(options.run), rule, "Train one: scionwood audio find --adapt")
     score = network_scorer(task.backbone, options)
     if (folder / EVENTS).is_file():
-        result, shape = read_events(folder / EVENTS)
-        return [result], shape, score
-    folds = min(FOLDS, len(parts.calls))
-    scenes = scenes_of(parts, folds, np.random.default_rng(options.seed))
-    scores = [score(iter([scene.samples])) for scene in scenes]
-    return [summary("adapter", scores, scenes, shape)], shape, score
+        return *read_events(folder / EVENTS), score
+    scenes = scenes_of(parts, np.random.default_rng(options.seed))
+    scored = [(score([scene.samples]), scene) for scene in scenes]
+    placed = [(score([place.samples]), place) for place in parts.places]
+    return summary("adapter", scored, placed, shape), shape, score
 
 
 def write_events(run: Path, result: Result, shape: Shape) -> None:
@@ -140,9 +166,10 @@ def read_events(path: Path) -> tuple[Result, Shape]:
     """
     try:
         values = json.loads(read_utf8(path))
-        numbers = {name: float(values[name]) for name in ("ap", "f1", "threshold", "typical")}
+        numbers = {name: float(values[name]) for name in ("ap", "threshold", "typical")}
+        places = tuple(map(float, values["places"]))
         shape = Shape(*(int(values[name]) for name in ("smooth", "shortest", "gap")))
     except (ValueError, KeyError, TypeError) as error:
         remedy = "Delete it: the threshold is then computed from the examples"
         raise ReadError(str(path), f"it holds no threshold of events ({error})", remedy) from error
-    return Result("adapter", **numbers), shape
+    return Result("adapter", places=places, **numbers), shape

@@ -15,6 +15,13 @@ POSITIONS = RATE // FRAME
 OVERLAP = 0.3
 """Overlap, as intersection over union, from which a found event is a true one (DCASE task 5)."""
 
+SHARE = 0.75
+"""Share of the score of a typical call from which on there is a call.
+
+On made recordings whose songs are 22 and 14 dB above the noise, seeds other than that of the
+handbook, all shares from 0.65 to 0.85 gave an F1 within 0.02 of the best threshold.
+"""
+
 Events = Sequence[tuple[float, float]]
 """Beginning and end of each event in seconds."""
 
@@ -111,11 +118,25 @@ def event_f1(pairs: Sequence[tuple[Events, Events]], overlap: float = OVERLAP) -
     return 2 * right / total if total else 1.0
 
 
-def calibrate(scored: Sequence[tuple[np.ndarray, Events]], shape: Shape) -> tuple[float, float]:
-    """Return the threshold with the best F1 on held-out scenes, and that F1.
+def threshold_in_place(inside: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the threshold, and the score of a typical call.
 
-    Near the best one F1 is flat, and its edge is chance: the middle of all thresholds within 0.02
-    of the best is taken.
+    A call that is pasted elsewhere brings its own noise, and is then easier to find. The scores
+    therefore come from where the examples were marked. Their median is that of a typical call, and
+    zero that of the background, so that the threshold needs no sounds made by us.
+
+    Args:
+        inside: the levelled scores in each example, from a model that has not learnt from it.
+    """
+    typical = float(np.median([np.median(values) for values in inside]))
+    return SHARE * typical, typical
+
+
+def calibrate(scored: Sequence[tuple[np.ndarray, Events]], shape: Shape) -> float:
+    """Return the threshold with the best F1 on held-out scenes.
+
+    For examples that silence surrounds, which have no place of their own. Near the best one F1 is
+    flat, and its edge is chance: the middle of all thresholds within 0.02 of the best is taken.
 
     Args:
         scored: levelled scores of scenes, whose model did not see their calls, and the events.
@@ -131,4 +152,4 @@ def calibrate(scored: Sequence[tuple[np.ndarray, Events]], shape: Shape) -> tupl
     )
     good = np.flatnonzero(results >= results.max() - 0.02)
     best = good[np.argmin(np.abs(good - np.median(good)))]
-    return float(thresholds[best]), float(results[best])
+    return float(thresholds[best])

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from scionwood_audio.data.call_scenes import Parts
-from scionwood_audio.data.parts import read_parts
+from scionwood_audio.data.parts import marked_calls, read_parts
 from scionwood_audio.inference.events import POSITIONS, Shape, events_of, levelled
-from scionwood_audio.inference.held_out import (
-    FOLDS,
-    Result,
-    fit_scenes,
-    layer_features,
-    layer_scores,
-    scenes_of,
-    score_template,
-    summary,
-    template_scores,
-)
+from scionwood_audio.inference.held_out import Levels, Result, Scorer, gains
 from scionwood_audio.inference.progress import progress
-from scionwood_audio.inference.scoring import score_pieces
 from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
-from scionwood_audio.model.mel import FRAME, RATE
-from scionwood_audio.model.template import Templates
-from scionwood_audio.model.whisper import Whisper
-from scionwood_audio.readers.selections import Selection, read_selections
+from scionwood_audio.model.mel import RATE
+from scionwood_audio.readers.selections import Selection
 from scionwood_audio.verbs.options import FindOptions
 
-Scorer = Callable[[Iterator[np.ndarray]], np.ndarray]
-"""Returns the score of each position of a recording that comes in pieces."""
+COLUMNS = ("level", "composed, %", "in place, %", "")
+"""Heads of the table of levels."""
+
+HELD_OUT = "Average precision on held-out examples, in composed scenes and where they were marked:"
 
 
 class Finding(NamedTuple):
@@ -44,12 +31,14 @@ class Finding(NamedTuple):
         results: what each level that was tried reaches on held-out examples.
         chosen: the level that was used.
         run: the folder of the adapter that was used, or None.
+        verdict: by how much the adapter led the best level without one, or an empty text.
     """
 
     selections: list[Selection]
     results: list[Result]
     chosen: Result
     run: Path | None
+    verdict: str = ""
 
 
 def find(
@@ -103,101 +92,52 @@ def search(
         expand=options.expand,
         seed=options.seed,
     )
-    shape = Shape.of([len(call) / RATE for call in parts.calls])
-    run = None
+    shape, verdict = Shape.of([len(call) / RATE for call in parts.calls]), ""
     if options.run is not None:
         from scionwood_audio.inference.adapting import applied
 
-        results, shape, score = applied(options, parts, shape)
+        chosen, shape, score = applied(options, parts, shape)
+        results, run = [chosen], None
     else:
         levels = Levels(parts, shape, options)
-        results, score = levels.results, levels.scorer(levels.best)
+        results, chosen, run = levels.results, levels.best, None
         if options.adapt:
             from scionwood_audio.inference.adapting import adapted
 
-            result, trained = adapted(recording, examples, options, levels)
-            results = [*results, result]
-            if trained is not None:
-                run, score = trained
+            result, run = adapted(recording, examples, options, levels)
+            results, verdict = [*results, result], compared(result, levels.best, run is not None)
+        if run is None:
+            score = levels.scorer(chosen)
+        else:
+            from scionwood_audio.inference.adapting import run_scorer
+
+            chosen, score = result, run_scorer(run, options)
         del levels  # the features of its scenes take more memory than a day of scores
-    chosen = (
-        results[-1]
-        if run or options.run
-        else max((r for r in results if r.level != "adapter"), key=lambda r: r.ap)
-    )
     scores = searched(recording, score, options)
-    return Finding(selected(scores, chosen, shape, marked, options), results, chosen, run)
+    calls = selected(scores, chosen, shape, marked, options)
+    return Finding(calls, results, chosen, run, verdict)
 
 
-class Levels:
-    """The template and the frozen layers, tried on examples that each one has not seen.
+def compared(adapter: Result, rival: Result, is_used: bool) -> str:
+    """Return a sentence on what an adapter gained in place."""
+    lead, error = gains(adapter, rival)
+    return (
+        f"In place the adapter leads {rival.level} by {100 * lead:.1f} points, with a standard "
+        f"error of {100 * error:.1f}: it is {'used' if is_used else 'not used'}"
+    )
 
-    Args:
-        parts: the examples and what they are placed among.
-        shape: how events look.
-        options: the weights, the window and the overlap.
 
-    Attributes:
-        scenes: a scene for each fold of the examples.
-        scores: by level, the scores of each scene without its examples.
-        results: what each level reaches.
-        best: the level with the highest average precision.
-    """
-
-    def __init__(self, parts: Parts, shape: Shape, options: FindOptions) -> None:
-        self.parts, self.options, self.shape = parts, options, shape
-        self.window = options.window or 3.0
-        self.network = Whisper(weights=options.weights, window=self.window).to(options.device)
-        folds = min(FOLDS, len(parts.calls))
-        self.scenes = scenes_of(parts, folds, np.random.default_rng(options.seed))
-        layers = len(self.network.encoder.layers) + 1
-        with progress("held-out examples", 1 + folds * (1 + layers)) as advance:
-            self.scores = {"template": template_scores(parts, self.scenes)}
-            advance(1)
-            hop = hop_of(self.network.samples, options.overlap)
-            self.features = layer_features(self.network, self.scenes, hop, advance)
-            for layer in range(layers):
-                features = [scene[layer] for scene in self.features]
-                self.scores[f"layer {layer}"] = layer_scores(features, self.scenes, advance)
-        self.results = [
-            summary(name, scores, self.scenes, shape) for name, scores in self.scores.items()
-        ]
-        self.best = max(self.results, key=lambda result: result.ap)
-
-    def scorer(self, result: Result) -> Scorer:
-        """Return the scorer of a level, fitted to all examples."""
-        if result.level == "template":
-            templates = Templates(self.parts.calls)
-            return lambda pieces: score_template(templates, pieces)
-        layer = int(result.level.removeprefix("layer "))
-        network = Whisper(
-            weights=self.options.weights, window=self.window, read_layer=layer, outputs=1
+def level_rows(finding: Finding) -> list[tuple[str, str, str, str]]:
+    """Return what each level reached, as rows of a table with the heads `COLUMNS`."""
+    return [
+        (
+            result.level,
+            f"{100 * result.ap:.1f}",
+            f"{100 * float(np.mean(result.places)):.1f}" if result.places else "-",
+            "used" if result is finding.chosen else "",
         )
-        weight, bias = fit_scenes([scene[layer] for scene in self.features], self.scenes)
-        head: Any = network.classifier
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(weight)[None])
-            head.bias.fill_(bias)
-        return network_scorer(network, self.options)
-
-
-def network_scorer(network: Any, options: FindOptions) -> Scorer:
-    """Return the scorer of a network with one output."""
-    device = options.device
-    network = network.eval().to(device)
-    length: int = network.samples
-    hop = hop_of(length, options.overlap)
-
-    def score(samples: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = network(samples.to(device))
-        return outputs.squeeze(-1).cpu()
-
-    return lambda pieces: score_pieces(pieces, score, length, hop)
-
-
-def hop_of(length: int, overlap: int) -> int:
-    """Return the samples between two windows: a whole number of positions."""
-    return max(1, length // FRAME // overlap) * FRAME
+        for result in finding.results
+    ]
 
 
 def channel_of(options: FindOptions) -> Channel:
@@ -205,13 +145,6 @@ def channel_of(options: FindOptions) -> Channel:
     if options.channel == "mean":
         return "mean"
     return "loudest" if options.channel == "loudest" else int(options.channel)
-
-
-def marked_calls(examples: str | Path | Sequence[Selection], label: str | None) -> list[Selection]:
-    """Return the examples, those with a label only if one is given."""
-    if isinstance(examples, str | Path):
-        examples = read_selections(examples)
-    return [call for call in examples if label is None or call.label == label]
 
 
 def searched(recording: str | Path, score: Scorer, options: FindOptions) -> np.ndarray:
@@ -237,7 +170,7 @@ def selected(
 ) -> list[Selection]:
     """Return the events of scores as selections, in seconds of the recording.
 
-    A score is 0.5 at the threshold, and 0.88 where held-out calls have half of their positions.
+    A score is 0.5 at the threshold, and 0.88 at that of a typical held-out call.
     """
     values = levelled(scores, shape)
     scale = max(result.typical - result.threshold, 0.1) / 2  # a level that fails has none

@@ -1,4 +1,4 @@
-"""How long work shows its progress: a bar on a terminal, else a line now and then."""
+"""How long work shows its progress: a line that is rewritten on a terminal, else now and then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Advance = Callable[[float], None]
 """Says how much more is done."""
 
 LINE = 20.0
-"""Seconds between two lines where no bar can be drawn."""
+"""Seconds between two lines in a file."""
 
 
 @contextmanager
@@ -23,23 +23,19 @@ def progress(label: str, total: float) -> Iterator[Advance]:
         label: what is done.
         total: how much there is.
     """
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as bars:
-            bar = bars.add_task(label, total=total)
-            yield lambda more: bars.advance(bar, more)
-        return
+    end = "\r" if sys.stderr.isatty() else "\n"
+    wait = 1.0 if sys.stderr.isatty() else LINE
     start = last = time.monotonic()
     count = 0.0
 
     def advance(more: float) -> None:
         nonlocal count, last
         count += more
-        if (now := time.monotonic()) - last >= LINE:
+        if (now := time.monotonic()) - last >= wait:
             left = timedelta(seconds=round((now - start) * max(total - count, 0) / count))
-            print(f"{label}: {count / total:.0%}, {left} left", file=sys.stderr, flush=True)
+            print(
+                f"{label}: {count / total:.0%}, {left} left", end=end, file=sys.stderr, flush=True
+            )
             last = now
 
     yield advance

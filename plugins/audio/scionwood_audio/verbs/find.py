@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 
 def _print_found(finding: Finding, output: Path, options: FindOptions = FindOptions()) -> None:
-    rows = [
-        (r.level, 100 * round(r.ap, 3), 100 * round(r.f1, 3), "used" if r is finding.chosen else "")
-        for r in finding.results
-    ]
-    print("On examples that were held out:")
-    numbers = ("average precision, %", "event F1, %")
-    print_table(("level", *numbers, ""), rows, numeric=numbers)
+    from scionwood_audio.inference.finding import COLUMNS, HELD_OUT, level_rows
+
+    print(HELD_OUT)
+    print_table(COLUMNS, level_rows(finding), numeric=COLUMNS[1:3])
+    if finding.verdict:
+        print(finding.verdict)
     if options.weights == "random":
         print("The network has random weights: it has learnt nothing")
     print(f"{output}: {len(finding.selections)} calls")
@@ -40,8 +39,8 @@ def find_calls(
     """Find the calls of a recording that are like a few marked ones.
 
     Templates, every layer of the frozen network and, with `--adapt`, an adapter are tried on
-    examples that are held out. The level that finds them best is used, at the threshold that fits
-    them best. Mark two or more calls; five help.
+    examples that are held out. The level that finds them best is used, from three quarters of the
+    score on that they reach where they were marked. Mark two or more calls; five help.
 
     Args:
         recording: the recording to search, of any length.

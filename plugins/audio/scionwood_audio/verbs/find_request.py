@@ -46,8 +46,8 @@ def find_request(
     """
     from scionwood_audio.inference.adapting import EVENTS, read_events
     from scionwood_audio.inference.events import Shape
-    from scionwood_audio.inference.finding import network_scorer, searched, selected
-    from scionwood_audio.inference.held_out import Result
+    from scionwood_audio.inference.finding import searched, selected
+    from scionwood_audio.inference.held_out import Result, network_scorer
     from scionwood_audio.readers.selections import write_selections
     from scionwood_audio.tasks.find import Find
 
@@ -57,7 +57,7 @@ def find_request(
     options = FindOptions(
         confidence=confidence, channel=channel, expand=expand, device=loaded.device
     )
-    result, shape = Result("adapter", 0.0, 0.0, EVEN, SURE), Shape.of([LENGTH])
+    result, shape = Result("adapter", 0.0, (), EVEN, SURE), Shape.of([LENGTH])
     if (loaded.folder / EVENTS).is_file():
         result, shape = read_events(loaded.folder / EVENTS)
     scores = searched(source, network_scorer(loaded.task.backbone, options), options)

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, print_table, prints
+from scionwood.authoring import InputPath, print_table, prints, read_utf8
 
 if TYPE_CHECKING:
     from scionwood_audio.evaluation.scores import EventScore
 
 
-def _print_score(score: EventScore | tuple[int, float, float], *, json: bool = False) -> None:
-    """Print a score.
-
-    Args:
-        score: of events, or of a table.
-        json: print JSON.
-    """
-    if json:
-        from json import dumps
-
-        names = ("rows", "auc", "equal_error_rate")
-        values = dict(zip(names, score, strict=True)) if len(score) == 3 else score._asdict()
-        print(dumps(values, indent=1))
-        return
+def _print_score(score: EventScore | tuple[int, float, float]) -> None:
     if len(score) == 3:
         rows, auc, eer = score
         print_table(("rows", "AUC, %", "equal error rate, %"), [(rows, 100 * auc, 100 * eer)])
@@ -40,7 +27,7 @@ def _print_score(score: EventScore | tuple[int, float, float], *, json: bool = F
 
 @prints(_print_score)
 def score(
-    events: InputPath, true: InputPath, *, hours: float | None = None, overlap: float = 0.3
+    events: InputPath, true: InputPath, *, hours: float | None = None
 ) -> EventScore | tuple[int, float, float]:
     """Score found calls against the true ones, or a table of scores against its targets.
 
@@ -48,18 +35,19 @@ def score(
         events: selections, as `audio find` writes them; or CSV with the columns id and score.
         true: the true selections; or CSV with the columns id and target, 0 or 1.
         hours: length of the recording, for the recall at one false alarm an hour.
-        overlap: the intersection over union from which an event counts as found.
 
     Returns:
-        Counts, F1, precision and recall of events; or rows, AUC and equal error rate of a table.
+        Counts, F1, precision and recall of events at an overlap of 0.3; or rows, AUC and equal
+        error rate of a table.
 
     Raises:
         ReadError: a file is no such table.
-        RecipeError: the hours or the overlap are not possible.
+        RecipeError: the hours are not above 0.
     """
-    from scionwood_audio.evaluation.scores import has_scores, score_events, score_tables
+    from scionwood_audio.evaluation.scores import score_events, score_tables
     from scionwood_audio.readers.selections import read_selections
 
-    if has_scores(events):
+    heads = read_utf8(events).partition("\n")[0].strip().lower().split(",")
+    if "id" in heads and "start" not in heads:
         return score_tables(events, true)
-    return score_events(read_selections(events), read_selections(true), hours, overlap)
+    return score_events(read_selections(events), read_selections(true), hours)
