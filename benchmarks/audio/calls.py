@@ -11,12 +11,10 @@ from __future__ import annotations
 import hashlib
 import io
 import random
-import struct
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from gcompris import entries
 
 from scionwood import ReadError
 from scionwood_audio.data.call_scenes import Parts
@@ -107,7 +105,7 @@ def _backgrounds(folder: Path, names: list[str]) -> list[np.ndarray]:
     files = {
         Path(name).stem: data
         for pack in sorted(folder.glob("*memory-sound*.rcc"))
-        for name, data in unpacked(pack)
+        for name, data in entries(pack)
         if name.endswith(".ogg")
     }
     sounds = []
@@ -117,37 +115,3 @@ def _backgrounds(folder: Path, names: list[str]) -> list[np.ndarray]:
         samples, rate = soundfile.read(io.BytesIO(files[name]), dtype="float32", always_2d=True)
         sounds.append(soxr.resample(samples.mean(1), rate, RATE).astype(np.float32))
     return sounds
-
-
-def unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files of a resource file of Qt (`rcc`)."""
-    data = path.read_bytes()
-    version, tree, contents, names = struct.unpack(">4I", data[4:20])
-    size = 22 if version >= 2 else 14
-
-    def walk(node: int, folder: str) -> Iterator[tuple[str, bytes]]:
-        place = tree + node * size
-        at, flags = struct.unpack(">IH", data[place : place + 6])
-        (length,) = struct.unpack(">H", data[names + at : names + at + 2])
-        text = data[names + at + 6 : names + at + 6 + 2 * length].decode("utf-16-be")
-        name = f"{folder}/{text}" if node else ""
-        if flags & 2:
-            count, first = struct.unpack(">II", data[place + 6 : place + 14])
-            for child in range(first, first + count):
-                yield from walk(child, name)
-            return
-        (at,) = struct.unpack(">I", data[place + 10 : place + 14])
-        (length,) = struct.unpack(">I", data[contents + at : contents + at + 4])
-        yield name, _inflated(data[contents + at + 4 : contents + at + 4 + length], flags)
-
-    yield from walk(0, "")
-
-
-def _inflated(raw: bytes, flags: int) -> bytes:
-    if flags & 1:
-        return zlib.decompress(raw[4:])
-    if flags & 4:
-        import zstandard
-
-        return zstandard.ZstdDecompressor().decompress(raw, max_output_size=1 << 26)
-    return raw
