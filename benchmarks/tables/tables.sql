@@ -1336,6 +1336,35 @@ WITH line AS (
 )
 SELECT equation, horizon, method AS across, cell FROM line ORDER BY place;
 
+-- table: audio_find
+SELECT arm, count(*) AS seeds, spread(AP, '.1f') AS "average precision, %",
+  spread([AP, same bird +5 dB], '.1f') AS "same bird", spread([AP, another bird +5 dB], '.1f') AS "another bird",
+  spread([F1, +5 dB], '.1f') AS "F1 at +5 dB, %", spread([F1, -5 dB], '.1f') AS "F1 at -5 dB, %",
+  digits(min(parameters + 0), ',.0f') AS trained
+FROM audio_find GROUP BY arm ORDER BY min(place);
+
+-- table: audio_words
+SELECT language, arm, clips, count(*) AS seeds, spread(easy, '.1f') AS "AUC, easy, %",
+  spread(hard, '.1f') AS "AUC, hard, %", spread(easy_eer, '.1f') AS "EER, easy, %",
+  spread(hard_eer, '.1f') AS "EER, hard, %"
+FROM audio_words GROUP BY language, arm, clips ORDER BY language, min(place);
+
+-- table: audio_words_speaker
+SELECT language, arm, count(*) AS seeds, spread(easy, '.1f') AS "AUC, easy, %",
+  spread(hard, '.1f') AS "AUC, hard, %"
+FROM audio_words_speaker GROUP BY language, arm ORDER BY language, min(place);
+
+-- table: audio_words_forgetting
+SELECT language AS "after words in", arm, count(*) AS seeds, spread(easy, '.1f') AS "English, easy, %",
+  spread(hard, '.1f') AS "English, hard, %"
+FROM audio_words_forgetting GROUP BY language, arm ORDER BY min(place);
+
+-- table: audio_day
+SELECT hours, weights, overlap, [peak MB] AS "memory, MB", [peak of the child MB] AS "of the child, MB",
+  digits([CPU a second], '.4f') AS "CPU s for a second",
+  digits([search, CPU a second], '.4f') AS "of them the search"
+FROM audio_day ORDER BY place;
+
 -- table: audio_geophysics
 SELECT arm AS " ", 'level ' || level AS across, spread(ap, '.1f') AS cell
 FROM audio_geophysics GROUP BY arm, level ORDER BY min(place);

@@ -187,7 +187,8 @@ def _table(
             raise ReadError(where, rule, "It is cut, or it has decimal commas: export it again")
         start, end, label, *others = ("" if place is None else row[place] for place in columns)
         low, high, score = (_number(where, x) if x.strip() else None for x in others)
-        extra = [(n, x) for i, (n, x) in enumerate(zip(header, row)) if n and i not in columns]
+        cells = enumerate(zip(header, row, strict=True))
+        extra = [(name, x) for place, (name, x) in cells if name and place not in columns]
         times = _number(where, start), _number(where, end)
         selection = Selection(*times, label, low, high, score, tuple(extra))
         selections.append(_possible(where, selection))
