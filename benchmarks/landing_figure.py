@@ -125,12 +125,12 @@ def bangla() -> Figure:
 
 
 def audio() -> Figure:
-    """Half a minute of a made recording: one marked song, and all songs."""
+    """Half a minute of a made recording: one marked song, and all songs as they were made."""
     samples, songs = morning(24.0, 5, 22.0, np.random.default_rng(4))
     figure = Figure(figsize=(4.4, 2.75), dpi=100, layout="constrained")
     rows = figure.subplots(2, 1)
     for axis, title, colour, boxes in zip(
-        rows, ("marked", "found"), (BEFORE, AFTER), (songs[:1], songs), strict=True
+        rows, ("one marked song", "its other songs"), (BEFORE, AFTER), (songs[:1], songs), strict=True
     ):
         axis.specgram(samples, NFFT=512, Fs=32_000, noverlap=256, cmap="Greys", vmin=-105)
         axis.set(ylim=(500, 9000))
