@@ -130,7 +130,11 @@ def audio() -> Figure:
     figure = Figure(figsize=(4.4, 2.75), dpi=100, layout="constrained")
     rows = figure.subplots(2, 1)
     for axis, title, colour, boxes in zip(
-        rows, ("one marked song", "its other songs"), (BEFORE, AFTER), (songs[:1], songs), strict=True
+        rows,
+        ("one marked song", "its other songs"),
+        (BEFORE, AFTER),
+        (songs[:1], songs),
+        strict=True,
     ):
         axis.specgram(samples, NFFT=512, Fs=32_000, noverlap=256, cmap="Greys", vmin=-105)
         axis.set(ylim=(500, 9000))
