@@ -18,10 +18,12 @@ from crash_figure import predicted, simulated
 from matplotlib import rc_context
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from pde_figure import reconstructed
 from runner import option, parsed, read
 
 from scionwood.authoring import atomic_path, figure_style
+from scionwood_audio.data.demonstration import morning
 from scionwood_bangla.checker import check_text
 from scionwood_bangla.evaluation.fonts import family
 from scionwood_crash.evaluation.figures import draw_cells
@@ -122,12 +124,36 @@ def bangla() -> Figure:
     return figure
 
 
+def audio() -> Figure:
+    """Half a minute of a made recording: one marked song, and all songs as they were made."""
+    samples, songs = morning(24.0, 5, 22.0, np.random.default_rng(4))
+    figure = Figure(figsize=(4.4, 2.75), dpi=100, layout="constrained")
+    rows = figure.subplots(2, 1)
+    for axis, title, colour, boxes in zip(
+        rows,
+        ("one marked song", "its other songs"),
+        (BEFORE, AFTER),
+        (songs[:1], songs),
+        strict=True,
+    ):
+        axis.specgram(samples, NFFT=512, Fs=32_000, noverlap=256, cmap="Greys", vmin=-105)
+        axis.set(ylim=(500, 9000))
+        axis.set_title(title, fontsize=18, color=colour, pad=2)
+        axis.set_axis_off()
+        for song in boxes:
+            low, high = song.low or 0.0, song.high or 0.0
+            corner, size = (song.start, low), (song.end - song.start, high - low)
+            axis.add_patch(Rectangle(corner, *size, fill=False, color=colour, linewidth=2.5))
+    return figure
+
+
 CARDS: dict[str, Callable[[], Figure]] = {
     "seismic": seismic,
     "crash": crash,
     "pde": pde,
     "biomed": biomed,
     "bangla": bangla,
+    "audio": audio,
 }
 
 

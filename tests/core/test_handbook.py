@@ -19,7 +19,9 @@ from scionwood import Task, fit, resolve
 from scionwood.files.styles import COLOURS
 
 ROOT = Path(__file__).parents[2]
-FIELDS = ("seismic", "crash", "pde", "biomed", "bangla")
+FIELDS = ("seismic", "crash", "pde", "biomed", "bangla", "audio")
+DRAWN = FIELDS[:-1]
+"""Fields with pages in the gallery; the network of audio is 71 MB that its build does not have."""
 CARDS = [ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md"))]
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
@@ -58,7 +60,7 @@ def test_a_field_has_every_page(field: str) -> None:
     results = f"../../results/{field}"
     assert {"about", "your-own-file", "components", "commands", results} <= set(pages)
     assert reading, "the page that explains the figures is missing"
-    assert sum(page.startswith("../../gallery/plot_") for page in pages) >= 2
+    assert field not in DRAWN or sum("gallery/plot_" in page for page in pages) >= 2
     for page in {"about", "your-own-file", *reading}:
         title = (folder / f"{page}.md").read_text("utf-8").splitlines()[0]
         assert title.startswith("# "), page

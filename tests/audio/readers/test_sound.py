@@ -34,6 +34,8 @@ REFUSED = {
     "header alone": (WAV[:40] + bytes(4), "declares 0 samples"),
     "WAV cut": (WAV[: len(WAV) // 2], "declares 111,488 bytes of samples, and 55,722 are there"),
     "W64 cut": (W64[: len(W64) // 2], "declares 111,488 bytes of samples"),
+    "W64 longer": (W64 + bytes(64), "W64 header declares 111,592 bytes, and 111,656 are there"),
+    "W64 of another kind": (put(W64, 30, "B", 0), "an identifier of this W64 is damaged"),
     "RF64 cut": (RF64[: len(RF64) // 2], "declares 111,488 bytes of samples"),
     "FLAC cut": (FLAC[: len(FLAC) // 2], "damaged"),
     "MP3 cut": (MP3[: len(MP3) // 2], "declares 55744 samples, and"),
@@ -52,7 +54,7 @@ REFUSED = {
         "does not state its length",
     ),
     "size too large": (put(WAV, 40, "I", 0xFFFFFFF0), "declares 4,294,967,280 bytes"),
-    "size 0": (put(WAV, 40, "I", 0), "declares no samples, and 111,488 bytes follow"),
+    "size 0": (put(WAV, 40, "I", 0), "declares 0 bytes of samples, and 111,488 follow"),
     "size too small": (put(WAV, 40, "I", 60_000), "60,000 bytes of samples, and 51,488 follow"),
     "rate 0": (put(WAV, 24, "I", 0), "two rates, 0 and 44,100"),
     "rate 4e9": (put(WAV, 24, "I", 4_000_000_000), "two rates, 4,000,000,000 and 44,100"),
@@ -184,13 +186,6 @@ def test_a_copy_changes_the_samples_that_changed_alone(opened, content, tmp_path
     assert samples(SoundReader(target))[0, 100:102].tolist() == [0.25, -0.25]
 
 
-def test_a_copy_of_a_flac_is_exact(tmp_path):
-    (tmp_path / "a.flac").write_bytes(FLAC)
-    SoundReader(tmp_path / "a.flac").rewrite(tmp_path / "b.flac", lambda record: -record.data)
-    before = soundfile.read(tmp_path / "a.flac", dtype="int16")[0]
-    assert np.array_equal(soundfile.read(tmp_path / "b.flac", dtype="int16")[0], -before)
-
-
 def test_a_lossy_copy_is_whole_or_refused(tmp_path):
     path, target = tmp_path / "a.ogg", tmp_path / "b.ogg"
     path.write_bytes(OGG)
@@ -199,7 +194,7 @@ def test_a_lossy_copy_is_whole_or_refused(tmp_path):
     assert target.read_bytes() == OGG
     with pytest.raises(OutputExistsError):
         reader.rewrite(target, lambda record: record.data)
-    with pytest.raises(WriteError, match="cannot store the new values exactly"):
+    with pytest.raises(WriteError, match="is not changed in place"):
         reader.rewrite(target, lambda record: record.data / 2, overwrite=True)
     assert target.read_bytes() == OGG
 

@@ -24,6 +24,7 @@ PAGES = [  # one of each kind
     "fields/crash/components.html",
     "fields/pde/commands.html",
     "fields/seismic/qc.html",
+    "fields/audio/five-calls.html",
     "fields/bangla/reading.html",
     "results/crash.html",
     "gallery/index.html",
@@ -138,7 +139,7 @@ def test_every_page_fits_the_narrowest_window(site: Path, tab: Tab) -> None:
 @pytest.mark.timeout(900)
 def test_the_landing_page_is_one_screen(site: Path, tab: Tab) -> None:
     tab.show(site / "index.html", 1280, HEIGHT, "light")
-    assert tab.value("document.querySelectorAll('.landing-cards .sd-card').length") == 5
+    assert tab.value("document.querySelectorAll('.landing-cards .sd-card').length") == 6
     assert tab.value("document.querySelectorAll('.landing-reasons .sd-card').length") == 3
     assert tab.value(BOTTOM) <= HEIGHT
 

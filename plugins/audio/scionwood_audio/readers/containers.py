@@ -95,21 +95,31 @@ def _check_wav(path: Path, file: BinaryIO) -> None:
             _check_samples(path, _at(file, start, min(length, 40)))
         if name == b"data":
             present = size - start
-            if length == 0 and present > TAIL:
-                rule = f"it declares no samples, and {present:,} bytes follow its WAV header"
-                remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
-                raise ReadError(str(path), rule, remedy)
+            declared = f"its WAV header declares {length:,} bytes of samples"
             if length > present and length not in STREAMED:
-                present_text = f"{present:,} are there"
-                rule = f"its WAV header declares {length:,} bytes of samples, and {present_text}"
+                rule = f"{declared}, and {present:,} are there"
                 raise ReadError(str(path), rule, "Fetch it again: it is cut")
-            if present - length > TAIL and not _at(file, start + length + length % 2, 4).isalnum():
-                more = present - length
-                rule = f"its WAV header declares {length:,} bytes of samples, and {more:,} follow"
+            chunk_follows = length and _at(file, start + length + length % 2, 4).isalnum()
+            if present - length > TAIL and not chunk_follows:
+                rule = f"{declared}, and {present - length:,} follow"
                 remedy = "The recorder did not finish it: convert it with FFmpeg -ignore_length 1"
                 raise ReadError(str(path), rule, remedy)
+            _check_w64(path, file, size)
             return
     raise ReadError(str(path), "this WAV has no samples", "Fetch it again: it is cut")
+
+
+def _check_w64(path: Path, file: BinaryIO, size: int) -> None:
+    """Refuse a W64 of another size than it declares, or with an identifier that is damaged."""
+    start = _at(file, 0, 40)
+    if start[:4] != b"riff":
+        return
+    declared = int.from_bytes(start[16:24], "little")
+    if declared != size:
+        rule = f"its W64 header declares {declared:,} bytes, and {size:,} are there"
+        raise ReadError(str(path), rule, "Fetch it again")
+    if start[24:] != b"wave" + _W64 or not all(chunk.name for chunk in chunks(file)):
+        raise ReadError(str(path), "an identifier of this W64 is damaged", "Fetch it again")
 
 
 def _check_samples(path: Path, layout: bytes) -> None:
@@ -122,9 +132,8 @@ def _check_samples(path: Path, layout: bytes) -> None:
         rule = f"samples of {bits} bits in {channels} channels do not fill blocks of {block} bytes"
         raise ReadError(str(path), rule, "Its WAV header is damaged: export it again")
     if block and speed not in (0, rate * block):
-        rule = (
-            f"its WAV header states two rates, {rate:,} and {speed / block:,.7g} samples a second"
-        )
+        other = f"{speed / block:,.7g} samples a second"
+        rule = f"its WAV header states two rates, {rate:,} and {other}"
         raise ReadError(str(path), rule, "Find out which is true, and export it again")
 
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scionwood_audio.readers.selections import (
-    Selection,
-    Style,
-    read_selections,
-    write_selections,
-)
+from scionwood_audio.readers.selections import Selection, read_selections, write_selections
 from scionwood_kit import Parser
 
 
@@ -27,5 +22,4 @@ class Selections(Parser):
     def write_sample(cls, path: Path) -> None:
         """Write three selections with bands and scores."""
         marked = [Selection(t, t + 0.75, "song", 2000.0, 5000.0, 0.5) for t in (0.5, 2.0, 7.25)]
-        style: Style = "csv" if path.suffix == ".csv" else "raven"
-        write_selections(path, marked, force=True, style=style)
+        write_selections(path, marked, force=True)

@@ -4,44 +4,61 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import NamedTuple
+
+import numpy as np
 
 from scionwood import ReadError, WriteError
 from scionwood.authoring import atomic_path, read_utf8, reading, writing
-from scionwood_audio.readers.marked_sound import Selection as Selection
-from scionwood_audio.readers.marked_sound import fault
-from scionwood_audio.readers.selection_rows import (
-    CSV,
-    FREQUENCIES,
-    RAVEN,
-    label_rows,
-    table_rows,
-)
 
-Style: TypeAlias = Literal["raven", "audacity", "csv"]
-"""A format of selections."""
+RAVEN = ("Begin Time (s)", "End Time (s)", "Annotation", "Low Freq (Hz)", "High Freq (Hz)", "Score")
+CSV = ("start", "end", "label", "low", "high", "score")
 
 LABELS = ("annotation", "label", "species", "common name", "call type", "type", "tags")
 """The columns that hold the label, in lower case; Raven leaves the name to its user."""
 
-SCORES = ("score", "confidence")
+FREQUENCIES = "\\"
+"""The first field of Audacity's second line, which holds the frequencies; -1 is not set."""
+
 _FORMATS = (
     "Give a selection table of Raven, labels of Audacity, or CSV with the columns start and end"
 )
 
 
-def read_selections(path: str | Path, *, label: str | None = None) -> list[Selection]:
+class Selection(NamedTuple):
+    """A marked sound.
+
+    Attributes:
+        start: its beginning in seconds.
+        end: its end in seconds.
+        label: what it is.
+        low: its lowest frequency in Hz, or None.
+        high: its highest frequency in Hz, or None.
+        score: how sure the finder is, 0 to 1, or None.
+        extra: the other columns of its row, (name, value), which are written again.
+    """
+
+    start: float
+    end: float
+    label: str = ""
+    low: float | None = None
+    high: float | None = None
+    score: float | None = None
+    extra: tuple[tuple[str, str], ...] = ()
+
+
+def read_selections(path: str | Path) -> list[Selection]:
     r"""Return the selections of a file, whose format is found by its content.
 
     A table of Raven may hold a selection once for each view; the row of the spectrogram is taken.
 
     Args:
         path: a selection table of Raven (tabs), labels of Audacity (tabs, no header), or CSV with
-            the columns start, end and label, and perhaps low, high and score. UTF-8.
-        label: the column that holds the label; `None` takes the first of Annotation, Label,
-            Species, Common Name, Call Type, Type and Tags.
+            the columns start and end, and perhaps label, low, high and score. UTF-8. The label may
+            also be in a column Annotation, Species, Common Name, Call Type, Type or Tags.
 
     Units: times in seconds, frequencies in Hz.
 
@@ -63,42 +80,31 @@ def read_selections(path: str | Path, *, label: str | None = None) -> list[Selec
     first = next((line for line in text.split("\n") if line.strip()), "").rstrip("\r")
     if not first:
         raise ReadError(str(path), "it is empty", _FORMATS)
-    fields = first.split("\t")
-    if len(fields) > 1 and _is_number(fields[0]):
-        return _audacity(path, text)
-    if len(fields) > 1:
-        rows = (
-            (number, line.rstrip("\r").split("\t"))
-            for number, line in enumerate(text.split("\n"), start=1)
-        )
-        return _one_view(_table(path, rows, RAVEN, label))
+    lines = [line.rstrip("\r").split("\t") for line in text.split("\n")]
+    if "\t" in first and _is_number(first.split("\t")[0]):
+        return _labels(path, lines)
+    if "\t" in first:
+        return _one_view(_table(path, list(enumerate(lines, start=1)), RAVEN))
     if ";" in first and "start" not in first.lower().split(","):
         rule = "its columns are separated by semicolons, as programs with a decimal comma do"
         raise ReadError(f"{path}: {first[:60]}", rule, "Export it with commas and decimal points")
     table = csv.reader(io.StringIO(text, newline=""))
     with reading(path, "selections (.csv)"):  # the module csv has an error of its own
-        return _table(path, ((table.line_num, row) for row in table), CSV, label)
+        return _table(path, [(table.line_num, row) for row in table], CSV)
 
 
 def write_selections(
-    path: str | Path,
-    selections: Sequence[Selection],
-    *,
-    force: bool = False,
-    style: Style | None = None,
-    label: str = "Annotation",
+    path: str | Path, selections: Sequence[Selection], *, force: bool = False
 ) -> None:
     """Write selections whole: as a table of Raven, labels of Audacity, or CSV.
 
     Labels of Audacity hold neither scores nor other columns.
 
     Args:
-        path: the file. Without a style, `.csv` is CSV, `.labels.txt` is Audacity, and `.txt` and
-            `.tsv` are tables of Raven.
+        path: the file: `.csv` is CSV, `.labels.txt` is Audacity, and `.txt` and `.tsv` are tables
+            of Raven.
         selections: what to write, in this order.
         force: replace a file that exists.
-        style: the format, whatever the name of the file.
-        label: the column of Raven's table that holds the label.
 
     Units: times in seconds, frequencies in Hz.
 
@@ -115,21 +121,24 @@ def write_selections(
         1.5,2.25,great tit,0.9
         <BLANKLINE>
     """
-    chosen = style or _style(Path(path))
+    name = Path(path).name.lower()
+    if not name.endswith((".csv", ".txt", ".tsv")):
+        rule = "its ending names no format of selections"
+        raise WriteError(str(path), rule, "End it in .csv, .txt (Raven) or .labels.txt (Audacity)")
     for number, selection in enumerate(selections, start=1):
-        if broken := fault(selection):
+        if broken := _fault(selection):
             raise WriteError(f"{path}, selection {number}: {broken[0]}", broken[1], broken[2])
-    if chosen == "audacity":
-        lines = [row for selection in selections for row in label_rows(selection)]
-    else:
-        names = (*CSV, "label", "score") if chosen == "csv" else (*RAVEN, label, "Score")
-        lines = table_rows(selections, names, numbered=chosen == "raven")
-    if chosen == "csv":
+    if name.endswith(".csv"):
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(lines)
+        csv.writer(text, lineterminator="\n").writerows(_rows(selections, CSV))
         content = text.getvalue()
     else:
-        content = "".join("\t".join(_one_line(path, row)) + "\n" for row in lines)
+        labels = name.endswith(".labels.txt")
+        rows = _label_rows(selections) if labels else _rows(selections, RAVEN)
+        for value in (value for row in rows for value in row if set(value) & set("\t\n\r")):
+            rule = "a value holds a tab or the end of a line, which separate values here"
+            raise WriteError(f"{path}: {value!r}", rule, "Write CSV, which quotes them")
+        content = "".join("\t".join(row) + "\n" for row in rows)
     try:
         encoded = content.encode()
     except UnicodeEncodeError as error:
@@ -139,111 +148,124 @@ def write_selections(
         part.write_bytes(encoded)
 
 
-def _style(path: Path) -> Style:
-    name = path.name.lower()
-    if name.endswith(".csv"):
-        return "csv"
-    if name.endswith(".labels.txt"):
-        return "audacity"
-    if name.endswith((".txt", ".tsv")):
-        return "raven"
-    rule = "its ending names no format of selections"
-    raise WriteError(str(path), rule, "End it in .csv, .txt (Raven) or .labels.txt (Audacity)")
-
-
-def _one_line(path: str | Path, row: list[str]) -> list[str]:
-    for value in row:
-        if set(value) & set("\t\n\r"):
-            rule = "a value holds a tab or the end of a line, which separate values here"
-            raise WriteError(f"{path}: {value!r}", rule, "Write CSV, which quotes them")
-    return row
-
-
-def _audacity(path: str | Path, text: str) -> list[Selection]:
+def _labels(path: str | Path, lines: list[list[str]]) -> list[Selection]:
     selections: list[Selection] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        where, fields = f"{path}, line {number}", line.rstrip("\r").split("\t")
-        if fields[0] != FREQUENCIES:
+    for number, fields in enumerate(lines, start=1):
+        where = f"{path}, line {number}"
+        if fields[0] == FREQUENCIES:
+            if not selections or len(fields) != 3:
+                rule = "a line of frequencies follows a label, and has a low and a high one"
+                raise ReadError(where, rule, "Export the labels again")
+            low, high = (None if (x := _number(where, v)) == -1 else x for v in fields[1:])
+            selections[-1] = _possible(where, selections[-1]._replace(low=low, high=high))
+        elif any(value.strip() for value in fields):
             if len(fields) < 2:
                 raise ReadError(where, "it has no end", "A label has a start, an end and a name")
             start, end = (_number(where, value) for value in fields[:2])
             selections.append(_possible(where, Selection(start, end, "\t".join(fields[2:]))))
-        elif not selections or len(fields) != 3:
-            rule = "a line of frequencies follows a label, and has a low and a high one"
-            raise ReadError(f"{where}: {line[:60]}", rule, "Export the labels again")
-        else:
-            low, high = (None if (x := _number(where, v)) == -1 else x for v in fields[1:])
-            selections[-1] = _possible(where, selections[-1]._replace(low=low, high=high))
     return selections
 
 
 def _table(
-    path: str | Path,
-    rows: Iterator[tuple[int, list[str]]],
-    names: Sequence[str],
-    label: str | None,
+    path: str | Path, rows: list[tuple[int, list[str]]], names: Sequence[str]
 ) -> list[Selection]:
-    filled = ((number, row) for number, row in rows if any(value.strip() for value in row))
-    _, header = next(filled)
-    places = {name.strip().lower(): place for place, name in enumerate(header)}
-    required = [names[0], names[1], *([label] if label else [])]
-    if missing := [name for name in required if name.lower() not in places]:
+    (_, header), *filled = [row for row in rows if any(value.strip() for value in row[1])]
+    titles = [name.strip().lower() for name in header]
+    if missing := [name for name in names[:2] if name.lower() not in titles]:
         rule = f"it has no column {' and no column '.join(missing)}"
         raise ReadError(f"{path}: {', '.join(header)[:100]}", rule, _FORMATS)
-    titles = [name.strip().lower() for name in header if name.strip()]
-    if twice := sorted({name for name in titles if titles.count(name) > 1}):
-        rule = "it names a column twice"
-        raise ReadError(f"{path}: {twice[0]}", rule, "Rename one of them")
-    choices = (label.lower(),) if label else LABELS
-    columns = [places.get(name.lower()) for name in names]
-    columns += [
-        next((places[n] for n in group if n in places), None) for group in (choices, SCORES)
-    ]
-    others = [(name, place) for place, name in enumerate(header) if name.strip()]
-    others = [(name, place) for name, place in others if place not in columns]
+    if twice := [name for name in titles if name and titles.count(name) > 1]:
+        raise ReadError(f"{path}: {twice[0]}", "it names a column twice", "Rename one of them")
+    choices = [[name.lower()] for name in names]
+    choices[2], choices[5] = list(LABELS), ["score", "confidence"]
+    columns = [next((titles.index(n) for n in some if n in titles), None) for some in choices]
     selections = []
     for number, row in filled:
         where = f"{path}, line {number}"
         if len(row) != len(header):
             rule = f"it has {len(row)} values, and the header names {len(header)} columns"
             raise ReadError(where, rule, "It is cut, or it has decimal commas: export it again")
-        start, end, low, high, name, score = (None if c is None else row[c] for c in columns)
-        bounds = [_number(where, x) if x and x.strip() else None for x in (low, high, score)]
-        selection = Selection(
-            _number(where, start or ""),
-            _number(where, end or ""),
-            name or "",
-            low=bounds[0],
-            high=bounds[1],
-            score=bounds[2],
-            extra=tuple((title, row[place]) for title, place in others),
-        )
+        start, end, label, *others = ("" if place is None else row[place] for place in columns)
+        low, high, score = (_number(where, x) if x.strip() else None for x in others)
+        cells = enumerate(zip(header, row, strict=True))
+        extra = [(name, x) for place, (name, x) in cells if name and place not in columns]
+        times = _number(where, start), _number(where, end)
+        selection = Selection(*times, label, low, high, score, tuple(extra))
         selections.append(_possible(where, selection))
     return selections
 
 
 def _one_view(rows: list[Selection]) -> list[Selection]:
     """Drop the rows of waveforms where the spectrogram of the selection has one."""
-    in_view = {dict(row.extra).get("Selection") for row in rows if _view(row) == "spectrogram"}
-    in_view -= {None}
-    if files := sorted({name for row in rows if (name := dict(row.extra).get("Begin File"))})[1:]:
+    columns = [dict(row.extra) for row in rows]
+    if files := sorted({cells.get("Begin File", "") for cells in columns} - {""})[1:]:
         rule = "its selections belong to several recordings"
         raise ReadError(f"Begin File {files[0]}", rule, "Export a table for each recording")
-    return [
-        row
-        for row in rows
-        if _view(row) != "waveform" or dict(row.extra).get("Selection") not in in_view
-    ]
+    views = [cells.get("View", "").split(" ")[0].lower() for cells in columns]
+    numbers = [cells.get("Selection") for cells in columns]
+    seen = {n for n, view in zip(numbers, views, strict=True) if n and view == "spectrogram"}
+    marked = zip(rows, numbers, views, strict=True)
+    return [row for row, number, view in marked if view != "waveform" or number not in seen]
 
 
-def _view(row: Selection) -> str:
-    return dict(row.extra).get("View", "").split(" ")[0].lower()
+def _rows(selections: Sequence[Selection], names: Sequence[str]) -> list[list[str]]:
+    """Return the header and the rows; frequencies and scores only if a selection has one."""
+    columns = {
+        name: [_text(selection[place]) for selection in selections]
+        for place, name in enumerate(names)
+        if place < 3 or any(selection[place] is not None for selection in selections)
+    }
+    before: dict[str, list[str]] = {}
+    if names is RAVEN:
+        before["Selection"] = [str(number + 1) for number in range(len(selections))]
+        before |= {"View": ["Spectrogram 1"] * len(selections), "Channel": ["1"] * len(selections)}
+    others = dict.fromkeys(name for selection in selections for name, _ in selection.extra)
+    for name in others:
+        if name not in columns and name != "Selection":
+            default = before.get(name, [""] * len(selections))
+            cells = [dict(s.extra).get(name, x) for s, x in zip(selections, default, strict=True)]
+            (before if name in before else columns)[name] = cells
+    table = before | columns
+    return [list(table), *map(list, zip(*table.values(), strict=True))]
+
+
+def _label_rows(selections: Sequence[Selection]) -> list[list[str]]:
+    rows = []
+    for start, end, label, low, high, *_ in selections:
+        rows.append([_text(start), _text(end), label])
+        if low is not None or high is not None:
+            rows.append([FREQUENCIES, *(_text(-1.0 if x is None else x) for x in (low, high))])
+    return rows
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float | int):
+        # The shortest digits that give the same number again, without an exponent.
+        return np.format_float_positional(float(value), trim="-")
+    return "" if value is None else str(value)
+
+
+def _fault(selection: Selection) -> tuple[str, str, str] | None:
+    """Return the value, the rule and the remedy of the first impossible value."""
+    start, end, _, low, high, score, _ = selection
+    for value in (x for x in selection[:6] if isinstance(x, float | int)):
+        if not math.isfinite(value):
+            return str(value), "times, frequencies and scores are finite", "Mark the sound again"
+    if start < 0:
+        return f"start {start:g}", "times count from the beginning of the recording", "Correct it"
+    if end <= start:
+        text = f"start {start:g}, end {end:g}"
+        return text, "a selection ends after it starts", "Mark a region, not a point"
+    if (low or 0) < 0 or (high is not None and high <= (low or 0)):
+        text = f"low {low}, high {high}"
+        return text, "frequencies are positive, and the high one is above the low", "Correct them"
+    if score is not None and not 0 <= score <= 1:
+        return f"score {score:g}", "a score lies between 0 and 1", "Rename the column, or scale it"
+    return None
 
 
 def _possible(where: str, selection: Selection) -> Selection:
-    if broken := fault(selection):
+    if broken := _fault(selection):
         raise ReadError(f"{where}: {broken[0]}", broken[1], broken[2])
     return selection
 
@@ -252,10 +274,9 @@ def _number(where: str, value: str) -> float:
     text = value.strip()
     if _is_number(text) and "," not in text:
         return float(text)
+    rule, remedy = "it is no number", "Give seconds and Hz as numbers, such as 1.5"
     if _is_number(text):
         rule, remedy = "it is a decimal comma", "Write a decimal point: 1.5"
-    else:
-        rule, remedy = "it is no number", "Give seconds and Hz as numbers, such as 1.5"
     raise ReadError(f"{where}: {value[:60]!r}", rule, remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,10 +10,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, RecipeError, Record
+from scionwood import Reader, ReadError, RecipeError, Record, WriteError
 from scionwood.authoring import RecordFunction, atomic_path, reading, writing
-from scionwood_audio.readers.containers import check_container
-from scionwood_audio.readers.sound_rewriting import rewrite_sound
+from scionwood_audio.readers.containers import check_container, chunks
 
 KIND = "sound (.wav, .flac, .ogg, .mp3)"
 LOUDEST = 4.0
@@ -21,8 +21,11 @@ LOUDEST = 4.0
 SHORTEST = 0.1
 """Seconds of the shortest file that is read: an empty one would give a finite score."""
 
-LARGEST = 2**25
-"""Values of the largest record, 128 MiB."""
+LARGEST = 2**22
+"""Values of the largest record, 16 MiB: the child holds several copies of one."""
+
+BYTES = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+"""The bytes of a sample in the formats whose samples are changed in place."""
 
 
 @final
@@ -58,7 +61,7 @@ class SoundReader(Reader):
     units: Mapping[str, str] = {"channel": "1", "time": "sample", "data": "1"}
 
     def __init__(
-        self, path: str | Path, *, block: float = 60.0, calibration: float | None = None
+        self, path: str | Path, *, block: float = 10.0, calibration: float | None = None
     ) -> None:
         import soundfile
 
@@ -79,7 +82,7 @@ class SoundReader(Reader):
             rule = f"it declares {self.frames} samples at {self.rate} Hz, less than {SHORTEST} s"
             raise ReadError(str(self.path), rule, "Fetch the sound again: it is empty or cut")
         if not block > 0:
-            raise RecipeError(f"block {block:g}", "it is a number of seconds", "Set it to 60")
+            raise RecipeError(f"block {block:g}", "it is a number of seconds", "Set it to 10")
         # A header may declare a thousand channels: the memory of a block is bounded.
         self.block = max(1, min(round(block * self.rate), LARGEST // self.channels))
 
@@ -109,17 +112,32 @@ class SoundReader(Reader):
     def rewrite(
         self, target: str | Path, function: RecordFunction, *, overwrite: bool = False
     ) -> None:
-        """Write a copy of the recording with new values; all other bytes of a WAV stay.
-
-        A value that did not change is not rounded either. In FLAC the samples are coded again.
+        """Write a copy of the recording in which the samples that `function` changed are changed.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
             WriteError: the target cannot be written, the shape changed, a value lies outside of
-                the format, or the format is lossy and a value changed.
+                the format, or a value changed and the file is no WAV, RF64 or W64 of plain samples.
         """
+        in_place = self.format in ("WAV", "WAVEX", "RF64", "W64") and self.subtype in BYTES
         with writing(target), atomic_path(target, overwrite=overwrite) as part:
-            rewrite_sound(self, part, function)
+            shutil.copyfile(self.path, part)
+            with part.open("r+b") as file:
+                place = next((c.start for c in chunks(file) if c.name == b"data"), 0)
+                for record in self:
+                    changed = self._changed(record, function)
+                    different = (changed != record.data).T
+                    if not in_place and different.any():
+                        rule = f"{self.format} ({self.subtype}) is not changed in place"
+                        raise WriteError(str(self.path), rule, "Convert the file to WAV first")
+                    if different.any():
+                        shape = (*different.shape, BYTES[self.subtype])
+                        file.seek(place)
+                        values = np.fromfile(file, "u1", different.size * shape[-1]).reshape(shape)
+                        values[different] = self._stored(changed.T[different])
+                        file.seek(place)
+                        file.write(values.tobytes())
+                    place += different.size * BYTES.get(self.subtype, 0)
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
@@ -133,6 +151,26 @@ class SoundReader(Reader):
     def _scaled(self, data: np.ndarray) -> np.ndarray:
         scaled = data if self.calibration is None else data * np.float32(self.calibration)
         return np.ascontiguousarray(scaled)
+
+    def _changed(self, record: Record, function: RecordFunction) -> np.ndarray:
+        data = np.asarray(function(Record(record.key, record.data.copy(), record.coords)))
+        if data.shape != record.data.shape:
+            rule = f"the new data has shape {data.shape}, and the record has {record.data.shape}"
+            raise WriteError(str(self.path), rule, "Return data of the same shape")
+        top = float(np.abs(data).max(initial=0.0)) / (self.calibration or 1.0)
+        if not top <= 1.0 and self.subtype not in ("FLOAT", "DOUBLE"):
+            rule = f"{self.subtype} stores values up to 1, not {top:g}"
+            raise WriteError(str(self.path), rule, "Scale the values, or convert the file to float")
+        return data
+
+    def _stored(self, values: np.ndarray) -> np.ndarray:
+        """Return the bytes of samples, (sample, byte)."""
+        width, scaled = BYTES[self.subtype], values.astype(np.float64) / (self.calibration or 1.0)
+        if self.subtype in ("FLOAT", "DOUBLE"):
+            return scaled.astype(f"<f{width}")[:, None].view("u1")
+        top = 2.0 ** (8 * width - 1)
+        counts = np.clip(np.round(scaled * top), -top, top - 1) + (128 if width == 1 else 0)
+        return counts.astype("<i4")[:, None].view("u1")[:, :width]
 
     def _check(self, data: np.ndarray, position: int, count: int) -> None:
         if data.shape[1] != count:
