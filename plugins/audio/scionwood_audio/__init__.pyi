@@ -9,9 +9,9 @@ from scionwood_audio.inference.spotting import Spotter as Spotter
 from scionwood_audio.inference.spotting import Stream as Stream
 from scionwood_audio.verbs.compare import compare as compare
 from scionwood_audio.verbs.enrol import enrol as enrol
-from scionwood_audio.verbs.layers import LayersOptions as LayersOptions
 from scionwood_audio.verbs.layers import layers as layers
 from scionwood_audio.verbs.options import FindOptions as FindOptions
+from scionwood_audio.verbs.options import LayersOptions as LayersOptions
 from scionwood_audio.verbs.spot import SpotOptions as SpotOptions
 from scionwood_audio.verbs.spot import spot as spot
 

@@ -112,9 +112,9 @@ class Composed(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; a training scene depends on seed, epoch and index."""
         parts, folds = self.parts, min(FOLDS, len(self.parts.calls))
-        held = {number for number in self.held_folds if number < folds}
-        seen = set(range(folds)) - held
-        numbers = seen if split == "train" or not held else held
+        held_out = {number for number in self.held_folds if number < folds}
+        trained = set(range(folds)) - held_out
+        numbers = trained if split == "train" or not held_out else held_out
         chosen = joined([parts.fold(number, folds) for number in sorted(numbers)])
         seed = None if split == "train" else self.seed + (split == "test")
         scenes = Scenes(chosen, self, self.n_train if split == "train" else self.n_val, seed)

@@ -32,10 +32,10 @@ BIN = 512
 MARGIN = 0.5
 """Seconds beside a selection that belong neither to the call nor to the background."""
 
-AROUND = 10.0
+SURROUNDINGS = 10.0
 """Seconds beside a call that tell the level of its background."""
 
-BESIDE = 2.0
+FREE_OF_CALLS = 2.0
 """Seconds beside a call that are taken to hold no other one.
 
 Farther away unmarked calls are likely, and a level that misses them would look the better for it.
@@ -117,8 +117,8 @@ def read_parts(
     sounds = [_first(path, channel, expand, 4) for path in sound_files(others)]
     noises = [] if recorded or assume_complete else made_backgrounds(rng)
     # Clips that are joined by silence have no place: nothing can be told from a call in silence.
-    beside = [p.samples[np.repeat(p.target == 0, FRAME)[: len(p.samples)]] for p in places]
-    silent = not np.median(np.abs(np.concatenate([np.zeros(1), *beside]))) > 0
+    neighbourhoods = [p.samples[np.repeat(p.target == 0, FRAME)[: len(p.samples)]] for p in places]
+    silent = not np.median(np.abs(np.concatenate([np.zeros(1), *neighbourhoods]))) > 0
     parts = Parts(calls, sounds or made_sounds(rng, 60), recorded + surroundings + noises)
     return replace(parts, places=[] if silent else places)
 
@@ -144,14 +144,14 @@ def _places(
     recording: str | Path, selections: Sequence[Selection], channel: Channel, expand: float
 ) -> list[Place]:
     """Return each call with ten seconds of its recording on both sides."""
-    wide = AROUND / expand
+    wide = SURROUNDINGS / expand
     spans = [(max(call.start - wide, 0.0), call.end + wide) for call in selections]
     places = []
     for at, (call, (start, _), samples) in enumerate(
         zip(selections, spans, read_spans(recording, spans, channel, expand), strict=True)
     ):
         target = np.full(-(-len(samples) // FRAME), UNKNOWN, np.float32)
-        target[_between(call, start, BESIDE, expand, FRAME)] = 0.0
+        target[_between(call, start, FREE_OF_CALLS, expand, FRAME)] = 0.0
         for number, other in enumerate(selections):
             if number != at:
                 target[_between(other, start, MARGIN, expand, FRAME)] = UNKNOWN

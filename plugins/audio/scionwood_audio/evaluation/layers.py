@@ -21,7 +21,7 @@ from scionwood_audio.model.mel import LogMel
 from scionwood_audio.model.whisper import Whisper
 
 if TYPE_CHECKING:
-    from scionwood_audio.verbs.layers import LayersOptions
+    from scionwood_audio.verbs.options import LayersOptions
 
 MEL = "mel statistics"
 """The simplest opponent: mean and standard deviation of each band."""

@@ -12,7 +12,7 @@ from scionwood.authoring import Figure, Page, Table, atomic_path, figure_style, 
 if TYPE_CHECKING:
     from scionwood_audio.inference.spotting import Spot
 
-DRAWN, LISTED = 8, 200
+CLIPS_DRAWN, LISTED = 8, 200
 """Words that are drawn, those of the best scores, and spots that are listed."""
 
 
@@ -55,7 +55,7 @@ def _curves(scores: Sequence[Spot], threshold: float) -> bytes:
     with figure_style():
         figure = Drawing(figsize=(9, 3.2))
         axes = figure.subplots()
-        for word in sorted(best, key=lambda word: -best[word])[:DRAWN]:
+        for word in sorted(best, key=lambda word: -best[word])[:CLIPS_DRAWN]:
             line = [(s.start, s.score) for s in scores if s.word == word]
             axes.plot(*zip(*line, strict=True), marker=".", linewidth=1, label=word)
         if threshold > float("-inf"):

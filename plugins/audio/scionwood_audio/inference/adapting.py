@@ -63,16 +63,16 @@ def adapted(
     with TemporaryDirectory() as folder:
         changes = overrides(recording, examples, options, Path(folder))
         for number, half in enumerate(HALVES if folds > 2 else ((0,), (1,))):
-            held = [fold for fold in half if fold < folds]
+            left_out = [fold for fold in half if fold < folds]
             trial = fit(
                 "audio/find_five",
                 run_dir=Path(folder) / f"run{number}",
-                overrides={**changes, "data.held_folds": held},
+                overrides={**changes, "data.held_folds": left_out},
             )
             score = run_scorer(trial, options)
-            scored += [(score([levels.scenes[n].samples]), levels.scenes[n]) for n in held]
+            scored += [(score([levels.scenes[n].samples]), levels.scenes[n]) for n in left_out]
             for at, place in enumerate(levels.parts.places):
-                if at % folds in held:
+                if at % folds in left_out:
                     placed[at] = score([place.samples]), place
         result = summary("adapter", scored, placed, levels.shape)
         lead, error = gains(result, levels.best)
@@ -81,8 +81,8 @@ def adapted(
         run = Path(fit("audio/find_five", overrides={**changes, "data.held_folds": []}))
     # The scores of the run may be smaller than those of the trials, whose threshold it gets.
     score = run_scorer(run, options)
-    seen = [(score([place.samples]), place) for place in levels.parts.places]
-    lower = min((result.threshold, result.typical), in_place(seen, levels.shape))
+    scores = [(score([place.samples]), place) for place in levels.parts.places]
+    lower = min((result.threshold, result.typical), in_place(scores, levels.shape))
     result = result._replace(threshold=lower[0], typical=lower[1])
     write_events(run, result, levels.shape)
     return result, run

@@ -66,7 +66,7 @@ def _parts(path: str | Path, channel: int) -> tuple[list[np.ndarray], float]:
         from scionwood_seismic import open_file
     except ImportError as error:
         rule = "seismic files need the plugin seismic"
-        raise ReadError(str(path), rule, "pip install 'scionwood-audio[seismic]'") from error
+        raise ReadError(str(path), rule, "Install the plugin seismic") from error
     parts: list[np.ndarray] = []
     end = -np.inf
     with open_file(path) as reader:

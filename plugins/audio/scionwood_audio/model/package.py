@@ -130,8 +130,8 @@ def state_dict(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     state = {}
     for source, values in stored.items():
         name = re.sub(r"layer_(\d+)", r"layers/\1", source)
-        for theirs, ours in NAMES.items():
-            name = name.replace(theirs, ours)
+        for old, new in NAMES.items():
+            name = name.replace(old, new)
         *path, matrix, kind = ["model", *name.split("/")]
         parts = PARTS.get(f"{path[-1]}.{matrix}", [])
         if not parts:

@@ -178,7 +178,7 @@ def _table(
         raise ReadError(f"{path}: {twice[0]}", "it names a column twice", "Rename one of them")
     choices = [[name.lower()] for name in names]
     choices[2], choices[5] = list(LABELS), ["score", "confidence"]
-    columns = [next((titles.index(n) for n in some if n in titles), None) for some in choices]
+    columns = [next((titles.index(n) for n in aliases if n in titles), None) for aliases in choices]
     selections = []
     for number, row in filled:
         where = f"{path}, line {number}"
@@ -203,9 +203,11 @@ def _one_view(rows: list[Selection]) -> list[Selection]:
         raise ReadError(f"Begin File {files[0]}", rule, "Export a table for each recording")
     views = [cells.get("View", "").split(" ")[0].lower() for cells in columns]
     numbers = [cells.get("Selection") for cells in columns]
-    seen = {n for n, view in zip(numbers, views, strict=True) if n and view == "spectrogram"}
+    spectrograms = {
+        n for n, view in zip(numbers, views, strict=True) if n and view == "spectrogram"
+    }
     marked = zip(rows, numbers, views, strict=True)
-    return [row for row, number, view in marked if view != "waveform" or number not in seen]
+    return [row for row, number, view in marked if view != "waveform" or number not in spectrograms]
 
 
 def _rows(selections: Sequence[Selection], names: Sequence[str]) -> list[list[str]]:

@@ -59,8 +59,8 @@ class Scorer(ABC):
         clips = torch.arange(len(hidden), device=hidden.device)
         owners = clips.repeat_interleave(letters.shape[1])
         parts = [
-            self.pairs(network, hidden[which], frames[which], some)
-            for which, some in zip(owners.split(PAIRS), texts.split(PAIRS), strict=True)
+            self.pairs(network, hidden[which], frames[which], some_texts)
+            for which, some_texts in zip(owners.split(PAIRS), texts.split(PAIRS), strict=True)
         ]
         return torch.cat(parts).view(letters.shape[:2])
 

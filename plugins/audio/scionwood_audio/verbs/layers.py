@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from json import dumps
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
 from scionwood.authoring import InputPath, print_table, prints
+from scionwood_audio.verbs.options import LayersOptions
 
 if TYPE_CHECKING:
     from scionwood_audio.evaluation.layers import LayerReport
-
-
-@final
-@dataclass(frozen=True)
-class LayersOptions:
-    """How the layers are compared.
-
-    Attributes:
-        weights: package (Whisper tiny.en), a folder or a name on the hub; random is for trials.
-        window: seconds that the network hears of a recording, around its loudest moment.
-        folds: splits by recording, each clip is once in a test; each class needs as many
-            recordings.
-        tuned_folds: splits on which LoRA is tried, half a minute of a core each; 0 for none.
-        seed: seed of the folds and of LoRA.
-
-    Example:
-        >>> LayersOptions(weights="random", folds=3).window
-        3.0
-    """
-
-    weights: str = "package"
-    window: float = 3.0
-    folds: int = 5
-    tuned_folds: int = 2
-    seed: int = 0
 
 
 def _print_report(report: LayerReport, *, json: bool = False) -> None:
@@ -81,7 +57,14 @@ def layers(data: InputPath, options: LayersOptions = LayersOptions()) -> LayerRe
         WeightsError: the weights are missing or changed.
 
     Example:
-        >>> report = layers(table, LayersOptions(weights="random", folds=2, tuned_folds=0))
+        >>> import numpy as np, soundfile
+        >>> for n in range(8):
+        ...     tone = np.sin(np.arange(8000) * (0.2 + 0.3 * (n % 2)) + n)
+        ...     soundfile.write(f"{n}.wav", 0.3 * tone, 16000)
+        >>> rows = [f"{n}.wav,{('low', 'high')[n % 2]}" for n in range(8)]
+        >>> np.savetxt("tones.csv", rows, fmt="%s", header="path,label", comments="")
+        >>> options = LayersOptions(weights="random", window=0.5, folds=2, tuned_folds=0)
+        >>> report = layers("tones.csv", options)
         >>> [row.name for row in report.rows][:2]
         ['mel statistics', 'layer 0']
     """

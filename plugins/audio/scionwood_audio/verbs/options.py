@@ -1,9 +1,10 @@
-"""The options of finding calls, declared once: for Python and the command line."""
+"""The options of finding calls and of comparing layers, for Python and the command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 from scionwood import RecipeError
 from scionwood.authoring import RunPath
@@ -73,3 +74,28 @@ class FindOptions:
         if self.run is not None and self.adapt:
             rule = "a run is applied as it is, and adapt trains another"
             raise RecipeError("run with adapt", rule, "Leave one of them out")
+
+
+@final
+@dataclass(frozen=True)
+class LayersOptions:
+    """How the layers are compared.
+
+    Attributes:
+        weights: package (Whisper tiny.en), a folder or a name on the hub; random is for trials.
+        window: seconds that the network hears of a recording, around its loudest moment.
+        folds: splits by recording, each clip is once in a test; each class needs as many
+            recordings.
+        tuned_folds: splits on which LoRA is tried, half a minute of a core each; 0 for none.
+        seed: seed of the folds and of LoRA.
+
+    Example:
+        >>> LayersOptions(weights="random", folds=3).window
+        3.0
+    """
+
+    weights: str = "package"
+    window: float = 3.0
+    folds: int = 5
+    tuned_folds: int = 2
+    seed: int = 0

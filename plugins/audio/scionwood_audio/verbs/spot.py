@@ -15,7 +15,7 @@ from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, pri
 if TYPE_CHECKING:
     from scionwood_audio.inference.spotting import Spot, Spotter
 
-SHOWN = 20
+ROWS_SHOWN = 20
 """Rows that are printed; the file has all."""
 
 
@@ -59,11 +59,11 @@ def _print_spots(spots: list[Spot], *, json: bool = False) -> None:
 
         print(dumps([spot._asdict() for spot in spots], indent=1, ensure_ascii=False))
         return
-    best = sorted(spots, key=lambda spot: -spot.score)[:SHOWN]
+    best = sorted(spots, key=lambda spot: -spot.score)[:ROWS_SHOWN]
     rows = [(f"{s.start:.2f}", f"{s.end:.2f}", s.word, f"{s.score:.3f}") for s in best]
     print_table(("start", "end", "word", "score"), rows, numeric=("start", "end", "score"))
-    if len(spots) > SHOWN:
-        print(f"{len(spots) - SHOWN} more in the file")
+    if len(spots) > ROWS_SHOWN:
+        print(f"{len(spots) - ROWS_SHOWN} more in the file")
 
 
 @prints(_print_spots)
