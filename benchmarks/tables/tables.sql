@@ -1337,7 +1337,7 @@ WITH line AS (
 SELECT equation, horizon, method AS across, cell FROM line ORDER BY place;
 
 -- table: audio_day
-SELECT hours, weights, overlap, [peak MB] AS "memory, MB", [peak of the child MB] AS "of the child, MB",
+SELECT hours, weights, overlap, [peak MB] AS "memory, MB",
   digits([CPU a second], '.4f') AS "CPU s for a second",
   digits([search, CPU a second], '.4f') AS "of them the search"
 FROM audio_day ORDER BY place;

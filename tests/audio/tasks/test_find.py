@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import scionwood
 from scionwood_audio.evaluation.frames import average_precision
-from scionwood_audio.model.frame_head import fit_head
+from scionwood_audio.model.frame_head import STRENGTH, fit_head
 from scionwood_audio.model.whisper import Whisper
 from scionwood_audio.tasks.find import Find
 
@@ -54,9 +57,11 @@ def test_average_precision_is_that_of_scikit_learn():
     assert float(found) == pytest.approx(average_precision_score(target, scores))
 
 
-def test_the_scaler_is_folded_into_the_head():
+def test_the_head_is_that_of_scikit_learn_with_its_scaler():
     rng = np.random.default_rng(0)
     features = (rng.normal(size=(400, 3)) * [1, 100, 0.01] + [5, -30, 2]).astype(np.float32)
-    target = (features[:, 1] > -30).astype(np.float32)
+    target = (features[:, 1] + 40 * rng.normal(size=400) > -30).astype(np.float32)
     weight, bias = fit_head(features, target)
-    assert (((features @ weight + bias) > 0) == (target > 0.5)).mean() > 0.95
+    peer = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, tol=1e-8))
+    odds = peer.fit(features, target).decision_function(features)
+    np.testing.assert_allclose(features @ weight + bias, odds, atol=1e-3 * np.abs(odds).max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,9 @@ def test_the_other_calls_are_found_and_written(day, tmp_path, short, capsys):
     write_selections(tmp_path / "five.txt", marked)
     files = [str(path), str(tmp_path / "five.txt"), str(tmp_path / "out.txt")]
     options = ["--weights", "random", "--window", "0.5", "--overlap", "1"]
-    assert main(["audio", "find", *files, *options]) == 0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*hardly tells")
+        assert main(["audio", "find", *files, *options]) == 0
     said = capsys.readouterr().out
     assert "template" in said
     assert "layer 4" in said
@@ -58,6 +61,13 @@ def test_the_other_calls_are_found_and_written(day, tmp_path, short, capsys):
     assert score_events(found, true).f1 > 0.8
     assert {(c.label, c.low, c.high) for c in found} == {("whistle", 2000.0, 4000.0)}
     assert all(0.5 <= (call.score or 0) <= 1 for call in found)
+
+
+def test_marks_on_nothing_but_noise_are_searched_with_a_warning(day, tmp_path, short):
+    noise = 0.01 * np.random.default_rng(5).standard_normal(40 * 16000)
+    soundfile.write(tmp_path / "noise.wav", noise, 16000, "PCM_16")
+    with pytest.warns(UserWarning, match="hardly tells the marked calls .* listen to it"):
+        find(tmp_path / "noise.wav", day[1], SMALL)
 
 
 def test_an_adapter_is_not_tried_on_clips_in_silence(tmp_path):

@@ -78,8 +78,8 @@ def spot(
     """Look for words in a recording, and write the windows that say them.
 
     Without a run, words are scored by the likelihood of Whisper's decoder, which heard English
-    alone. A run of `audio/words_new_language` is better from about 25 clips of a language. A run
-    that its own validation found below the untrained network is named as such. A word is found
+    alone. A run of `audio/words_new_language` learns a language from some clips. A run that its own
+    validation found below the untrained network is named as such. A word is found
     where it stands alone, between pauses.
 
     Args:
