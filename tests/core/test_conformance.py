@@ -50,6 +50,10 @@ GROUPS["others"] = [name for name in BY_NAME if name not in GROUPED]
 
 SLOW = {("bangla", "data"), ("bangla", "fit"), ("pde", "readers")}
 """Cases above two seconds: a dictionary is read, and grids of four formats."""
+FAILING = {
+    ("atoms", "check_exports"): "CHGNet sizes its sums by values of a tensor (torch.bincount)",
+}
+"""Checks that are expected to fail, each with its reason."""
 
 
 @cache
@@ -84,7 +88,9 @@ def test_plugin(
 @pytest.mark.slow
 @pytest.mark.parametrize("check", [*LONG, *ONE_RECIPE])
 @pytest.mark.parametrize("plugin", discovery.entries())
-def test_plugin_with_all_recipes(plugin: str, check: str) -> None:
+def test_plugin_with_all_recipes(plugin: str, check: str, request: pytest.FixtureRequest) -> None:
+    if reason := FAILING.get((plugin, check)):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     run(plugin, BY_NAME[check])
 
 

@@ -1,0 +1,29 @@
+"""Adapt interatomic potentials to a few structures with first-principles labels."""
+
+from __future__ import annotations
+
+from scionwood import Plugin
+from scionwood.authoring import attach_stub
+
+plugin = Plugin(
+    name="atoms",
+    summary="Interatomic potentials: adapt SevenNet or CHGNet to a few structures with energies "
+    "and forces, and use it as a calculator of ase",
+    backbones={
+        "sevennet": "scionwood_atoms.backbones:sevennet",
+        "chgnet": "scionwood_atoms.backbones:chgnet",
+    },
+    readers={"extxyz": "scionwood_atoms.readers.extxyz:ExtxyzReader"},
+    data={
+        "clusters": "scionwood_atoms.data.clusters:Clusters",
+        "files": "scionwood_atoms.data.files:Files",
+    },
+    tasks={"potential": "scionwood_atoms.tasks.potential:PotentialTask"},
+    commands={
+        "inspect": "scionwood_atoms.verbs.inspect:inspect",
+        "evaluate": "scionwood_atoms.verbs.evaluate:evaluate",
+    },
+    recipes="scionwood_atoms.recipes",
+)
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

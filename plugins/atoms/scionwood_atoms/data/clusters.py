@@ -1,0 +1,135 @@
+"""Seeded clusters of silicon with the energies and forces of a pair potential."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, final
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from scionwood.authoring import DataLoader
+from scionwood_atoms.model.graph import Graph, batch
+
+SPLITS = ("train", "val", "test")
+
+
+@final
+class Labelled(NamedTuple):
+    """A graph of b structures and n atoms with its labels."""
+
+    graph: Graph
+    energy: Tensor
+    """(b,) float32, eV."""
+    forces: Tensor
+    """(n, 3) float32, eV/A."""
+
+
+@final
+class Clusters(L.LightningDataModule):
+    """Small silicon clusters, moved at random, with a Morse potential as the labels.
+
+    E = sum over pairs of D ((1 - exp(-a (r - r0)))^2 - 1). They show that a recipe runs; they are
+    no model of silicon.
+
+    Args:
+        n: structures of the training split; the other two have a quarter as many each.
+        atoms: atoms of a structure.
+        cutoff: distance of the neighbours in the graph, A.
+        batch_size: structures of a step.
+        seed: the seed of all structures; each split has its own.
+
+    Shapes: a batch is a `Labelled`.
+
+    Units: eV and A.
+
+    Source: P. M. Morse 1929, doi:10.1103/PhysRev.34.57; D = 1 eV, a = 1.5 / A, r0 = 2.35 A.
+    """
+
+    def __init__(
+        self,
+        *,
+        n: int = 32,
+        atoms: int = 5,
+        cutoff: float = 4.0,
+        batch_size: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.n, self.atoms, self.cutoff = n, atoms, cutoff
+        self.batch_size, self.seed = batch_size, seed
+        self._splits: dict[str, list[Labelled]] = {}
+
+    def setup(self, stage: str) -> None:
+        """Make the splits.
+
+        Args:
+            stage: of Lightning; not used.
+        """
+        few = max(self.n // 4, 1)
+        for split, count in zip(SPLITS, (self.n, few, few), strict=True):
+            rng = np.random.default_rng([self.seed, SPLITS.index(split)])
+            self._splits[split] = [self._cluster(rng) for _ in range(count)]
+
+    def train_dataloader(self) -> DataLoader:
+        """Structures in random order."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Other structures, in order."""
+        return self._loader("val", shuffle=False)
+
+    def test_dataloader(self) -> DataLoader:
+        """Structures of a third draw, in order."""
+        return self._loader("test", shuffle=False)
+
+    def _loader(self, split: str, *, shuffle: bool) -> DataLoader:
+        structures: Any = self._splits[split]
+        return DataLoader(structures, self.batch_size, shuffle=shuffle, collate_fn=joined)
+
+    def _cluster(self, rng: np.random.Generator) -> Labelled:
+        from ase import Atoms
+
+        from scionwood_atoms.model.graph import pairs
+
+        chain = np.arange(self.atoms)[:, None] * (1.6, 1.6, 0.0) * np.array([1.0, 0.0, 0.0])
+        chain[:, 1] = 1.7 * (np.arange(self.atoms) % 2)
+        atoms = Atoms("Si" * self.atoms, chain + rng.normal(0, 0.12, chain.shape))
+        energy, forces = morse(torch.tensor(atoms.positions))
+        return Labelled(pairs(atoms, self.cutoff), energy[None].float(), forces.float())
+
+
+def joined(structures: list[Labelled]) -> Labelled:
+    """Return several labelled structures as one batch.
+
+    Args:
+        structures: one or more of them.
+    """
+    graphs, energies, forces = zip(*structures, strict=True)
+    return Labelled(batch(graphs), torch.cat(energies), torch.cat(forces))
+
+
+def morse(positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the energy and the forces of a Morse potential, D = 1 eV, a = 1.5 / A, r0 = 2.35 A.
+
+    Args:
+        positions: (n, 3), A.
+
+    Returns:
+        The energy, a scalar, eV; and the forces, (n, 3), eV/A.
+
+    Example:
+        >>> from scionwood_atoms.data.clusters import morse
+        >>> morse(torch.tensor([[0.0, 0.0, 0.0], [2.35, 0.0, 0.0]]))[0]
+        tensor(-1.)
+    """
+    start, end = torch.triu_indices(len(positions), len(positions), 1)
+    apart = positions[end] - positions[start]
+    length = apart.norm(dim=1)
+    decay = torch.exp(-1.5 * (length - 2.35))
+    energy = ((1 - decay) ** 2 - 1).sum()
+    slope = 3.0 * (1 - decay) * decay
+    pull = slope[:, None] * apart / length[:, None]
+    forces = torch.zeros_like(positions)
+    return energy, forces.index_add(0, start, pull).index_add(0, end, -pull)

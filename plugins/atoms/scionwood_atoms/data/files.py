@@ -1,0 +1,282 @@
+"""Your own structures with first-principles labels, moved to the energy scale of a base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+
+from scionwood import RecipeError, SplitData
+from scionwood.authoring import DataFiles, DataLoader, Split
+from scionwood_atoms.backbones import potential
+from scionwood_atoms.data import scale
+from scionwood_atoms.data.clusters import Labelled, joined
+from scionwood_atoms.data.labels import Frame, chosen, read_frames, split_frames
+from scionwood_atoms.model.potential import Potential, predictions
+from scionwood_atoms.model.reference import Reference, reference
+
+FRAME_LIMIT = 64
+"""Frames that the frozen model predicts for reference energies and scales: a minute on one core."""
+
+
+@final
+class Files(SplitData):
+    """Structures of your extended XYZ files, with energies and forces.
+
+    The energies of the labels, less a sum of reference energies over the atoms, are on the scale
+    of the base. The difference is taken in float64: totals of all-electron codes have steps of
+    1 meV in float32. Labels that do not fix the reference energies are refused, as are units and
+    signs that the frozen base contradicts. Frames without labels, and duplicates, are dropped.
+
+    Args:
+        source: a file, or a list of files.
+        test: further files for the test split; without them it is cut from `source`.
+        isolated: files with isolated atoms, computed as the structures were.
+        base: the backbone and its model, such as `sevennet/0`; that of the recipe.
+        energy: the key of the energy in the comment lines.
+        forces: the column of the forces.
+        reference: `element` fixes the energy of each element; `composition` allows labels that do
+            not, and the run then gives energies for the compositions of the labels alone.
+        split: `block` cuts each file, as a trajectory needs; `composition` keeps the frames of a
+            composition together.
+        share: the share of the validation split, and of the test split that is cut.
+        n: training structures, drawn with the seed; `None` means all.
+        n_val: the most validation structures, evenly spaced.
+        n_test: the most test structures, evenly spaced; `None` means all.
+        batch_size: structures of a step.
+        on_bad_file: `raise` stops at a file that cannot be read, `skip` leaves it out.
+        seed: the seed of the draw and of the split by composition.
+
+    Shapes: a batch is a `Labelled`.
+
+    Units: eV, A and eV/A.
+
+    Raises:
+        RecipeError: no source is named, or the base is not that of the recipe.
+        ReadError: a file is damaged.
+        LabelError: the labels cannot be trained on together, or have another unit or sign.
+        OffsetError: the labels do not fix the reference energies.
+
+    Source: this project; reference energies are those of `model.reference`.
+    """
+
+    data_files: DataFiles
+
+    def __init__(
+        self,
+        *,
+        source: str | list[str] | None = None,
+        test: list[str] | None = None,
+        isolated: list[str] | None = None,
+        base: str = "sevennet/0",
+        energy: str = "energy",
+        forces: str = "forces",
+        reference: Literal["element", "composition"] = "element",
+        split: Literal["block", "composition"] = "block",
+        share: float = 0.1,
+        n: int | None = None,
+        n_val: int = 20,
+        n_test: int | None = None,
+        batch_size: int = 2,
+        on_bad_file: Literal["raise", "skip"] = "raise",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 < share < 0.5:
+            raise RecipeError(f"data.share {share}", "it is above 0 and below 0.5", "Such as 0.1")
+        self.source = [source] if isinstance(source, str) else list(source or ())
+        self.test, self.isolated, self.base = list(test or ()), list(isolated or ()), base
+        self.energy, self.forces, self.by_element = energy, forces, reference == "element"
+        self.by, self.share, self.n, self.n_val = split, share, n, n_val
+        self.n_test, self.batch_size, self.seed = n_test, batch_size, seed
+        self.data_files = DataFiles(on_bad_file, [*self.source, *self.test, *self.isolated])
+        self._splits: dict[str, list[Labelled]] = {}
+        self.reference: Reference | None = None
+        self.card: dict[str, Any] = {}
+
+    def setup(self, stage: str) -> None:
+        """Read, check and split the labels, so that errors appear before training.
+
+        Args:
+            stage: of Lightning; not used.
+        """
+        self._refuse_other_base()
+        if self._splits:
+            return
+        frames = self.frames()
+        model = potential(self.base).eval()
+        self.reference = reference_of(
+            model, frames["train"], self._isolated, by_element=self.by_element
+        )
+        self._splits = {
+            split: [self._labelled(model, frame) for frame in part]
+            for split, part in frames.items()
+        }
+
+    def frames(self) -> dict[str, list[Frame]]:
+        """Return the frames of each split."""
+        if not self.source:
+            remedy = "Give it, or use the labels of a pair potential: data.name atoms/clusters"
+            raise RecipeError("data.source null", "it names a file with labels", remedy)
+        read = self._read([*self.isolated, *self.source, *self.test])
+        labels = chosen(read)
+        tests = {Path(name) for name in self.test}
+        apart = [frame for frame in labels.frames if frame.path in tests]
+        labelled = [frame for frame in labels.frames if frame.path not in tests]
+        parts = split_frames(
+            labelled, self.by, share=self.share, seed=self.seed, with_test=not self.test
+        )
+        parts["test"] += apart
+        if self.n is not None:
+            if len(parts["train"]) < self.n:
+                rule = f"{len(parts['train'])} training structures remain after the split"
+                raise RecipeError(f"data.n {self.n}", rule, "Ask for fewer, or add labels")
+            order = np.random.default_rng(self.seed).permutation(len(parts["train"]))
+            parts["train"] = [parts["train"][at] for at in order[: self.n]]
+        parts["val"] = spaced(parts["val"], self.n_val)
+        parts["test"] = spaced(parts["test"], self.n_test)
+        self._isolated = labels.isolated
+        self.card = {
+            "base": self.base,
+            "structures": {split: len(part) for split, part in parts.items()},
+            "compositions": sorted({frame.structure.formula for frame in parts["train"]}),
+            "dropped": dict(labels.dropped),
+        }
+        return parts
+
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split."""
+        structures: Any = self._splits[split]
+        return DataLoader(structures, self.batch_size, shuffle=split == "train", collate_fn=joined)
+
+    def write(self, folder: str | Path) -> None:
+        """Write the reference energies into a run folder.
+
+        Args:
+            folder: the run folder.
+        """
+        if self.reference is not None:
+            self.reference.write(folder, self.card)
+
+    def _read(self, names: Sequence[str]) -> list[Frame]:
+        def read(path: Path) -> list[Frame]:
+            isolated = path in map(Path, self.isolated)
+            forces = "forces" if isolated else self.forces  # atoms need none
+            return list(read_frames(path, energy=self.energy, forces=forces))
+
+        files = self.data_files.readable(dict.fromkeys(Path(name) for name in names), read)
+        return [frame for frames in files.values() for frame in frames]
+
+    def _labelled(self, model: Potential, frame: Frame) -> Labelled:
+        assert self.reference is not None
+        one = frame.structure
+        energy = float(one.energy or 0.0) - self.reference.of(frame.composition)
+        forces = torch.tensor(one.forces, dtype=torch.float32)
+        return Labelled(model.graph(one.atoms()), torch.tensor([energy]).float(), forces)
+
+    def _refuse_other_base(self) -> None:
+        task = getattr(getattr(self, "trainer", None), "lightning_module", None)
+        card = getattr(getattr(task, "backbone", None), "card", None)
+        if card is not None and card["base"] != self.base:
+            rule = f"the recipe's backbone is {card['base']}, and labels move to its scale"
+            raise RecipeError(f"data.base {self.base}", rule, "Name the same")
+
+
+def reference_of(
+    model: Potential, frames: Sequence[Frame], isolated: dict[str, float], *, by_element: bool
+) -> Reference:
+    """Return the reference energies of labels, whose units and signs are checked.
+
+    Args:
+        model: the frozen model.
+        frames: structures with labels.
+        isolated: the label energy of an isolated atom, by element, eV.
+        by_element: refuse labels that do not fix each element.
+
+    Raises:
+        LabelError: a unit or sign is another.
+        OffsetError: the labels do not fix the reference energies.
+    """
+    sample = spaced(frames, FRAME_LIMIT)
+    prediction = predictions(model, [model.graph(frame.structure.atoms()) for frame in sample])
+    check_labels(sample, *prediction)
+    return reference(
+        [frame.composition for frame in sample],
+        [float(frame.structure.energy or 0.0) for frame in sample],
+        prediction.energies.tolist(),
+        isolated=differences(model, isolated),
+        by_element=by_element,
+    )
+
+
+def check_labels(
+    frames: Sequence[Frame],
+    energies: np.ndarray,
+    forces: Sequence[np.ndarray],
+    stresses: Sequence[np.ndarray],
+) -> None:
+    """Refuse labels whose unit or sign the frozen model contradicts.
+
+    Args:
+        frames: m frames with labels.
+        energies: (m,), of the model, eV.
+        forces: m arrays (atom, 3), of the model, eV/A.
+        stresses: m arrays (3, 3), of the model, eV/A^3.
+
+    Raises:
+        LabelError: naming forces, stress or energies, and their slope.
+    """
+    labels = np.concatenate([np.asarray(frame.structure.forces) for frame in frames])
+    scale.check_scale("forces", labels, np.concatenate(list(forces)), scale.FORCES)
+    pairs = [
+        (frame.structure.stress, prediction)
+        for frame, prediction in zip(frames, stresses, strict=True)
+        if frame.structure.stress is not None
+    ]
+    if pairs:
+        labelled, predicted = (np.stack(part) for part in zip(*pairs, strict=True))
+        scale.check_scale("stress", labelled, predicted, scale.STRESS)
+    names = np.array([frame.structure.formula for frame in frames])
+    totals = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    about = [np.where(names == name)[0] for name in set(names.tolist())]
+    for rows in about:  # only differences within a composition have no reference
+        totals[rows] -= totals[rows].mean()
+    centred = energies.copy()
+    for rows in about:
+        centred[rows] -= energies[rows].mean()
+    if len(frames) - len(about) >= 8:
+        scale.check_scale("energies", totals, centred, scale.ENERGY)
+
+
+def differences(model: Potential, isolated: dict[str, float]) -> dict[str, float]:
+    """Return label energies of isolated atoms less those of a model, eV.
+
+    Args:
+        model: the frozen model.
+        isolated: the label energy of an isolated atom, by element, eV.
+    """
+    from ase import Atoms
+
+    if not isolated or not model.takes_molecules:
+        return dict(isolated)
+    graphs = [model.graph(Atoms(symbol)) for symbol in isolated]
+    energies = predictions(model, graphs).energies
+    return {
+        symbol: label - float(labelled)
+        for (symbol, label), labelled in zip(isolated.items(), energies, strict=True)
+    }
+
+
+def spaced(frames: Sequence[Frame], count: int | None) -> list[Frame]:
+    """Return at most so many frames, evenly spaced.
+
+    Args:
+        frames: the frames.
+        count: the most of them; `None` means all.
+    """
+    if count is None or len(frames) <= count:
+        return list(frames)
+    return [frames[at] for at in np.linspace(0, len(frames) - 1, count).round().astype(int)]

@@ -1,0 +1,1 @@
+"""Measures of a run, and the models that it must beat."""

@@ -1,0 +1,196 @@
+"""Errors of a run on labelled structures, beside the frozen base and a kernel model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+import scionwood
+from scionwood import TrainingError
+from scionwood_atoms.backbones import potential
+from scionwood_atoms.data.files import Files
+from scionwood_atoms.data.labels import Frame, LabelError, chosen, read_frames
+from scionwood_atoms.evaluation.kernel import arrays, fit_kernel
+from scionwood_atoms.model.potential import predictions
+from scionwood_atoms.model.reference import Reference
+
+MOST_FOR_KERNEL = 200
+"""Training structures above which the kernel model takes longer than a minute."""
+
+
+@final
+@dataclass(frozen=True)
+class Errors:
+    """Errors of one model on m structures.
+
+    Attributes:
+        model: its name.
+        energy: the root mean square of the energy error, meV/atom.
+        force: the root mean square of the components of the force error, meV/A.
+        elements: the same by element, meV/A.
+    """
+
+    model: str
+    energy: float
+    force: float
+    elements: Mapping[str, float]
+
+
+@final
+@dataclass(frozen=True)
+class Evaluation:
+    """The errors of a run, and what a parity plot shows.
+
+    Attributes:
+        rows: the run, then the models beside it.
+        structures: the number of structures.
+        dropped: how many frames of the file were left out, by reason.
+        energies: (2, m), labels and predictions of the run, eV/atom, less the mean label of their
+            composition.
+        forces: (2, 3n), labels and predictions of the run, eV/A.
+    """
+
+    rows: tuple[Errors, ...]
+    structures: int
+    dropped: Mapping[str, int]
+    energies: np.ndarray
+    forces: np.ndarray
+
+
+def evaluate_run(
+    run: str | Path, file: str | Path, *, energy: str = "energy", forces: str = "forces"
+) -> Evaluation:
+    """Return the errors of a run on a file, beside the frozen base and a kernel model.
+
+    Structures that the run was trained or validated on are left out and counted. The kernel model
+    is fitted to the training structures of the run, if they and the file have one composition.
+
+    Args:
+        run: the run folder, or another reference to a run.
+        file: an extended XYZ file with labels.
+        energy: the key of the energy.
+        forces: the column of the forces.
+
+    Raises:
+        ReadError: the file or the run is damaged.
+        LabelError: the file has no labels, or none that the run has not seen.
+        OffsetError: a composition of the file has no reference energy.
+        TrainingError: the run was not fitted to `atoms/files`.
+    """
+    folder = scionwood.find_run(run)
+    data = scionwood.resolve(folder / "recipe.yaml").data.build()
+    if not isinstance(data, Files):
+        rule = "it was not fitted to labels of yours, so that it has no reference energies"
+        raise TrainingError(f"run {folder}", rule, "Fit a run with data.name atoms/files")
+    reference = Reference.read(folder)
+    labels = chosen(read_frames(Path(file), energy=energy, forces=forces))
+    parts = data.frames()
+    identities = {frame.identity for frame in (*parts["train"], *parts["val"])}
+    frames = [frame for frame in labels.frames if frame.identity not in identities]
+    if overlap := len(labels.frames) - len(frames):
+        labels.dropped["structures of the training"] = overlap
+    if not frames:
+        rule = "the run was trained or validated on each of its structures"
+        raise LabelError(Path(file).name, rule, "Name structures that the run has not seen")
+    adapted, base = scionwood.load_run(folder).backbone, potential(data.base)
+    rows, first = [], None
+    for name, model in (("run", adapted), (f"frozen {data.base}", base)):
+        network: Any = model.eval()
+        prediction = predictions(network, [network.graph(f.structure.atoms()) for f in frames])
+        totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
+        rows.append(errors(name, frames, totals, prediction.forces))
+        first = first or (totals, prediction.forces)
+    kernel = _kernel(parts, frames)
+    if kernel is not None:
+        rows.append(errors("sGDML", frames, *kernel))
+    assert first is not None
+    return Evaluation(tuple(rows), len(frames), dict(labels.dropped), *_parity(frames, *first))
+
+
+def errors(
+    name: str, frames: Sequence[Frame], energies: np.ndarray, forces: Sequence[np.ndarray]
+) -> Errors:
+    """Return the errors of predictions.
+
+    Args:
+        name: of the model.
+        frames: m structures with labels.
+        energies: (m,), predicted, on the scale of the labels, eV.
+        forces: m arrays (atom, 3), predicted, eV/A.
+    """
+    sizes = np.array([len(frame.structure.symbols) for frame in frames])
+    labels = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    wrong = np.concatenate(list(forces)) - np.concatenate([_forces(frame) for frame in frames])
+    symbols = np.concatenate([frame.structure.symbols for frame in frames])
+    by_element = {str(name): _rms(wrong[symbols == name]) for name in np.unique(symbols)}
+    return Errors(name, _rms((energies - labels) / sizes), _rms(wrong), by_element)
+
+
+def _rms(values: np.ndarray) -> float:
+    return 1000 * float(np.sqrt(np.square(values).mean()))
+
+
+def _forces(frame: Frame) -> np.ndarray:
+    return np.asarray(frame.structure.forces, dtype=np.float64)
+
+
+def _kernel(
+    parts: Mapping[str, Sequence[Frame]], frames: Sequence[Frame]
+) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    frames_of_both = [*parts["train"], *parts["val"], *frames]
+    orders = {tuple(frame.structure.symbols.tolist()) for frame in frames_of_both}
+    periodic = any(frame.structure.pbc.any() for frame in frames_of_both)
+    if len(orders) > 1 or periodic or len(parts["train"]) > MOST_FOR_KERNEL:
+        return None
+    model = fit_kernel(next(iter(orders)), arrays(parts["train"]), arrays(parts["val"]))
+    energies, forces = model.predict(arrays(frames)[0])
+    return energies, list(forces)
+
+
+def _parity(
+    frames: Sequence[Frame], energies: np.ndarray, forces: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    names = np.array([frame.structure.formula for frame in frames])
+    sizes = np.array([len(frame.structure.symbols) for frame in frames])
+    labels = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    means = np.array([labels[names == name].mean() for name in names])
+    both = np.stack([labels - means, energies - means]) / sizes
+    mine = np.concatenate([_forces(frame).ravel() for frame in frames])
+    return both, np.stack([mine, np.concatenate(list(forces)).ravel()])
+
+
+def draw_parity(evaluation: Evaluation, target: Path, *, overwrite: bool = False) -> None:
+    """Draw predictions against labels, energies and forces.
+
+    Args:
+        evaluation: of a run.
+        target: the PNG file to write.
+        overwrite: replace a file that exists.
+
+    Raises:
+        WriteError: the file exists or cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    from scionwood.authoring import atomic_path, figure_style, writing
+
+    with figure_style():
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        row = evaluation.rows[0]
+        for axes, values, title, unit in zip(
+            figure.subplots(1, 2),
+            (evaluation.energies, evaluation.forces),
+            (f"energy, {row.energy:.2g} meV/atom", f"force, {row.force:.3g} meV/A"),
+            ("eV/atom", "eV/A"),
+            strict=True,
+        ):
+            ends = [values.min(), values.max()]
+            axes.plot(ends, ends, color="0.6", linewidth=1)
+            axes.plot(*values, ".", markersize=3)
+            axes.set(xlabel=f"label, {unit}", ylabel=f"run, {unit}", title=title)
+        with writing(target), atomic_path(target, overwrite=overwrite) as part:
+            figure.savefig(part, format="png")

@@ -1,0 +1,99 @@
+"""A run as a calculator of ase, in the units and the reference of its labels."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from ase.calculators.calculator import Calculator, all_changes
+from torch import nn
+
+import scionwood
+from scionwood_atoms.model.potential import predictions
+from scionwood_atoms.model.reference import Reference
+
+
+@final
+class RunCalculator(Calculator):
+    """Energy, forces and stress of a run.
+
+    The energy is that of the labels: the sum of the reference energies over the atoms is added in
+    float64. A composition outside of those of the labels has an energy by its isolated atoms; a
+    warning says so once.
+
+    Args:
+        potential: a potential with its adapter.
+        reference: the reference energies of its labels.
+
+    Units: eV, eV/A and eV/A^3, positive under tension.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  # as ase
+
+    def __init__(self, potential: nn.Module, reference: Reference) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.potential, self.reference = copy.deepcopy(potential).eval(), reference
+        self._warned = False
+
+    def calculate(
+        self,
+        atoms: Any = None,
+        properties: Any = ("energy",),
+        system_changes: Any = all_changes,
+    ) -> None:
+        """Compute all properties of a structure.
+
+        Args:
+            atoms: a structure of ase.
+            properties: of ase; all are computed.
+            system_changes: of ase.
+
+        Raises:
+            OffsetError: an element, or the composition, has no reference energy.
+            GraphError: the structure has no graph for the network.
+        """
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        composition: dict[str, int] = dict(Counter(atoms.symbols))
+        offset = self.reference.of(composition)
+        if not self._warned and not self.reference.is_seen(composition):
+            self._warned = True
+            warnings.warn(
+                f"{atoms.symbols.get_chemical_formula()}: no label fixes its absolute energy, "
+                "which stands on isolated atoms alone; forces do not depend on it",
+                stacklevel=2,
+            )
+        potential: Any = self.potential
+        prediction = predictions(potential, [potential.graph(atoms)])
+        energy = float(prediction.energies[0]) + offset
+        self.results = {"energy": energy, "free_energy": energy, "forces": prediction.forces[0]}
+        if atoms.pbc.all():
+            xx, yy, zz, yz, xz, xy = prediction.stresses[0].ravel()[[0, 4, 8, 5, 2, 1]]
+            self.results["stress"] = np.array([xx, yy, zz, yz, xz, xy])
+
+
+def calculator(run: str | Path) -> RunCalculator:
+    """Return the calculator of a run that was fitted to your labels.
+
+    Args:
+        run: the run folder, or another reference to a run.
+
+    Raises:
+        TrainingError: the folder is not a finished run.
+        ReadError: the run has no reference energies, because it was not fitted to `atoms/files`.
+
+    Units: eV, eV/A and eV/A^3, as ase has them.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> water = molecule("H2O")
+        >>> water.calc = calculator("runs/water")
+        >>> water.get_forces().shape
+        (3, 3)
+    """
+    folder = scionwood.find_run(run)
+    reference = Reference.read(folder)
+    return RunCalculator(scionwood.load_run(folder).backbone, reference)

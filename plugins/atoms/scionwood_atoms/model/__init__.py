@@ -1,0 +1,1 @@
+"""Networks of interatomic potentials, their graphs and their weights."""

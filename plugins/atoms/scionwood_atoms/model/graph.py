@@ -1,0 +1,227 @@
+"""Graphs of atoms as tensors: neighbours for each model, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scionwood import ScionwoodError
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+class GraphError(ScionwoodError, ValueError):
+    """A structure has no graph for a model.
+
+    Example:
+        >>> from ase import Atoms
+        >>> from scionwood_atoms.model.graph import pairs
+        >>> pairs(Atoms(), 5.0)
+        Traceback (most recent call last):
+        ...
+        scionwood_atoms.model.graph.GraphError: structure '': it has no atoms. ...
+    """
+
+
+@final
+class Graph(NamedTuple):
+    """Atoms of b structures with their e neighbours (directed pairs within a cutoff).
+
+    The last three tensors are empty unless a model uses angles. All indices count over the batch.
+    """
+
+    numbers: Tensor
+    """(n,) int64, atomic numbers."""
+    positions: Tensor
+    """(n, 3) float32, A."""
+    cells: Tensor
+    """(b, 3, 3) float32, A; the rows are lattice vectors, zero for a molecule."""
+    owners: Tensor
+    """(n,) int64, the structure of each atom."""
+    edges: Tensor
+    """(2, e) int64: the atom, and its neighbour."""
+    images: Tensor
+    """(e, 3) float32, the lattice translations of the neighbour."""
+    bonds: Tensor
+    """(e,) int64, the undirected bond of each directed pair."""
+    firsts: Tensor
+    """(e / 2,) int64, one directed pair of each bond."""
+    angles: Tensor
+    """(a, 5) int64: the central atom, then bond and directed pair of each of two neighbours."""
+
+    def vectors(self) -> Tensor:
+        """Return the vectors from the atoms to their neighbours, (e, 3), A."""
+        start, end = self.edges
+        shifts = torch.einsum("ei,eij->ej", self.images, self.cells[self.owners[start]])
+        return self.positions[end] - self.positions[start] + shifts
+
+
+def pairs(atoms: Atoms, cutoff: float) -> Graph:
+    """Return the graph of pairs within a cutoff, as SevenNet builds it.
+
+    Args:
+        atoms: one structure of ase.
+        cutoff: the largest distance of neighbours, A.
+
+    Returns:
+        A graph of one structure, without angles.
+
+    Raises:
+        GraphError: there are no atoms, a position is not finite, or two atoms are at one place.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> from scionwood_atoms.model.graph import pairs
+        >>> pairs(molecule("H2O"), 5.0).edges.shape
+        torch.Size([2, 6])
+    """
+    from matscipy.neighbours import neighbour_list
+
+    _check(atoms)
+    start, end, images, lengths = neighbour_list(
+        "ijSd",
+        cutoff=float(cutoff),
+        positions=atoms.positions - atoms.positions.min(0),
+        cell=_enclosing(atoms, cutoff),
+        pbc=atoms.pbc,
+    )
+    _check_lengths(atoms, start, end, lengths)
+    empty = torch.zeros(0, dtype=torch.int64)
+    edges = torch.from_numpy(np.stack([start, end]).astype(np.int64))
+    return _graph(atoms, edges, images, empty, empty, empty.reshape(0, 5))
+
+
+def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
+    """Return the graph of pairs and of angles between short bonds, as CHGNet builds it.
+
+    Args:
+        atoms: one periodic structure of ase.
+        cutoff: the largest distance of neighbours, A.
+        angle_cutoff: the largest length of a bond that has angles, A.
+
+    Returns:
+        A graph of one structure.
+
+    Raises:
+        GraphError: as `pairs`; or the structure is not periodic, or an atom has no neighbour.
+
+    Example:
+        >>> from ase.build import bulk
+        >>> from scionwood_atoms.model.graph import pairs_and_angles
+        >>> pairs_and_angles(bulk("Si"), 6.0, 3.0).angles.shape
+        torch.Size([24, 5])
+    """
+    from chgnet.graph.converter import CrystalGraphConverter
+    from pymatgen.core.structure import Structure
+
+    _check(atoms)
+    if not atoms.pbc.all():
+        rule = f"CHGNet is a model of crystals, and pbc is {atoms.pbc.tolist()}"
+        raise GraphError(_name(atoms), rule, "Put it in a box of 12 A or more, or use SevenNet")
+    cell = np.asarray(atoms.cell)
+    structure = Structure(cell, atoms.numbers, atoms.positions, coords_are_cartesian=True)
+    make = CrystalGraphConverter(
+        atom_graph_cutoff=cutoff, bond_graph_cutoff=angle_cutoff, on_isolated_atoms="ignore"
+    )
+    converted = make(structure)
+    edges = converted.atom_graph.long().reshape(-1, 2).T.contiguous()
+    alone = set(range(len(atoms))) - set(edges[0].tolist())
+    if alone:
+        rule = f"atom {min(alone)} has no neighbour within {cutoff} A, which CHGNet needs"
+        raise GraphError(_name(atoms), rule, "Leave it out, or use SevenNet")
+    images = converted.neighbor_image.numpy()
+    bonds, firsts = converted.directed2undirected.long(), converted.undirected2directed.long()
+    graph = _graph(atoms, edges, images, bonds, firsts, converted.bond_graph.long().reshape(-1, 5))
+    lengths = graph.vectors().norm(dim=1).numpy()
+    _check_lengths(atoms, edges[0].numpy(), edges[1].numpy(), lengths)
+    return graph
+
+
+def batch(graphs: Sequence[Graph]) -> Graph:
+    """Return several graphs as one; the structures keep their order.
+
+    Args:
+        graphs: one or more graphs.
+
+    Shapes: as `Graph`, with the sums of all counts.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> from scionwood_atoms.model.graph import batch, pairs
+        >>> batch([pairs(molecule(name), 5.0) for name in ("H2O", "CH4")]).owners.tolist()
+        [0, 0, 0, 1, 1, 1, 1, 1]
+    """
+    shifted, atoms, structures, edges, bonds = [], 0, 0, 0, 0
+    for graph in graphs:
+        columns = torch.tensor([atoms, bonds, edges, bonds, edges])
+        shifted.append(
+            graph._replace(
+                owners=graph.owners + structures,
+                edges=graph.edges + atoms,
+                bonds=graph.bonds + bonds,
+                firsts=graph.firsts + edges,
+                angles=graph.angles + columns,
+            )
+        )
+        atoms, structures = atoms + len(graph.numbers), structures + len(graph.cells)
+        edges, bonds = edges + len(graph.images), bonds + len(graph.firsts)
+    parts = zip(Graph._fields, zip(*shifted, strict=True), strict=True)
+    return Graph(*(torch.cat(part, dim=1 if name == "edges" else 0) for name, part in parts))
+
+
+def _graph(
+    atoms: Atoms, edges: Tensor, images: np.ndarray, bonds: Tensor, firsts: Tensor, angles: Tensor
+) -> Graph:
+    cell = np.where(atoms.pbc[:, None], np.asarray(atoms.cell), 0.0)
+    return Graph(
+        torch.tensor(atoms.numbers, dtype=torch.int64),
+        torch.tensor(atoms.positions, dtype=torch.float32),
+        torch.tensor(cell[None], dtype=torch.float32),
+        torch.zeros(len(atoms), dtype=torch.int64),
+        edges,
+        torch.tensor(np.asarray(images).reshape(-1, 3), dtype=torch.float32),
+        bonds,
+        firsts,
+        angles,
+    )
+
+
+def _enclosing(atoms: Atoms, cutoff: float) -> np.ndarray:
+    """Return the cell of a structure; directions without periods are as long as the structure."""
+    from ase.cell import Cell
+
+    make: Any = Cell
+    lattice = np.where(atoms.pbc[:, None], np.asarray(atoms.cell), 0.0)
+    cell = np.asarray(make(lattice).complete())
+    longest = np.ptp(atoms.positions, axis=0).sum() + 2 * cutoff
+    return np.where(atoms.pbc[:, None], cell, longest * cell)
+
+
+def _check(atoms: Atoms) -> None:
+    if not len(atoms):
+        raise GraphError(_name(atoms), "it has no atoms", "Leave it out")
+    bad = ~np.isfinite(atoms.positions).all(1)
+    if bad.any():
+        rule = f"the position of atom {int(bad.argmax())} is not finite"
+        raise GraphError(_name(atoms), rule, "Correct its file")
+    periodic = np.asarray(atoms.cell)[atoms.pbc]
+    if len(periodic) and np.linalg.matrix_rank(periodic) < len(periodic):
+        rule = f"pbc is {atoms.pbc.tolist()}, and its cell does not span these directions"
+        raise GraphError(_name(atoms), rule, "State the cell, or set pbc to F F F")
+
+
+def _check_lengths(atoms: Atoms, start: np.ndarray, end: np.ndarray, lengths: np.ndarray) -> None:
+    """Refuse atoms nearer than 0.01 A, whose forces are not defined or beyond any training set."""
+    if len(lengths) and lengths.min() < 0.01:
+        at = int(lengths.argmin())
+        rule = f"atoms {start[at]} and {end[at]} are {lengths[at]:.3g} A apart"
+        raise GraphError(_name(atoms), rule, "Remove one of them")
+
+
+def _name(atoms: Atoms) -> str:
+    return f"structure {str(atoms.symbols)!r}"

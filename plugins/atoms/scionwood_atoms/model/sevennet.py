@@ -1,0 +1,163 @@
+"""SevenNet, an equivariant network, as a potential."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from scionwood_atoms.model.graph import Graph, GraphError, pairs
+from scionwood_atoms.model.potential import Potential
+from scionwood_atoms.model.weights import card_of, load_shipped
+
+_READOUT = r"net\.reduce_\w+\.linear"
+_LAYERS = r"(self_connection_intro|self_interaction_[12])\.linear"
+_RADIAL = r"convolution\.weight_nn\.layer\d+"
+TINY = ("H", "C", "N", "O", "Si")
+"""The elements of the small random network."""
+
+
+@final
+class SevenNet(Potential):
+    """SevenNet (Park et al. 2024, doi:10.1021/acs.jctc.4c00190).
+
+    No preset holds the layer of the one-hot elements: an adapter there moves elements that the
+    labels do not contain.
+    """
+
+    adapter_targets: dict[str, str] = {  # noqa: RUF012  # an instance adds its last block
+        "equivariant": rf"net\.\d+_{_LAYERS}|{_READOUT}",
+        "radial": rf"net\.\d+_{_RADIAL}",
+        "readout": _READOUT,
+    }
+
+    def __init__(self, net: Any, card: dict[str, str]) -> None:
+        super().__init__()
+        # The network would give forces in training mode only, and no gradient in eval mode.
+        net.delete_module_by_key("force_output")
+        # It sizes the energies by the largest value of a tensor, which torch.export cannot trace.
+        net.delete_module_by_key("reduce_total_enegy")  # the name of sevenn, as it is
+        net.key_grad = None
+        net.set_is_batch_data(True)
+        self.net, self.card = net, card
+        last = max(int(name.split("_")[0]) for name, _ in net.named_children() if name[0].isdigit())
+        self.adapter_targets = {
+            "all": rf"net\.\d+_({_LAYERS}|{_RADIAL})|{_READOUT}",
+            **type(self).adapter_targets,
+            "last": rf"net\.{last}_({_LAYERS}|{_RADIAL})|{_READOUT}",
+        }
+
+    @property
+    def elements(self) -> frozenset[int]:
+        """The atomic numbers that the network knows."""
+        return frozenset(self.net.type_map)
+
+    def graph(self, atoms: Any) -> Graph:
+        """Return the graph of one structure.
+
+        Args:
+            atoms: one structure of ase.
+
+        Raises:
+            GraphError: the network does not know an element; or see `pairs`.
+        """
+        unknown = sorted(set(atoms.numbers.tolist()) - self.elements)
+        if unknown:
+            rule = f"SevenNet does not know the atomic number {unknown[0]}"
+            name = f"structure {str(atoms.symbols)!r}"
+            raise GraphError(name, rule, "Leave the structure out, or use another model")
+        return pairs(atoms, self.net.cutoff)
+
+    def energies(self, graph: Graph) -> Tensor:
+        """Return the energy of each structure, (b,), eV."""
+        data = {
+            "atomic_numbers": graph.numbers,
+            "x": graph.numbers,
+            "edge_index": graph.edges,
+            "edge_vec": graph.vectors(),
+            "batch": graph.owners,
+        }
+        atomic: Tensor = self.net(data)["atomic_energy"][:, 0]
+        return atomic.new_zeros(graph.cells.shape[0]).index_add(0, graph.owners, atomic)
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """A water molecule without symmetry."""
+        from ase import Atoms
+
+        places = [(0.0, 0.0, 0.1), (0.1, 0.76, -0.48), (0.0, -0.7, -0.5)]
+        return tuple(self.graph(Atoms("OHH", places)))
+
+
+def load_sevennet(name: str) -> SevenNet:
+    """Load a SevenNet with the weights of its package.
+
+    Args:
+        name: `0` or `l3i5`.
+
+    Raises:
+        WeightsError: the package or its file is missing, or another.
+    """
+    key = f"sevennet/{name}"
+    state = load_shipped(key)
+    with _without_advice():
+        return SevenNet(_checkpoint(key, state).build_model().float(), card_of(key))
+
+
+def _checkpoint(key: str, state: dict[str, Any]) -> Any:
+    from sevenn import checkpoint as sevenn_checkpoint
+
+    # The checkpoint would unpickle its file itself.
+    checkpoint = sevenn_checkpoint.SevenNetCheckpoint(key)
+    checkpoint._config_original = state["config"]
+    complete: Any = sevenn_checkpoint._config_cp_routine
+    checkpoint._config = complete(copy.deepcopy(state["config"]))
+    checkpoint._model_state_dict = state["model_state_dict"]
+    checkpoint._loaded = True
+    return checkpoint
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Hide that torch.jit is deprecated: e3nn and sevenn compile their parts with it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.")
+        yield
+
+
+def tiny_sevennet(channels: int, layers: int, init_seed: int) -> SevenNet:
+    """Return a small SevenNet with random weights, for the elements of `TINY`.
+
+    Args:
+        channels: copies of each representation.
+        layers: message passings.
+        init_seed: the seed of the weights.
+    """
+    from ase.data import atomic_numbers
+
+    with _without_advice():
+        from sevenn._const import DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG
+        from sevenn.model_build import build_E3_equivariant_model
+    config = copy.deepcopy(DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG)
+    config |= {
+        "cutoff": 4.0,
+        "channel": channels,
+        "lmax": 1,
+        "is_parity": False,
+        "num_convolution_layer": layers,
+        "weight_nn_hidden_neurons": [8],
+        "conv_denominator": 4.0,
+        "shift": 0.0,
+        "scale": 1.0,
+        "_number_of_species": len(TINY),
+        "_type_map": {atomic_numbers[symbol]: at for at, symbol in enumerate(TINY)},
+    }
+    with torch.random.fork_rng(devices=()), _without_advice():
+        torch.manual_seed(init_seed)
+        net = build_E3_equivariant_model(config)
+    card = {"architecture": "SevenNet, tiny", "weights": "random", "licence": "Apache-2.0"}
+    return SevenNet(net, card)

@@ -1,0 +1,1 @@
+"""What potentials are trained for."""

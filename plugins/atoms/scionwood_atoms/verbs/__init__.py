@@ -1,0 +1,1 @@
+"""What users do: each function is a command and a function of Python."""

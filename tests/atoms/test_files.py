@@ -1,0 +1,130 @@
+"""Labels of the user: their scale, their splits, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from case_table import table
+
+from scionwood_atoms.data.files import Files, check_labels
+from scionwood_atoms.data.labels import LabelError, chosen, read_frames
+from scionwood_atoms.model.potential import Potential, predictions
+from scionwood_atoms.model.reference import OffsetError, Reference
+
+Make = Callable[..., list[Atoms]]
+Label = Callable[..., Path]
+
+
+def files(path: Path, **options: object) -> Files:
+    data = Files(source=str(path), base="sevennet/tiny", **options)  # type: ignore[arg-type]
+    data.setup("fit")
+    return data
+
+
+def test_labels_move_to_the_scale_of_the_base(
+    tmp_path: Path, tiny: Potential, shaken: Make, label: Label
+) -> None:
+    frames = shaken("H2O", "CH4", "CH3OH")
+    data = files(label(tmp_path / "a.xyz", frames), share=0.2, batch_size=20)
+    # The block of the test is the end of the file.
+    (batch,) = data.test_dataloader()
+    tests = frames[-len(batch.energy) :]
+    own = predictions(tiny, [tiny.graph(atoms) for atoms in tests]).energies
+    assert np.abs(batch.energy.numpy() - own).max() < 1e-4
+    data.write(tmp_path)
+    assert Reference.read(tmp_path).of({"O": 1, "H": 2}) == data.reference.of({"O": 1, "H": 2})  # type: ignore[union-attr]
+
+
+def test_one_composition_needs_isolated_atoms_or_stays_alone(
+    tmp_path: Path, shaken: Make, label: Label
+) -> None:
+    path = label(tmp_path / "a.xyz", shaken("CH3OH"))
+    with pytest.raises(OffsetError, match=r"1 independent composition of C, H, O.*data.reference"):
+        files(path)
+    alone = files(path, reference="composition").reference
+    assert alone is not None
+    assert alone.of({"C": 2, "H": 8, "O": 2}) == pytest.approx(
+        2 * alone.of({"C": 1, "H": 4, "O": 1})
+    )
+    with pytest.raises(OffsetError, match="H2O1: the labels do not fix its energy"):
+        alone.of({"H": 2, "O": 1})
+
+
+def test_atoms_of_another_code_are_refused(tmp_path: Path, shaken: Make, label: Label) -> None:
+    label(tmp_path / "a.xyz", [*shaken("CH3OH"), Atoms("O")])
+    label(tmp_path / "b.xyz", [Atoms("O")], lambda _, labels: labels.update(energy=-2039.0))
+    frames = [*read_frames(tmp_path / "a.xyz"), *read_frames(tmp_path / "b.xyz")]
+    with pytest.raises(OffsetError, match=r"atom O: its energy is -2039\.000 eV in b\.xyz"):
+        chosen(frames)
+
+
+def test_duplicates_and_frames_without_forces_are_dropped(
+    tmp_path: Path, shaken: Make, label: Label
+) -> None:
+    frames = shaken("H2O", n=3)
+    label(tmp_path / "a.xyz", [*frames, frames[1].copy()])
+    plain = '1\npbc="F F F"\nO 0 0 0\n2\nenergy=-2054.0\nO 0 0 0\nH 0 0 1\n'
+    (tmp_path / "b.xyz").write_text(plain, "utf-8")
+    found = chosen([*read_frames(tmp_path / "a.xyz"), *read_frames(tmp_path / "b.xyz")])
+    assert len(found.frames) == 3
+    assert found.dropped == {
+        "duplicates": 1,
+        "no energy or no forces": 1,
+        "isolated atoms without an energy": 1,
+    }
+
+
+def test_a_split_by_composition_shares_none(tmp_path: Path, shaken: Make, label: Label) -> None:
+    path = label(tmp_path / "a.xyz", shaken("H2O", "CH4", "CH3OH", "CO", "C2H6", n=20))
+    parts = Files(source=str(path), split="composition", share=0.2).frames()
+    formulas = [{frame.structure.formula for frame in part} for part in parts.values()]
+    assert [len(names) for names in formulas] == [3, 1, 1]
+    assert not set.intersection(*formulas[:2]) | set.intersection(*formulas[1:])
+
+
+def scaled(name: str, factor: float) -> Callable[[Atoms, dict[str, object]], None]:
+    def change(atoms: Atoms, labels: dict[str, object]) -> None:
+        labels[name] = factor * np.asarray(labels[name])
+
+    return change
+
+
+def stated(**notes: object) -> Callable[[Atoms, dict[str, object]], None]:
+    return lambda atoms, _: atoms.info.update(notes)
+
+
+def two_theories(atoms: Atoms, _: dict[str, object]) -> None:
+    atoms.info["functional"] = "PBE" if "C" in atoms.symbols else "SCAN"
+
+
+BAD = {
+    "gradients": (scaled("forces", -1.0), "forces: their slope against the frozen model is -1"),
+    "forces in Hartree/bohr": (scaled("forces", 1 / 51.422), "that of Hartree/bohr"),
+    "stress in kbar of VASP": (scaled("stress", -1602.177), "that of kbar of VASP"),
+    "stress in GPa": (scaled("stress", 160.2177), "that of GPa"),
+    "pressure": (scaled("stress", -1.0), "that of the other sign; positive is tension"),
+    "energy in Hartree": (scaled("energy", 1 / 27.2114), "energies: their slope"),
+    "an ion": (stated(charge=1), "a.xyz, frame 0: its charge is 1"),
+    "two functionals": (two_theories, "frame 1: functional is PBE here, and SCAN in a.xyz"),
+}
+
+
+@table("bad", BAD)
+def test_labels_of_another_unit_or_theory_are_refused(
+    bad: str, tmp_path: Path, tiny: Potential, shaken: Make, label: Label
+) -> None:
+    change, message = BAD[bad]
+    frames = shaken("H2O", "CH4")
+    for atoms in frames:
+        atoms.set_cell([3.5, 3.6, 3.7])
+        atoms.pbc = True
+    path = label(tmp_path / "a.xyz", frames, change)
+    read = list(read_frames(path))
+    found = predictions(tiny, [tiny.graph(frame.structure.atoms()) for frame in read])
+    with pytest.raises(LabelError) as caught:
+        check_labels(chosen(read).frames, *found)
+    assert message in str(caught.value)

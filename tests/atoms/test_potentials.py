@@ -1,0 +1,121 @@
+"""Potentials: the derivatives of the energy, the shipped weights, and training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+from case_table import table
+
+import scionwood
+from scionwood_atoms.backbones import chgnet, sevennet
+from scionwood_atoms.model.graph import Graph, GraphError, batch
+from scionwood_atoms.model.potential import Potential
+
+# pymatgen and e3nn warn about what they will drop.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def silicon(seed: int = 0) -> Atoms:
+    atoms = bulk("Si")
+    atoms.rattle(0.1, seed=seed)
+    return atoms
+
+
+def energy(potential: Potential, atoms: Atoms) -> float:
+    return float(potential(*potential.graph(atoms)).energy)
+
+
+@pytest.mark.parametrize("make", [sevennet, chgnet])
+def test_forces_and_stress_are_the_slopes_of_the_energy(make: object) -> None:
+    potential, atoms = make().eval(), silicon()  # type: ignore[operator]
+    found = potential(*potential.graph(atoms))
+    step = 2e-3
+    ends = []
+    for sign in (step, -step):
+        moved = atoms.copy()
+        moved.positions[0, 1] += sign
+        ends.append(energy(potential, moved))
+    assert float(found.forces[0, 1]) == pytest.approx(-(ends[0] - ends[1]) / (2 * step), rel=0.02)
+    ends = []
+    for sign in (step, -step):
+        strained = atoms.copy()
+        strained.set_cell(atoms.cell * (1 + sign), scale_atoms=True)
+        ends.append(energy(potential, strained))
+    trace = float(found.virial[0].trace())
+    assert trace == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=0.05)
+
+
+@pytest.mark.parametrize("make", [sevennet, chgnet])
+def test_a_batch_predicts_what_its_structures_predict(make: object) -> None:
+    potential = make().eval()  # type: ignore[operator]
+    graphs: list[Graph] = [potential.graph(silicon(seed)) for seed in (0, 1, 2)]
+    together = potential(*batch(graphs))
+    for at, graph in enumerate(graphs):
+        alone = potential(*graph)
+        torch.testing.assert_close(together.energy[at : at + 1], alone.energy)
+        torch.testing.assert_close(together.forces[2 * at : 2 * at + 2], alone.forces)
+
+
+BAD = {
+    "two atoms at one place": (Atoms("H2"), "atoms 0 and 1 are 0 A apart"),
+    "an unknown element": (Atoms("Au"), "does not know the atomic number 79"),
+    "no atoms": (Atoms(), "it has no atoms"),
+    "a period without a cell": (Atoms("H", pbc=True), "its cell does not span"),
+    "a place that is no number": (Atoms("H", [(np.nan, 0, 0)]), "atom 0 is not finite"),
+}
+
+
+@table("bad", BAD)
+def test_a_structure_without_a_graph_is_named(bad: str, tiny: Potential) -> None:
+    atoms, message = BAD[bad]
+    with pytest.raises(GraphError) as caught:
+        tiny.graph(atoms)
+    assert message in str(caught.value)
+
+
+def test_chgnet_refuses_a_molecule() -> None:
+    with pytest.raises(GraphError, match=r"model of crystals.*use SevenNet"):
+        chgnet().graph(Atoms("H2", [(0, 0, 0), (0, 0, 0.74)]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["0", "l3i5"])
+def test_the_weights_of_sevenn_predict_what_its_calculator_predicts(name: str) -> None:
+    from sevenn.calculator import SevenNetCalculator
+
+    atoms, potential = silicon(), sevennet(model=name).eval()  # type: ignore[arg-type]
+    found = potential(*potential.graph(atoms))
+    atoms.calc = SevenNetCalculator({"0": "7net-0", "l3i5": "7net-l3i5"}[name], device="cpu")
+    assert float(found.energy) == pytest.approx(atoms.get_potential_energy(), abs=1e-5)
+    assert np.abs(found.forces.numpy() - atoms.get_forces()).max() < 1e-4
+    stress = found.virial[0].numpy() / atoms.get_volume()
+    assert np.abs(stress - atoms.get_stress(voigt=False)).max() < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["0.3.0", "r2scan"])
+def test_the_weights_of_chgnet_predict_what_its_own_model_predicts(name: str) -> None:
+    from chgnet.model import CHGNet
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    atoms, potential = silicon(), chgnet(model=name).eval()  # type: ignore[arg-type]
+    found = potential(*potential.graph(atoms))
+    theirs = CHGNet.load(model_name=name, use_device="cpu", verbose=False)
+    wanted = theirs.predict_structure(AseAtomsAdaptor.get_structure(atoms))
+    assert float(found.energy) == pytest.approx(2 * float(wanted["e"]), abs=1e-5)
+    assert np.abs(found.forces.numpy() - wanted["f"]).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_a_run_on_forces_trains_and_is_measured(tmp_path: Path) -> None:
+    errors = {}
+    for steps in (1, 60):
+        recipe = scionwood.resolve("atoms/few_shot", [f"trainer.max_steps={steps}"], smoke=True)
+        run = scionwood.fit(recipe, run_dir=tmp_path / str(steps))
+        errors[steps] = scionwood.test(run)["test_force"]
+    assert errors[60] < errors[1] / 2

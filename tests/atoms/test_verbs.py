@@ -1,0 +1,51 @@
+"""The examples of the public names run as they are printed."""
+
+from __future__ import annotations
+
+import doctest
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ase import Atoms
+from plain_figures import undrawn
+
+import scionwood
+import scionwood_atoms
+
+NAMES = {
+    name: getattr(scionwood_atoms, name) for name in scionwood_atoms.__all__ if name != "plugin"
+}
+
+
+@pytest.fixture(scope="module")
+def folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    shaken: Callable[..., list[Atoms]],
+    label: Callable[..., Path],
+) -> Path:
+    """A folder with the run and the labels that the examples name."""
+    place = tmp_path_factory.mktemp("examples")
+    label(place / "test.xyz", shaken("H2O", n=4, seed=1))
+    source = label(place / "train.xyz", [*shaken("H2O", n=6), Atoms("H"), Atoms("O")])
+    change = {
+        "backbone.model": "tiny",
+        "data": {"name": "atoms/files", "source": str(source), "base": "sevennet/tiny"},
+        "trainer.max_steps": 1,
+    }
+    with undrawn():
+        scionwood.fit("atoms/few_shot", run_dir=place / "runs" / "water", overrides=change)
+    return place
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_example_of_a_public_name_runs(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    text = NAMES[name].__doc__
+    example = doctest.DocTestParser().get_doctest(text, dict(NAMES), name, None, None)
+    assert example.examples
+    report: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=report.append)
+    assert not result.failed, "".join(report)
