@@ -231,6 +231,24 @@ def test_rewrite_keeps_bytes_of_unchanged_files_and_rounds_changed_values(tmp_pa
     assert pydicom.dcmread(target).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
 
 
+def test_a_copy_keeps_the_bits_of_pixels_that_did_not_change(tmp_path):
+    def edit(dataset):
+        dataset.BitsAllocated = dataset.BitsStored = 32
+        dataset.HighBit = 31
+        pixels = 2**30 + np.arange(32 * 32, dtype="<u4")
+        dataset.PixelData = pixels.tobytes()
+
+    def change(record):
+        record.data[0, 3, 4] = 76
+        return record.data
+
+    path, target = edited(tmp_path, edit), tmp_path / "out.dcm"
+    DicomReader(path).rewrite(target, change)
+    before, copy = (pydicom.dcmread(p).pixel_array for p in (path, target))
+    assert (before != copy).sum() == 1
+    assert copy[3, 4] == 1100
+
+
 def test_refuses_to_rewrite_colour(tmp_path):
     reader = DicomReader(OTHERS / "examples_rgb_color.dcm")
     with pytest.raises(WriteError, match="colour"):
