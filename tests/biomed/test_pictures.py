@@ -37,12 +37,14 @@ def test_a_tiff_whose_zero_is_white_is_turned(bits, tmp_path):
 @table("kind", ["int16", "int32", "uint32", "float32"])
 def test_samples_of_other_kinds_are_refused_by_name(kind, tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 6), kind))
-    with pytest.raises(ReadError, match=r"its samples are (signed|real|whole) numbers of \d\d bits"):
+    with pytest.raises(
+        ReadError, match=r"its samples are (signed|real|whole) numbers of \d\d bits"
+    ):
         PictureReader(tmp_path / "a.tif")
 
 
 def test_further_pages_are_named(tmp_path):
-    tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 40, 60), "uint8"))
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 40, 60), "uint8"), photometric="minisblack")
     with pytest.warns(UserWarning, match="a.tif: the first of its 3 pages is read"):
         (record,) = PictureReader(tmp_path / "a.tif")
     assert record.data.shape == (40, 60, 1)
