@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from case_table import table
+from safetensors.torch import load_file, save_file
 
 from scionwood_audit import Cohort, audit_adapter, compare, weights_of
 from scionwood_audit.cohort import five
@@ -63,7 +64,7 @@ def test_an_adapter_with_one_loud_module_is_anomalous(
     assert (broken.part, broken.name) == ("weights", "mean |z|")
 
 
-@table("change", ["rank", "few", "base", "method"])
+@table("change", ["rank", "few", "base", "method", "scale"])
 def test_what_is_not_comparable_has_no_reference(
     change: str, tmp_path: Path, save: Save, references: Path
 ) -> None:
@@ -76,11 +77,22 @@ def test_what_is_not_comparable_has_no_reference(
         record = json.loads((own / "scionwood.json").read_text())
         record["base"]["sha256"] = "0" * 64
         (own / "scionwood.json").write_text(json.dumps(record))
-    if change == "method":
+    if change in ("method", "scale"):
         config = json.loads((own / "adapter_config.json").read_text())
-        (own / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
+        option = {"method": "use_dora", "scale": "use_rslora"}[change]
+        (own / "adapter_config.json").write_text(json.dumps(config | {option: True}))
     (row,), count = compare(own, references)
     assert (count, row.status, row.value) == (0, "skipped", "no reference")
+
+
+def test_copied_modules_are_named_as_not_compared(references: Path) -> None:
+    path = references / "0" / "adapter_model.safetensors"
+    tensors = {**load_file(path), "base_model.model.out.weight": torch.ones(3, 16)}
+    save_file(tensors, path, metadata={"format": "pt"})
+    weights = weights_of(references / "0")
+    rows, _ = compare(references / "0", references)
+    assert weights.beside == 1
+    assert ("not compared", "1 tensors") in [(row.name, row.value) for row in rows]
 
 
 def test_the_adapter_itself_is_none_of_its_references(references: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from statistics import stdev
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from scionwood_biomed.evaluation.gallery import Gallery
 from scionwood_biomed.evaluation.linear_probe import linear_probe
 from scionwood_biomed.evaluation.methods import METHODS
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
+from scionwood_biomed.evaluation.scores import over_seeds
 from scionwood_biomed.evaluation.settings import Settings
 from scionwood_biomed.tasks.anchors import confidence, prototypes, read_prompts
 from scionwood_biomed.tasks.wording import UNSEEN, WORDINGS, with_wording
@@ -76,10 +78,12 @@ def test_measures_every_method_on_every_seed(rows, capsys):
 
 
 def test_summary_has_mean_and_standard_deviation_over_seeds(rows):
+    assert over_seeds([1.0, 2.0, 6.0]) == (3.0, pytest.approx(stdev([1, 2, 6])))
+    assert over_seeds([0.5]) == (0.5, 0.0)
     line = next(line for line in summary(rows) if line["method"] == "lora")
     values = [row["accuracy"] for row in rows if row["method"] == "lora"]
     assert line["accuracy"] == pytest.approx(np.mean(values))
-    assert line["accuracy_std"] == pytest.approx(np.std(values))
+    assert line["accuracy_std"] == pytest.approx(np.std(values, ddof=1))
 
 
 def test_results_are_written_with_their_figures_and_not_overwritten(rows, gallery, tmp_path):

@@ -10,9 +10,9 @@ import pytest
 from case_table import table
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut, pixel_array
+from pydicom.pixels import apply_color_lut, apply_windowing, pixel_array
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from scionwood import ReadError, WriteError
 from scionwood_biomed.readers.dicom import DicomReader
@@ -77,6 +77,48 @@ def test_ct_in_a_soft_tissue_window_is_black_below_and_white_above():
 def test_a_window_maps_its_edges_to_black_and_white():
     shown = window_values(np.array([-500, -160, 40, 240, 900.0]), 40, 400)
     assert shown.tolist() == [0, 0, 0.5, 1, 1]
+
+
+@table(
+    ("function", "center", "width"),
+    [(None, 40, 400), ("LINEAR", 40.5, 1), ("LINEAR_EXACT", 40, 400), ("SIGMOID", 40, 400)],
+)
+def test_the_window_of_a_file_has_its_function(function, center, width, tmp_path):
+    def edit(dataset):
+        dataset.WindowCenter, dataset.WindowWidth = center, width
+        if function:
+            dataset.VOILUTFunction = function
+
+    path = edited(tmp_path, edit)
+    reader, dataset = DicomReader(path), pydicom.dcmread(path)
+    values = np.linspace(-300, 300, 601, dtype=np.float32).reshape(1, 1, -1, 1)
+    wanted = apply_windowing(values, dataset) + 1024  # pydicom's range is -1024 to 3071
+    shown = to_display(values, reader.series[0].first.header)
+    np.testing.assert_allclose(shown, wanted / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_lookup_table_of_many_entries_maps_to_the_range_of_its_bits(syntax, tmp_path):
+    little, table = syntax == ExplicitVRLittleEndian, np.arange(4096) // 32  # half of 8 bits
+    lut = Dataset()
+    lut.LUTDescriptor, lut["LUTDescriptor"].VR = [4096, -1024, 8], "SS"
+    lut.add_new("LUTData", "OW", table.astype("<u2" if little else ">u2").tobytes())
+    path = tmp_path / "lut.dcm"
+    DicomReader.write_sample(path)
+    dataset = pydicom.dcmread(path)
+    del dataset.WindowCenter, dataset.WindowWidth
+    dataset.VOILUTSequence = [lut]
+    if not little:
+        dataset.PixelData = dataset.pixel_array.astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    encoding = {"implicit_vr": False, "little_endian": little}
+    pydicom.dcmwrite(path, dataset, **encoding, force_encoding=True)
+    reader = DicomReader(path)
+    values = reader.read(0).data
+    wanted = table[(values + 1024).astype(int)] / 255
+    file = reader.series[0].first
+    for header in (file.header, Dataset.from_json(dict(file.elements))):
+        np.testing.assert_allclose(to_display(values, header), wanted, atol=1e-6)
 
 
 def test_refuses_a_window_in_hu_for_other_modalities():
@@ -187,6 +229,24 @@ def test_rewrite_keeps_bytes_of_unchanged_files_and_rounds_changed_values(tmp_pa
         DicomReader(target).read(0).data, DicomReader(SMALL).read(0).data + 1
     )
     assert pydicom.dcmread(target).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+
+
+def test_a_copy_keeps_the_bits_of_pixels_that_did_not_change(tmp_path):
+    def edit(dataset):
+        dataset.BitsAllocated = dataset.BitsStored = 32
+        dataset.HighBit = 31
+        pixels = 2**30 + np.arange(32 * 32, dtype="<u4")
+        dataset.PixelData = pixels.tobytes()
+
+    def change(record):
+        record.data[0, 3, 4] = 76
+        return record.data
+
+    path, target = edited(tmp_path, edit), tmp_path / "out.dcm"
+    DicomReader(path).rewrite(target, change)
+    before, copy = (pydicom.dcmread(p).pixel_array for p in (path, target))
+    assert (before != copy).sum() == 1
+    assert copy[3, 4] == 1100
 
 
 def test_refuses_to_rewrite_colour(tmp_path):

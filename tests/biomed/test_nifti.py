@@ -72,6 +72,32 @@ def test_series_has_one_record_per_time(tmp_path):
         np.testing.assert_array_equal(record.data, values[::-1, :, :, time])
 
 
+def test_a_file_in_micrometres_has_coordinates_in_millimetres(tmp_path):
+    image = nib.Nifti1Image(np.zeros((2, 3, 4), "f4"), np.diag([50, 50, 50, 1.0]))
+    image.header.set_xyzt_units("micron")
+    nib.save(image, tmp_path / "a.nii")
+    reader = NiftiReader(tmp_path / "a.nii")
+    assert reader.read(0).coords["y"].tolist() == pytest.approx([0, 0.05, 0.1])
+    assert np.allclose(np.diag(reader.affine), [0.05, 0.05, 0.05, 1])
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("kind", [">f8", "<i4"])
+def test_a_copy_keeps_the_bits_of_values_that_did_not_change(kind, suffix, tmp_path):
+    path, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    values = (2**30 + np.arange(60) / 7).astype(kind).reshape(3, 4, 5)
+    saved(path, values, np.diag([-1, -2, 3, 1.0]), dtype=kind)
+
+    def change(record):
+        record.data[0, 0, 0] = 5
+        return record.data
+
+    NiftiReader(path).rewrite(target, change)
+    copy = np.asanyarray(nib.load(target).dataobj)
+    assert (copy != values).sum() == 1
+    assert copy[-1, -1, 0] == 5
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_rewriting_keeps_the_header_and_the_orientation(suffix, tmp_path):
     path, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"

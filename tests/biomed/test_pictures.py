@@ -5,6 +5,8 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
+import tifffile
+from case_table import table
 from PIL import Image
 
 from scionwood import ReadError, WriteError
@@ -22,6 +24,30 @@ def test_sixteen_bits_are_kept(tmp_path):
     np.testing.assert_allclose(record.data[..., 0] * 65535, values, atol=0.01)
     PictureReader(tmp_path / "a.png").rewrite(tmp_path / "b.png", lambda record: 1 - record.data)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "b.png")), 65535 - values)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_whose_zero_is_white_is_turned(bits, tmp_path):
+    values = np.arange(24, dtype=f"uint{bits}").reshape(4, 6) * 9
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="miniswhite")
+    (record,) = PictureReader(tmp_path / "a.tif")
+    np.testing.assert_allclose(record.data[..., 0], 1 - values / (2**bits - 1), atol=1e-6)
+
+
+@table("kind", ["int16", "int32", "uint32", "float32"])
+def test_samples_of_other_kinds_are_refused_by_name(kind, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((4, 6), kind))
+    with pytest.raises(
+        ReadError, match=r"its samples are (signed|real|whole) numbers of \d\d bits"
+    ):
+        PictureReader(tmp_path / "a.tif")
+
+
+def test_further_pages_are_named(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 40, 60), "uint8"), photometric="minisblack")
+    with pytest.warns(UserWarning, match="a.tif: the first of its 3 pages is read"):
+        (record,) = PictureReader(tmp_path / "a.tif")
+    assert record.data.shape == (40, 60, 1)
 
 
 def test_picture_is_rotated_by_its_exif_orientation(tmp_path):

@@ -68,7 +68,8 @@ def test_radiographs_in_monochrome1_are_shown_inverted(name):
     (record,) = reader
     shown = to_display(record.data, reader.series[0].first.header)[0, ..., 0]
     stored = apply_modality_lut(dataset.pixel_array, dataset)
-    window = (stored - float(dataset.WindowCenter)) / float(dataset.WindowWidth) + 0.5
+    centre, width = float(dataset.WindowCenter), float(dataset.WindowWidth)
+    window = (stored - (centre - 0.5)) / (width - 1) + 0.5  # LINEAR, PS3.3 C.11.2.1.2.1
     np.testing.assert_allclose(shown, 1 - window.clip(0, 1), atol=1e-5)
     assert shown[stored == stored.max()].max() < 0.12 < 0.8 < shown[stored == stored.min()].min()
 

@@ -28,6 +28,7 @@ from scionwood_biomed.data.studies import Studies
 from scionwood_biomed.evaluation.masks import dice, hausdorff95
 from scionwood_biomed.evaluation.scores import auroc
 from scionwood_biomed.inference.masks import label_slice
+from scionwood_biomed.model.bag import BagHead
 from scionwood_biomed.model.lda import discriminant
 from scionwood_biomed.readers.masks import masked_of
 from scionwood_biomed.readers.volumes import slices_of
@@ -255,6 +256,17 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn():
     assert auroc(answers, label) == pytest.approx(np.mean(areas), abs=1e-12)
     answers[5, 1] = float("nan")
     assert np.isnan(auroc(answers, label))
+
+
+def test_the_spread_of_the_last_slice_is_not_that_of_the_first():
+    head = BagHead((6, 2, 3), width=3, hidden=4, classes=2)
+    deviations = torch.tensor([100.0, 1, 1, 1, 1, 1]).reshape(1, 6, 1, 1)
+    generator = torch.Generator().manual_seed(0)
+    cells = deviations * torch.randn(40, 6, 2, 3, generator=generator)
+    head.fit_places(cells, torch.ones(40, dtype=torch.bool))
+    means = head.scale.mean((1, 2)).tolist()
+    assert means[1] > 1.1 * means[5]
+    assert means[5] == pytest.approx(means[3], rel=0.05)
 
 
 def test_a_network_of_volumes_offers_the_layers_that_its_answer_needs():

@@ -218,6 +218,20 @@ def test_a_flipped_site_is_ranked_first(round_one):
     assert scores[0].site == "bad"
 
 
+def test_a_flipped_copied_module_is_ranked_first(round_one):
+    start, update = read_start(round_one / "start"), read_update(round_one / "north")
+    name, step = "base_model.model.norm.weight", torch.randn(64)
+    start = replace(start, adapter={**start.adapter, name: torch.ones(64)})
+    moved = [
+        replace(update, adapter={**update.adapter, name: 1 + sign * step},
+                about=replace(update.about, site=site))
+        for site, sign in (("a", 1), ("b", 1), ("c", 1), ("bad", -1))
+    ]  # fmt: skip
+    scores = rank_sites(moved, start)
+    assert (scores[0].site, scores[0].apart) == ("bad", True)
+    assert not any(site.apart for site in scores[1:])
+
+
 @pytest.mark.usefixtures("_undrawn")
 def test_a_personal_head_stays_at_its_site(round_one, tmp_path):
     for site in ("north", "south"):

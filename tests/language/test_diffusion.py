@@ -112,7 +112,7 @@ def test_confidence_reveals_the_most_certain_first_and_keeps_the_prompt():
         sample(Exact(), prompt, new=2, steps=0, mask_id=MASK)
 
 
-def test_a_validation_repeats_and_labels_fix_the_prompt():
+def test_a_validation_repeats_labels_fix_the_prompt_and_padding_is_not_seen():
     tuned = attach(encoder(), config_class("lora")(r=2), targets="attention")
     task = MaskedDiffusion(tuned).eval()
     ids = torch.arange(64).view(4, 16) + 5
@@ -123,6 +123,15 @@ def test_a_validation_repeats_and_labels_fix_the_prompt():
         labels[:, :8] = -100
         other = task.bound({"input_ids": ids, "labels": labels}, torch.ones(4))
     assert torch.isfinite(other)
+    row = {"input_ids": ids[:1], "labels": labels[:1]}
+    padded = {name: nn.functional.pad(value, (0, 5)) for name, value in row.items()}
+    padded["attention_mask"] = (torch.arange(21) < 16).long()[None]
+    padded["labels"][:, 16:] = -100
+    with torch.no_grad():
+        alone = task.bound(row, torch.ones(1))
+        assert task.bound(padded, torch.ones(1)) == pytest.approx(float(alone), abs=1e-5)
+        with pytest.raises(RecipeError, match="packing true: an encoder reads one text"):
+            task.bound({**row, "position_ids": torch.arange(16)[None]}, torch.ones(1))
     stated = task.corruption()
     assert stated.terminal == 1
     assert stated.rate(0.5) == pytest.approx(0.5)

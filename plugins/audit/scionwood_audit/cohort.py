@@ -1,4 +1,4 @@
-"""Weights against references: adapters of the same base, method, rank and targets.
+"""Weights against references: adapters of the same base, method, rank, scale and targets.
 
 The change of a weight is B A. A alone is random, so that it says nothing. Of each change this
 module takes its Frobenius norm over the root of its size (arXiv 2605.30189) and five numbers of its
@@ -9,6 +9,7 @@ numbers is ours. A second score is the angle to the mean change of the reference
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import final
 
 import numpy as np
 import torch
+from peft import LoraConfig
 from torch import Tensor
 
 from scionwood import ScionwoodError, adapters
@@ -58,6 +60,7 @@ class Weights:
         modules: names of the adapted modules, in order.
         numbers: (module, 5), those of `NUMBERS`.
         factors: B and A of each module.
+        beside: number of tensors that are no factor, such as copied modules: nothing compares them.
 
     Example:
         >>> from scionwood_audit import Weights, weights_of
@@ -70,6 +73,7 @@ class Weights:
     modules: tuple[str, ...]
     numbers: np.ndarray
     factors: Factors
+    beside: int = 0
 
     @property
     def spread(self) -> float:
@@ -88,13 +92,19 @@ def changes(
         saved: the files of the adapter.
         tensors: its tensors by name.
     """
-    scale = float(saved.config.lora_alpha) / int(saved.config.r)
+    scale = scale_of(saved.config)
     for name in sorted(tensors):
         if ".lora_A." not in name:
             continue
         a = tensors[name].double().flatten(1)
         b = tensors[name.replace(".lora_A.", ".lora_B.")].double().flatten(1)
         yield name.partition(".lora_A.")[0].removeprefix("base_model.model."), scale * b, a
+
+
+def scale_of(config: LoraConfig) -> float:
+    """Return the factor that peft multiplies with B A: alpha over the rank, or over its root."""
+    rank = int(config.r)
+    return float(config.lora_alpha) / (math.sqrt(rank) if config.use_rslora else rank)
 
 
 def weights_of(folder: Path) -> Weights | str:
@@ -125,9 +135,10 @@ def weights_of(folder: Path) -> Weights | str:
     factors = {name: (b, a) for name, b, a in changes(saved, tensors)}
     if not factors:
         return "it has no product B A"
-    key = (manifest.sha256, manifest.method, config.r, config.lora_alpha, tuple(manifest.modules))
+    key = (manifest.sha256, manifest.method, config.r, scale_of(config), tuple(manifest.modules))
     numbers = np.array([five(b @ a) for b, a in factors.values()])
-    return Weights(key, tuple(factors), numbers, tuple(factors.values()))
+    beside = len(tensors) - 2 * len(factors)
+    return Weights(key, tuple(factors), numbers, tuple(factors.values()), beside)
 
 
 def five(change: Tensor) -> tuple[float, ...]:
@@ -239,6 +250,10 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
         at = int(np.abs(z[:-1, column]).argmax())
         value = f"z {z[at, column]:+.1f} in {weights.modules[at]}"
         rows.append(Row("weights", f"{name}, farthest module", "note", value))
+    if weights.beside:
+        why = "copied modules, biases and embeddings: only products B A have references"
+        value = f"{weights.beside} tensors"
+        rows.append(Row("weights", "not compared", "note", value, reason=why))
     if reasons:
         rows.append(Row("weights", "references left out", "note", _tally(reasons)))
     return rows, len(same)
@@ -277,7 +292,7 @@ def _comparable(weights: Weights, place: Path, folder: Path) -> tuple[list[Weigh
         if isinstance(other, str):
             reasons.append(other.partition(":")[0])
         elif other.key != weights.key:
-            names = ("base", "method", "rank", "alpha", "targets")
+            names = ("base", "method", "rank", "scale", "targets")
             pairs = zip(names, other.key, weights.key, strict=True)
             reasons.append(f"another {next(name for name, a, b in pairs if a != b)}")
         else:

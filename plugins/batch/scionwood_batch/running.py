@@ -117,8 +117,10 @@ def plan(
     first = [_arguments(lifted, job, options) for job in jobs[:2]]
     check_outputs(lifted, first)
     runs = weights(lifted, first[0]) if first else {}
+    has_field = any("{" in word for word in options)  # each job may name a run of its own
     todo, skipped, foreign = [], [], []
     for job in jobs:
+        runs = weights(lifted, _arguments(lifted, job, options)) if has_field else runs
         row = _row(lifted, job, path, key(lifted, job, options, runs))
         before = old.get(row.target)
         exists = job.target.exists()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from scionwood_federated.rules.low_rank import changed, inner, pairs, stacked
+from scionwood_federated.rules.low_rank import changed, inner, others, pairs, stacked
 from scionwood_federated.update.record import FederationError, Update
 
 FLOOR = 0.05
@@ -63,9 +63,9 @@ def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScor
     cosines = (_products(updates, start) + _heads(updates, start)).unbind()
     scores = []
     for number, row in enumerate(cosines):
-        others = [float(value) for n, value in enumerate(row) if n != number]
+        cosines_to_others = [float(value) for n, value in enumerate(row) if n != number]
         # The median: one bad site does not make all others look unlike.
-        scores.append(1 - statistics.median(others))
+        scores.append(1 - statistics.median(cosines_to_others))
     return _ranked([update.about.site for update in updates], scores, FLOOR)
 
 
@@ -137,8 +137,8 @@ def _ranked(names: Sequence[str], scores: Sequence[float], floor: float) -> list
 
 
 def _products(updates: Sequence[Update], start: Update | None) -> Tensor:
-    # Adapter and head count alike, however many numbers each has.
-    share = 0.5 if start is not None and updates[0].head else 1.0
+    # Products and whole weights count alike, however many numbers each has.
+    share = 0.5 if start is not None and _whole(updates[0]) else 1.0
     changes = [_moved(update, start) for update in updates]
     if not changes[0]:
         return share * _cosines([_flat(u.adapter, start.adapter if start else {}) for u in updates])
@@ -153,9 +153,14 @@ def _moved(update: Update, start: Update | None) -> dict[str, tuple[Tensor, Tens
 
 
 def _heads(updates: Sequence[Update], start: Update | None) -> Tensor:
-    if start is None or not updates[0].head:
+    if start is None or not _whole(updates[0]):
         return torch.zeros(len(updates), len(updates), dtype=torch.float64)
-    return 0.5 * _cosines([_flat(update.head, start.head) for update in updates])
+    return 0.5 * _cosines([_flat(_whole(update), _whole(start)) for update in updates])
+
+
+def _whole(update: Update) -> dict[str, Tensor]:
+    """Return the head and, beside products, the modules that the adapter copied."""
+    return {**update.head, **(others(update) if pairs(update) else {})}
 
 
 def _flat(values: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> Tensor:

@@ -10,6 +10,7 @@ import soundfile
 
 from scionwood import ReadError
 from scionwood_audio.data.clips import Clip, distinct, made_clips
+from scionwood_audio.data.tables import read_rows
 from scionwood_audio.data.words import Trials, Words, deal
 from scionwood_audio.model.spelling import texts_of
 
@@ -73,6 +74,12 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     table.write_text("file,word\na.wav,una\n")
     with pytest.raises(ReadError, match="path,text"):
         Words(path=table).setup("fit")
+
+
+def test_a_cell_may_hold_line_breaks_of_its_own(tmp_path: Path) -> None:
+    table = tmp_path / "words.csv"
+    table.write_text('path,text\na.wav,"una\ndos\u2028tres"\nb.wav,dos\n', "utf-8")
+    assert [row["text"] for row in read_rows(table, ["path"])] == ["una\ndos\u2028tres", "dos"]
 
 
 def test_a_speaker_that_nobody_is_leaves_no_clip(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def test_a_gap_is_refused(tmp_path):
 
 def test_a_constant_channel_is_refused(tmp_path):
     path = tmp_path / "dead.mseed"
-    trace = obspy.Trace(np.full(2000, 7, np.int32), {"sampling_rate": RATE})
-    trace.write(str(path), format="MSEED")
-    with pytest.raises(ReadError, match="it is constant"):
-        read_channel(path, 0)
+    for value in (np.int32(7), np.float64(0.1)):
+        trace = obspy.Trace(np.full(1000, value), {"sampling_rate": RATE})
+        trace.write(str(path), format="MSEED")
+        with pytest.raises(ReadError, match="it is constant"):
+            read_channel(path, 0)

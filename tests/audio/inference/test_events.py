@@ -43,6 +43,10 @@ def test_the_level_of_the_background_does_not_move_the_threshold():
     noise[500:560] += 12
     one, other = levelled(noise, SHAPE), levelled(noise + 7.5, SHAPE)
     assert np.allclose(one, other, atol=1e-4)
+    # Nor do the edges of a recording, however short it is.
+    for length in (200, 3):
+        flat = levelled(np.full(length, -5.0), Shape(smooth=7, shortest=2, gap=1))
+        assert np.allclose(flat, np.zeros(length), atol=1e-6)
 
 
 def test_the_threshold_lies_between_background_and_calls():

@@ -20,10 +20,15 @@ def song(frames: int = FRAMES, channels: int = 1) -> np.ndarray:
     return 0.3 * np.sin(2 * np.pi * (2000 + 1500 * time) * time)[:, None] + noise.clip(-0.2, 0.2)
 
 
-def encoded(form: str, subtype: str | None = None, data: np.ndarray | None = None) -> bytes:
+def encoded(
+    form: str,
+    subtype: str | None = None,
+    data: np.ndarray | None = None,
+    endian: str | None = None,
+) -> bytes:
     """Return the bytes of a sound in a format of libsndfile."""
     file = io.BytesIO()
-    soundfile.write(file, song() if data is None else data, RATE, subtype, format=form)
+    soundfile.write(file, song() if data is None else data, RATE, subtype, endian, form)
     return file.getvalue()
 
 

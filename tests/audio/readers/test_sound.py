@@ -60,6 +60,7 @@ REFUSED = {
     "rate 4e9": (put(WAV, 24, "I", 4_000_000_000), "two rates, 4,000,000,000 and 44,100"),
     "rate 2e9, twice": (put(WAV, 24, "II", 2_000_000_000, 4_000_000_000), "less than 0.1 s"),
     "rate halved": (put(WAV, 24, "I", 22_050), "two rates, 22,050 and 44,100"),
+    "big-endian, cut": (encoded("WAV", "PCM_16", endian="BIG")[:-9000], "it is cut"),
     "0 channels": (put(WAV, 22, "H", 0), "in 0 channels"),
     "60,000 channels": (put(WAV, 22, "H", 60_000), "in 60000 channels"),
     "3 bits": (put(WAV, 34, "H", 3), "samples of 3 bits"),
@@ -159,6 +160,9 @@ COPIED = {
     "doubles": with_notes(encoded("WAV", "DOUBLE")),
     "W64": W64,
     "RF64": RF64,
+    "big-endian": encoded("WAV", "PCM_16", endian="BIG"),
+    "big-endian, 24 bits": encoded("WAV", "PCM_24", endian="BIG"),
+    "big-endian floats": encoded("WAV", "FLOAT", endian="BIG"),
 }
 
 

@@ -55,6 +55,9 @@ def test_average_precision_is_that_of_scikit_learn():
     scores, target = rng.normal(size=300), rng.random(300) < 0.3
     found = average_precision(torch.from_numpy(scores), torch.from_numpy(target).float())
     assert float(found) == pytest.approx(average_precision_score(target, scores))
+    for tied in (np.zeros(300), scores.round()):
+        found = average_precision(torch.from_numpy(tied), torch.from_numpy(target).float())
+        assert float(found) == pytest.approx(average_precision_score(target, tied))
 
 
 def test_the_head_is_that_of_scikit_learn_with_its_scaler():

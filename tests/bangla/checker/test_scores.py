@@ -65,11 +65,12 @@ def test_reads_a_corpus_from_json_lines(tmp_path):
     path = tmp_path / "corpus.jsonl"
     records = [
         {"text": TEXTS["apni"], "register": "apni"},
-        {"completion": TEXTS["tui"], "register": ["tui", "tumi"]},
+        {"completion": TEXTS["tui"] + "\u2028", "register": ["tui", "tumi"]},
     ]
-    path.write_text("\n".join(json.dumps(r) for r in records) + "\n\n", "utf-8")
+    lines = [json.dumps(record, ensure_ascii=False) for record in records]
+    path.write_text("\n".join(lines) + "\n\n", "utf-8")
     texts, registers = read_corpus(path)
-    assert texts == [TEXTS["apni"], TEXTS["tui"]]
+    assert texts == [TEXTS["apni"], TEXTS["tui"] + "\u2028"]
     assert registers == [{"apni"}, {"tui", "tumi"}]
 
 

@@ -68,7 +68,8 @@ def test_reads_pairs_of_its_own_and_of_trl(tmp_path):
         "chosen": [{"role": "assistant", "content": SAID["tumi"]}],
         "rejected": [{"role": "assistant", "content": SAID["apni"]}],
     }
-    (tmp_path / "trl.jsonl").write_text(json.dumps(record), "utf-8")
+    record["prompt"] += "\u2028ছোট করে।"  # JSON may hold it as it is; it ends no line
+    (tmp_path / "trl.jsonl").write_text(json.dumps(record, ensure_ascii=False), "utf-8")
     (pair,) = read_preferences(tmp_path / "trl.jsonl")
     assert (pair.chosen, pair.rejected) == (SAID["tumi"], SAID["apni"])
     assert pair.register == frozenset(LEVELS)

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from case_table import table
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from scionwood import ReadError
 from scionwood_bangla.evaluation.fertility import locate, measure, words_of_text, words_of_wordfreq
@@ -33,6 +33,20 @@ def test_a_trained_tokenizer_needs_few_tokens_per_word(folder):
     assert measure(folder / "tokenizer.json", words_of_text(TEXT), 2048).tokens_per_word == (
         fertility.tokens_per_word
     )
+
+
+def test_a_tokenizer_that_adds_a_space_itself_counts_none_of_it(folder):
+    """As Llama's does; `Metaspace` adds it only where there is none."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    tokenizer.save(str(folder / "prepended.json"))
+    plain, prepended = (
+        measure(folder / name, words_of_text(TEXT), 2048).tokens_per_word
+        for name in ("tokenizer.json", "prepended.json")
+    )
+    assert prepended == plain
 
 
 def test_warns_of_a_tokenizer_of_bytes(tmp_path):

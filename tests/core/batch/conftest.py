@@ -20,9 +20,11 @@ PLUGIN = r'''
 from __future__ import annotations
 import multiprocessing, os, signal, subprocess, sys, time
 from pathlib import Path
-from scionwood.authoring import InputPath, OutputPath, atomic_path, check_target, writing
+from scionwood.authoring import (
+    InputPath, OutputPath, RunPath, atomic_path, check_target, writing,
+)
 from scionwood import Plugin, ReadError
-names = ("copy", "draw", "show", "pair", "plain", "tell", "mix", "hire")
+names = ("copy", "draw", "show", "pair", "plain", "tell", "mix", "hire", "use")
 plugin = Plugin(name="many", commands={name: f"fake_many:{name}" for name in names})
 def copy(
     source: InputPath, target: OutputPath, *,
@@ -71,6 +73,9 @@ def tell(
 ) -> None:
     """Write which options were given."""
     target.write_text(f"force {force} resume {resume}")
+def use(source: InputPath, target: OutputPath, *, run: RunPath, force: bool = False) -> None:
+    """Write the name of a run."""
+    target.write_text(str(run))
 def hire(source: InputPath, target: OutputPath, *, force: bool = False) -> None:
     """Let another process write the target."""
     context = multiprocessing.get_context("spawn")

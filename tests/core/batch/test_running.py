@@ -79,6 +79,21 @@ def test_a_changed_source_and_a_missing_result_run_again(copy, here):
     assert (here / "out/1.txt").read_text() == "other"
 
 
+def test_changed_weights_of_a_run_of_one_job_run_that_job_again(copy, here):
+    for number in range(6):
+        adapter = here / f"runs/{number}/adapter"
+        adapter.mkdir(parents=True)
+        adapter.with_name("recipe.yaml").touch()
+        (adapter / "adapter_model.safetensors").write_bytes(b"1")
+    options = {"command": "many/use"}
+    assert set(statuses(copy("--run=runs/{stem}", **options)).values()) == {"done"}
+    (here / "runs/3/adapter/adapter_model.safetensors").write_bytes(b"2")
+    with pytest.raises(BatchError, match=r"1 targets exist.*out/3.txt"):
+        copy("--run=runs/{stem}", **options)
+    again = statuses(copy("--run=runs/{stem}", force=True, **options))
+    assert again["3"] == "done"
+
+
 def test_failed_files_run_again_and_alone_if_asked(copy, here):
     (here / "in/2.txt").write_text("damaged")
     copy()

@@ -14,7 +14,7 @@ from scionwood import ReadError
 from scionwood_crash.data.encode import Encoder
 from scionwood_crash.model import SIZES
 from scionwood_crash.model.graph import CONDITIONS
-from scionwood_crash.parts.part import Part, gaps
+from scionwood_crash.parts.part import Part, gaps, gaps_of
 from scionwood_crash.parts.series import Setup, from_series, to_series
 from scionwood_crash.parts.strength import NUMBERS
 from scionwood_crash.readers import open_series, write_series
@@ -63,6 +63,14 @@ def test_gaps_are_the_travel_of_the_impactor_until_contact(part, family):
         assert away @ axis == pytest.approx(0, abs=1e-9)
     else:
         assert np.linalg.norm(away - (away @ axis) * axis) == pytest.approx(hit.radius)
+
+
+def test_an_impactor_that_slides_within_its_surface_is_refused():
+    points = np.array([[0.0, 0.0, 0.0], [10.0, 0.0, 0.0]])
+    for kind, axis in (("cylinder", (0, 0, 2.0)), ("plane", (1.0, 0, 0))):
+        hit = Impactor(kind, (0, 0, 9), axis, (0, 0, -1), 7.0, 25.0, 5.0)
+        with pytest.raises(ReadError, match=f"{kind} with axis .* never comes closer"):
+            gaps_of(points, hit)
 
 
 AREA, BEND, SHORT, FAR, FLOW, REACH, DENT, MASS = range(NUMBERS)

@@ -33,7 +33,8 @@ PSHELL,9,1,0.8
 
 
 def bulk(path: Path) -> Path:
-    path.write_text(BULK + "ENDDATA\n")
+    # Windows writes three dots as a byte that some take for the end of a line.
+    path.write_bytes(BULK.encode() + b"$ one\x85PSHELL,4,1,9.\nENDDATA\n")
     return path
 
 
@@ -59,12 +60,14 @@ def test_shells_have_their_own_property_number_and_thickness(tmp_path, suffix):
         (("CTRIA3,22,9,12,15,13", "CQUAD8,22,9,12,15,13"), "CQUAD8 is not supported"),
         (("ENDDATA\n", ""), "ENDDATA is missing"),
         ((BULK, "BEGIN BULK\nGRID,1,,0.,0.,0.\nCTETRA,1,1,1,1,1,1\n"), "no shell elements"),
+        (("0.5\nCROD", "0.5\n                     0     1.1     1.1\nCROD"), "10 .CQUAD4. goes"),
+        (("CTRIA3,22,9,12,15,13", "CTRIA3,22,9,12,15,13\n+,,,0,1.1,1.1,1.1"), "thicknesses of its"),
         (("PSHELL,9,1,0.8", "INCLUDE 'more.fem'"), "INCLUDE is not supported|cannot be read"),
     ],
 )
 def test_bad_bulk_data_are_refused(tmp_path, change, rule):
     path = bulk(tmp_path / "a.fem")
-    path.write_text(path.read_text().replace(*change))
+    path.write_text(path.read_text("latin-1").replace(*change), "latin-1")
     with pytest.raises(ReadError, match=rule):
         open_series(path)
 

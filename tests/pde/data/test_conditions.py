@@ -81,6 +81,10 @@ def test_a_rollout_names_conditions_beyond_the_training():
         "mach is 0.8, and the training had 0.3 alone",
     ]
     assert beyond_training(torch.nn.Identity(), {}) == []
+    # A deviation of exactly 1 is none of a constant.
+    drawn[:, 0] = torch.tensor([1.0, 3.0]).repeat(4)
+    model.measure([{"state": state, "next": state + 0.1, "conditions": drawn}])
+    assert beyond_training(model, {"nu": 2.5, "mach": 0.3}) == []
 
 
 STATES = np.random.default_rng(0).normal(7, 3, (5, 2, 4, 4, 4)).astype(np.float32)

@@ -68,7 +68,9 @@ def test_any_parameter_of_an_equation_can_be_set():
     ("options", "message"),
     [
         ({"equation": "heat"}, "no equation has this name"),
-        ({"parameters": {"viscosity": 1.0}}, "Burgers|burgers has the parameters"),
+        ({"parameters": {"viscosity": 1.0}}, "burgers has convection, diffusivity"),
+        ({"parameters": {"diffusivity": -0.01}}, "diffusivity of -0.01: it is finite, and"),
+        ({"parameters": {"diffusivity": float("nan")}}, "diffusivity of nan"),
         ({"n_frames": 1}, "n_frames: 1"),
         ({"conditions": ["viscosity"]}, "this equation has dt, convection, diffusivity"),
         ({"strides": ()}, "numbers of frames, 1 or more"),

@@ -99,7 +99,7 @@ def test_meshes_of_openpmd_have_points_times_and_units(tmp_path):
     np.testing.assert_allclose(states.x, 0.05 * np.arange(4))
 
 
-def test_components_of_openpmd_on_faces_are_refused_by_name(tmp_path):
+def test_components_of_openpmd_on_faces_and_other_names_are_refused(tmp_path):
     path = openpmd(tmp_path / "a.h5", position=[0.5, 0.0, 0.5])
     with pytest.raises(ReadError, match=r"other points.*E_x \('offset \(0.5, 0.0, 0.5\)',\)"):
         open_reader(path)
@@ -108,6 +108,10 @@ def test_components_of_openpmd_on_faces_are_refused_by_name(tmp_path):
         open_reader(openpmd(tmp_path / "b.h5", geometry=np.bytes_("thetaMode")))
     with pytest.raises(ReadError, match="the grid of rho differs"):
         open_reader(openpmd(tmp_path / "c.h5", gridSpacing=[2.0, 1.0, 0.25]))
+    with h5py.File(path, "a") as file:
+        file.move("data/100", "data/late")
+    with pytest.raises(ReadError, match="data/late is no time step"):
+        open_reader(path)
 
 
 def test_offsets_of_jax_cfd_are_refused_by_name(tmp_path):

@@ -163,6 +163,11 @@ def test_the_label_of_the_task_fits_the_backbone(batch):
     task = Generate(TadpoleFlow(fields=2, labels=2), label=1)
     assert task.losses(batch)["loss"].isfinite()
     assert task.metrics(batch)["spectral_distance"].isfinite()
+    # A network that generates nothing is far from the data, and no number is infinite.
+    with torch.no_grad():
+        for parameter in task.backbone.parameters():
+            parameter.zero_()
+    assert 100 < task.metrics(batch)["spectral_distance"] < 1000
     for labels, label in ((2, None), (2, 2), (0, 0), (2, -1)):
         with pytest.raises(RecipeError, match=f"the backbone has {labels} labels"):
             Generate(TadpoleFlow(labels=labels), label=label)

@@ -13,6 +13,7 @@ import pytest
 from case_table import table
 
 from scionwood import ReadError
+from scionwood_seismic.readers.netcdf_axes import axis_values, step_of
 from scionwood_seismic.readers.opening import open_file
 from scionwood_seismic.readers.xdas import XdasReader
 
@@ -244,3 +245,26 @@ class TestJulia:
         path = self.file(tmp_path / name, das=False)
         with pytest.raises(ReadError, match=r"a JLD2 file of Julia that is no .*HDF5\.jl"):
             open_file(path)
+
+
+@table(
+    ("units", "start"),
+    [
+        ("seconds since 2024-01-01T06:00:00", "2024-01-01T06:00"),
+        ("seconds since 2024-01-01 06:00:00 UTC", "2024-01-01T06:00"),
+        ("seconds since 2024-01-01T06:00:00.5Z", "2024-01-01T06:00:00.5"),
+        ("seconds since 2024-01-01 06:00:00 +02:00", "2024-01-01T04:00"),
+        ("seconds since 2024-01-01 06:00:00 -0530", "2024-01-01T11:30"),
+    ],
+)
+def test_times_since_a_date_have_its_zone_and_all_digits(units, start, tmp_path):
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        values = dimensions(file)
+        del file["time"]
+        file["time"] = np.arange(600) * 1e-5  # 100 kHz, a step of 40 roundings of a float64 date
+        file["time"].attrs["units"] = units
+        file["time"].make_scale("time")
+        values.dims[0].attach_scale(file["time"])
+        times = axis_values(values, "time")
+    assert times[0] == np.datetime64(start, "ns")
+    assert step_of(times) == pytest.approx(1e4)

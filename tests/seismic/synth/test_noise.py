@@ -93,6 +93,12 @@ def test_ground_roll_is_slower_than_reflections():
     assert slow_share(draw_gather(np.random.default_rng(0), SHAPE, dt=DT, dx=DX)) < 0.3
 
 
+def test_ground_roll_falls_to_6_hz_and_not_through_zero():
+    draws = [draw("ground_roll", seed) for seed in range(4)]
+    assert np.mean([share(roll, 0, 4.5) for roll in draws]) < 0.02
+    assert np.mean([share(roll, 5, 20) for roll in draws]) > 0.9
+
+
 def test_a_checkerboard_is_periodic():
     spectrum = np.abs(np.fft.rfft2(draw("checkerboard"))) ** 2
     strongest = np.sort(spectrum.ravel())[::-1]

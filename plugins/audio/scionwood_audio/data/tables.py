@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
         ReadError: the file cannot be read, is empty, lacks a column, or a row is short.
     """
     with reading(path, "CSV table"):
-        reader = csv.DictReader(read_utf8(Path(path)).splitlines())
+        reader = csv.DictReader(io.StringIO(read_utf8(Path(path)), newline=""))
         columns = reader.fieldnames or []
         for name in needed:
             if name not in columns:

@@ -10,18 +10,21 @@ from torch import Tensor
 def average_precision(scores: Tensor, target: Tensor) -> Tensor:
     """Return the average precision of scores, 0 to 1; 1 without any positive.
 
+    Positions of one score have one precision, that of the last of them.
+
     Args:
         scores: (position,) float32.
         target: (position,) 1 or 0.
 
     Source: C. D. Manning et al., Introduction to information retrieval (2008), section 8.4.
     """
-    order = scores.argsort(descending=True, stable=True)
+    ranked, order = scores.sort(descending=True)
     hit = target[order] > 0.5
     if not hit.any():
         return torch.ones((), device=scores.device)
-    places = torch.arange(1, len(hit) + 1, device=scores.device)
-    return (hit.cumsum(0)[hit] / places[hit]).mean()
+    falling = -ranked
+    places = torch.searchsorted(falling, falling[hit], right=True)
+    return (hit.cumsum(0)[places - 1] / places).mean()
 
 
 def auc_and_eer(scores: np.ndarray, target: np.ndarray) -> tuple[float, float]:

@@ -54,11 +54,10 @@ def read_channel(path: str | Path, channel: int) -> tuple[np.ndarray, float]:
         where = int((~np.isfinite(samples)).argmax()) / rate
         rule = f"it holds NaN or an infinite value, the first at {where:.3f} s"
         raise ReadError(f"{path}: channel {channel}", rule, "Cut it, or take another channel")
-    samples = samples - samples.mean()
-    top = float(np.abs(samples).max())
-    if top == 0:
+    if samples.min() == samples.max():  # less its mean it may be a rounding
         raise ReadError(f"{path}: channel {channel}", "it is constant", "Take another channel")
-    return (samples / top).astype(np.float32), rate
+    samples = samples - samples.mean()
+    return (samples / np.abs(samples).max()).astype(np.float32), rate
 
 
 def _parts(path: str | Path, channel: int) -> tuple[list[np.ndarray], float]:

@@ -63,7 +63,9 @@ def levelled(scores: np.ndarray, shape: Shape) -> np.ndarray:
         scores: (position,) log-odds of a call.
         shape: how events look.
     """
-    smooth = np.convolve(scores, np.ones(shape.smooth) / shape.smooth, "same")
+    # Edges repeat: zeros beyond them would be the log-odds of a call as often as not.
+    padded = np.pad(scores, shape.smooth // 2, "edge")
+    smooth = np.convolve(padded, np.ones(shape.smooth) / shape.smooth, "valid")
     values: np.ndarray = (smooth - np.quantile(smooth, 0.25)).astype(np.float32)
     return values
 

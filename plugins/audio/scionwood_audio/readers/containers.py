@@ -54,17 +54,21 @@ def check_container(path: Path) -> None:
             raise ReadError(str(path), "it is empty, and no sound", "Fetch it again")
         if start[:4] == b"OggS":
             _check_ogg(path, file)
-        elif start[:4] in (b"RIFF", b"RF64", b"riff"):
+        elif start[:4] in (b"RIFF", b"RIFX", b"RF64", b"riff"):
             _check_wav(path, file)
         elif start[:4] == b"fLaC" and not int.from_bytes(_at(file, 21, 5)) & 0xFFFFFFFFF:
             rule = "it does not state its length, as a FLAC that was written into a pipe"
             raise ReadError(str(path), rule, "Decode it to WAV: flac -d")
 
 
+def byte_order(file: BinaryIO) -> str:
+    """Return `>` for a RIFX, the WAV of big-endian machines, and `<` for others."""
+    return ">" if _at(file, 0, 4) == b"RIFX" else "<"
+
+
 def chunks(file: BinaryIO) -> Iterator[Chunk]:
-    """Yield the chunks of a WAV, RF64 or W64, up to the end of the file."""
-    file.seek(0)
-    start = file.read(4)
+    """Yield the chunks of a WAV, RIFX, RF64 or W64, up to the end of the file."""
+    start, order = _at(file, 0, 4), byte_order(file)
     if start == b"riff":  # sizes of 64 bits that count their header, and identifiers of 16 bytes
         place = 40
         while len(head := _at(file, place, 24)) == 24:
@@ -74,7 +78,7 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
         return
     place, long = 12, None
     while len(head := _at(file, place, 8)) == 8:
-        name, length = struct.unpack("<4sI", head)
+        name, length = struct.unpack(order + "4sI", head)
         if name == b"ds64":
             long = struct.unpack("<Q", _at(file, place + 16, 8).ljust(8, b"\0"))[0]
         if name == b"data" and start == b"RF64" and length == 0xFFFFFFFF and long is not None:
@@ -92,7 +96,7 @@ def _check_wav(path: Path, file: BinaryIO) -> None:
     size = path.stat().st_size
     for name, start, length in chunks(file):
         if name == b"fmt ":
-            _check_samples(path, _at(file, start, min(length, 40)))
+            _check_samples(path, _at(file, start, min(length, 40)), byte_order(file))
         if name == b"data":
             present = size - start
             declared = f"its WAV header declares {length:,} bytes of samples"
@@ -122,10 +126,10 @@ def _check_w64(path: Path, file: BinaryIO, size: int) -> None:
         raise ReadError(str(path), "an identifier of this W64 is damaged", "Fetch it again")
 
 
-def _check_samples(path: Path, layout: bytes) -> None:
+def _check_samples(path: Path, layout: bytes, order: str) -> None:
     if len(layout) < 16:
         raise ReadError(str(path), "its WAV header is cut", "Fetch it again")
-    code, channels, rate, speed, block, bits = struct.unpack("<HHIIHH", layout[:16])
+    code, channels, rate, speed, block, bits = struct.unpack(order + "HHIIHH", layout[:16])
     if code not in PCM:
         return
     if bits % 8 or block != channels * bits // 8:

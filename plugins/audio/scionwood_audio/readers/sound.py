@@ -12,7 +12,7 @@ import numpy as np
 
 from scionwood import Reader, ReadError, RecipeError, Record, WriteError
 from scionwood.authoring import RecordFunction, atomic_path, reading, writing
-from scionwood_audio.readers.containers import check_container, chunks
+from scionwood_audio.readers.containers import byte_order, check_container, chunks
 
 KIND = "sound (.wav, .flac, .ogg, .mp3)"
 LOUDEST = 4.0
@@ -124,6 +124,7 @@ class SoundReader(Reader):
             shutil.copyfile(self.path, part)
             with part.open("r+b") as file:
                 place = next((c.start for c in chunks(file) if c.name == b"data"), 0)
+                order = byte_order(file)
                 for record in self:
                     changed = self._changed(record, function)
                     different = (changed != record.data).T
@@ -134,7 +135,7 @@ class SoundReader(Reader):
                         shape = (*different.shape, BYTES[self.subtype])
                         file.seek(place)
                         values = np.fromfile(file, "u1", different.size * shape[-1]).reshape(shape)
-                        values[different] = self._stored(changed.T[different])
+                        values[different] = self._stored(changed.T[different], order)
                         file.seek(place)
                         file.write(values.tobytes())
                     place += different.size * BYTES.get(self.subtype, 0)
@@ -163,14 +164,15 @@ class SoundReader(Reader):
             raise WriteError(str(self.path), rule, "Scale the values, or convert the file to float")
         return data
 
-    def _stored(self, values: np.ndarray) -> np.ndarray:
-        """Return the bytes of samples, (sample, byte)."""
+    def _stored(self, values: np.ndarray, order: str) -> np.ndarray:
+        """Return the bytes of samples in an order, (sample, byte)."""
         width, scaled = BYTES[self.subtype], values.astype(np.float64) / (self.calibration or 1.0)
         if self.subtype in ("FLOAT", "DOUBLE"):
-            return scaled.astype(f"<f{width}")[:, None].view("u1")
+            return scaled.astype(f"{order}f{width}")[:, None].view("u1")
         top = 2.0 ** (8 * width - 1)
         counts = np.clip(np.round(scaled * top), -top, top - 1) + (128 if width == 1 else 0)
-        return counts.astype("<i4")[:, None].view("u1")[:, :width]
+        stored = counts.astype("<i4")[:, None].view("u1")[:, :width]
+        return stored if order == "<" else stored[:, ::-1]
 
     def _check(self, data: np.ndarray, position: int, count: int) -> None:
         if data.shape[1] != count:

@@ -199,7 +199,7 @@ def _texts(path: Path) -> list[tuple[str, str]]:
     if path.suffix.lower() != ".jsonl":
         return [(str(path), read_text(path))]
     rows = []
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(path.read_text("utf-8", errors="replace").split("\n"), 1):
         if not line.strip():
             continue
         try:

@@ -24,7 +24,8 @@ def read_corpus(path: str | Path) -> tuple[list[str], list[frozenset[str]]]:
         ReadError: the file does not exist, or a line is not of that form. The line is named.
     """
     texts, registers = [], []
-    for number, line in enumerate(read_utf8(path).splitlines(), 1):
+    # JSON allows other separators of lines, such as U+2028, in a text.
+    for number, line in enumerate(read_utf8(path).split("\n"), 1):
         if line.strip():
             text, register = _record(line, f"{path}, line {number}")
             texts.append(text)

@@ -161,10 +161,8 @@ def _json(file: Path) -> tuple[Count, int]:
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
-    return (
-        lambda word: len(tokenizer.encode(" " + word, add_special_tokens=False).ids),
-        tokenizer.get_vocab_size(),
-    )
+    count = _after_a_word(lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids))
+    return count, tokenizer.get_vocab_size()
 
 
 def _tekken(content: Any) -> tuple[Count, int]:
@@ -193,7 +191,13 @@ def _bytes(ranks: dict[bytes, int], pattern: str) -> Count:
 
 def _sentencepiece(file: Path) -> tuple[Count, int]:
     processor = _library("sentencepiece").SentencePieceProcessor(model_file=str(file))
-    return lambda word: len(processor.encode(word)), processor.vocab_size()  # it adds the space
+    return _after_a_word(lambda text: len(processor.encode(text))), processor.vocab_size()
+
+
+def _after_a_word(count: Count) -> Count:
+    """Return the count of a word in a text: some tokenizers put a space of their own before it."""
+    before = count("a")
+    return lambda word: count(f"a {word}") - before
 
 
 def _library(name: str) -> Any:

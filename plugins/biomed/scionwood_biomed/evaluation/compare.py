@@ -28,6 +28,7 @@ from scionwood_biomed.evaluation.scores import (
     auroc,
     balanced_accuracy,
     interval,
+    over_seeds,
     threshold,
 )
 from scionwood_biomed.evaluation.settings import DEFAULTS, Settings
@@ -240,8 +241,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
         line: Row = {"shots": count, "method": method, "prompt": mine[0]["prompt"]}
         line["trainable"] = mine[0]["trainable"]
         for column in (c for c in COLUMNS if c in mine[0]):
-            values = [row[column] for row in mine]
-            line[column], line[f"{column}_std"] = float(np.mean(values)), float(np.std(values))
+            line[column], line[f"{column}_std"] = over_seeds([row[column] for row in mine])
         lines.append(line)
     return lines
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from scionwood.authoring import figure_style
 from scionwood_biomed.adapters.dual_anchor.layers import PromptLayer
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
+from scionwood_biomed.evaluation.scores import over_seeds
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 """Safe for colour-blind readers (Okabe and Ito)."""
@@ -114,8 +115,7 @@ def over_shots(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Figure:
     axes = figure.subplots()
     for at, (method, by_shots) in enumerate(results.items()):
         shots = sorted(by_shots)
-        means = np.array([np.mean(by_shots[k]) for k in shots])
-        spread = np.array([np.std(by_shots[k]) for k in shots])
+        means, spread = np.array([over_seeds(by_shots[k]) for k in shots]).T
         colour, line = COLOURS[at % len(COLOURS)], "--" if at >= len(COLOURS) else "-"
         name = method.replace("_", " ")
         axes.plot(shots, means, line, color=colour, marker="o", markersize=4, label=name)

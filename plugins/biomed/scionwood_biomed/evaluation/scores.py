@@ -27,6 +27,11 @@ class Point(NamedTuple):
     specificity: float
 
 
+def over_seeds(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation (n - 1) over seeds; 0 for one seed."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
 def balanced_accuracy(probabilities: np.ndarray, label: np.ndarray) -> float:
     """Return the mean over the classes of the share of their images that are recognised.
 

@@ -138,7 +138,7 @@ def _nifti(path: Path, mask: np.ndarray, *, packed: bool) -> bytes:
     back = nib.orientations.ornt_transform(orientation, nib.io_orientation(source.affine))
     values = nib.orientations.apply_orientation(mask.transpose(2, 1, 0), back)
     image = nib.Nifti1Image(values.astype(np.uint8), source.affine)
-    image.header.set_xyzt_units("mm")
+    image.header["xyzt_units"] = (int(source.header["xyzt_units"]) & 7) or 2  # unknown: mm
     data: bytes = image.to_bytes()
     return gzip.compress(data, mtime=0) if packed else data
 

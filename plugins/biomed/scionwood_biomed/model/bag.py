@@ -105,7 +105,8 @@ class BagHead(nn.Module):
         variance = usual.var(0, correction=1) if len(usual) > 1 else torch.ones_like(self.mean)
         # Few volumes give a noisy variance at each place: it is averaged with the slices beside it
         # and drawn halfway to that of all places.
-        near = (variance + variance.roll(1, 0) + variance.roll(-1, 0)) / 3
+        padded = torch.cat([variance[:1], variance, variance[-1:]])
+        near = (padded[:-2] + variance + padded[2:]) / 3
         self.scale.copy_((0.5 * near + 0.5 * variance.mean((0, 1))).sqrt() + 1e-6)
         deviations = ((usual - self.mean) / self.scale).flatten(0, 2)
         covariance = deviations.T @ deviations / len(deviations)

@@ -113,16 +113,15 @@ class DicomFile:
             dataset.decompress(generate_instance_uid=False)
         slopes = np.array([_rescale(dataset, i) for i in range(self.shape[0])])
         stored = (after[..., 0] - slopes[:, 1, None, None]) / slopes[:, 0, None, None]
-        kind = np.dtype(
-            f"{'i' if dataset.PixelRepresentation else 'u'}{dataset.BitsAllocated // 8}"
-        )
         bits, signed = dataset.BitsStored, int(dataset.PixelRepresentation)
+        order = "<" if dataset.original_encoding[1] else ">"
+        kind = np.dtype(f"{order}{'i' if signed else 'u'}{dataset.BitsAllocated // 8}")
         low, high = -signed * (1 << (bits - 1)), (1 << (bits - signed)) - 1
-        dataset.PixelData = (
-            np.clip(np.rint(stored), low, high)
-            .astype(kind.newbyteorder("<" if dataset.original_encoding[1] else ">"))
-            .tobytes()
-        )
+        pixels = np.frombuffer(dataset.PixelData, kind, stored.size).reshape(stored.shape).copy()
+        # The others keep all bits: float32 has 24, and unused ones may hold an overlay.
+        changed = after[..., 0] != self.values(range(self.shape[0]))[..., 0]
+        pixels[changed] = np.clip(np.rint(stored[changed]), low, high).astype(kind)
+        dataset.PixelData = pixels.tobytes()
         dataset.save_as(target)
 
 

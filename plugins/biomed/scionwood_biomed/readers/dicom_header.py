@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 KEPT_TAGS = (
@@ -33,6 +34,10 @@ def without_identity(header: Dataset) -> Dataset:
     for name in KEPT_TAGS:
         if name in header:
             safe_header[name] = header[name]
+    if header.original_encoding[1] is False:  # bytes of a big-endian file
+        for item in safe_header.get("VOILUTSequence", ()):
+            if isinstance(item.LUTData, bytes):
+                item.LUTData = np.frombuffer(item.LUTData, ">u2").astype("<u2").tobytes()
     return safe_header
 
 

@@ -6,7 +6,6 @@ from typing import get_args
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_voi
 
 from scionwood import ReadError
 from scionwood_biomed.readers.dicom_file import frame_item
@@ -47,7 +46,8 @@ def to_display(values: np.ndarray, header: Dataset, window: Window = "file") -> 
         float32 of the same shape. MONOCHROME1, whose smallest value is white, is inverted last.
 
     Raises:
-        ReadError: the window is unknown, or it is in HU and the image is not CT.
+        ReadError: the window is unknown, it is in HU and the image is not CT, or the lookup table
+            is not whole.
 
     Source: DICOM PS3.4 N.2 for the order of modality, VOI and presentation transformations.
     """
@@ -71,16 +71,47 @@ def _voi(values: np.ndarray, header: Dataset, window: Window) -> np.ndarray:
             raise ReadError(f"window {window!r}", rule, "Use 'file' or 'range'")
         return window_values(values, *WINDOWS[window])
     item = frame_item(header, 0, "FrameVOILUTSequence") or header
-    if window == "file" and "VOILUTSequence" in header and "WindowCenter" not in item:
-        raw = apply_voi(np.rint(values).astype(np.int64), header).astype(np.float32)
-        return _range(raw)
+    if window == "file" and item.get("VOILUTSequence") and "WindowCenter" not in item:
+        return _looked_up(values, item.VOILUTSequence[0])
     center, width = _first(item.get("WindowCenter")), _first(item.get("WindowWidth"))
     if window == "range" or center is None or not width or width <= 0:
         return _range(values)
-    if str(item.get("VOILUTFunction", "")) == "SIGMOID":
+    function = str(item.get("VOILUTFunction") or "LINEAR").upper()
+    if function == "SIGMOID":
         # PS3.3 C.11.2.1.3.1.
         return (1 / (1 + np.exp(-4 * (values - center) / width))).astype(np.float32)
+    if function == "LINEAR" and width >= 1:
+        # PS3.3 C.11.2.1.2.1: the width counts grey levels, whose first and last are the edges. It
+        # has no width below 1; files of real numbers that state one mean the exact function.
+        center, width = center - 0.5, width - 1
+        if width == 0:
+            return (values > center).astype(np.float32)
     return window_values(values, center, width)
+
+
+def _looked_up(values: np.ndarray, lut: Dataset) -> np.ndarray:
+    """Return the entries of a VOI lookup table, 0 to 1 over the range of its bits.
+
+    pydicom's `apply_voi` holds the places in the type of the entries, so that 4096 entries of 8
+    bits would begin again at each 256.
+
+    Raises:
+        ReadError: the table has fewer entries than it states.
+
+    Source: DICOM PS3.3 C.11.2.1.1.
+    """
+    count, first, bits = (int(number) for number in lut.LUTDescriptor)
+    count = count or 1 << 16
+    data = lut.LUTData
+    if isinstance(data, bytes):
+        data = np.frombuffer(data, "<u2" if len(data) >= 2 * count else np.uint8)
+    entries = np.atleast_1d(np.asarray(data, np.float32))[:count]
+    if len(entries) < count:
+        rule = f"the VOI lookup table has {len(entries)} of the {count} entries that it states"
+        raise ReadError("LUTData", rule, "Use the window 'range'")
+    places = np.clip(np.rint(values) - first, 0, count - 1).astype(np.int64)
+    shown: np.ndarray = np.clip(entries[places] / ((1 << bits) - 1), 0, 1)
+    return shown
 
 
 def _range(values: np.ndarray) -> np.ndarray:

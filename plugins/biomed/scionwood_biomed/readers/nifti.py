@@ -16,6 +16,9 @@ from scionwood_biomed.readers.base import IndexedReader, new_data
 
 nib: Any = nibabel  # its functions have no type annotations
 
+MILLIMETRES = {1: 1e3, 2: 1.0, 3: 1e-3}
+"""Millimetres of the codes of metre, millimetre and micrometre."""
+
 
 @final
 class NiftiReader(IndexedReader):
@@ -58,6 +61,8 @@ class NiftiReader(IndexedReader):
             self._image = image
             self._turned = nib.as_closest_canonical(image)
             self.affine = np.array(self._turned.affine)
+            # The low bits of xyzt_units; unknown counts as mm, as programs write it.
+            self.affine[:3] *= MILLIMETRES.get(int(image.header["xyzt_units"]) & 7, 1.0)
         self.shape = (*self._turned.shape, 1)[:3]
 
     def __len__(self) -> int:
@@ -80,24 +85,24 @@ class NiftiReader(IndexedReader):
     ) -> None:
         """Write a copy of the file in its own orientation, with values changed by `function`.
 
-        The bytes of the header are kept. Integers are rounded and clipped to the range of their
-        type. If no value changes, the file is copied byte by byte.
+        The bytes of the header and of all other values are kept. Integers are rounded and clipped
+        to the range of their type.
 
         Raises:
             OutputExistsError: `target` exists and `overwrite` is false.
             WriteError: the target cannot be written, or the shape changed.
         """
-        canonical = np.empty(self._turned.shape, np.float64)
-        changed = False
+        canonical = np.zeros(self._turned.shape, np.float64)
+        changed = np.zeros(canonical.shape, bool)
         for record in self:
             after = new_data(self.path, record, function)
-            changed |= after is not None
-            place = self._place(int(record.key["time"]))
-            values = record.data if after is None else after
-            canonical[place] = values.reshape(canonical[place].shape)
+            if after is not None:
+                place = self._place(int(record.key["time"]))
+                canonical[place] = after.reshape(canonical[place].shape)
+                changed[place] = (after != record.data).reshape(canonical[place].shape)
         with writing(target), atomic_path(target, overwrite=overwrite) as part:
-            if changed:
-                self._write(part, canonical)
+            if changed.any():
+                self._write(part, canonical, changed)
             else:
                 part.write_bytes(self.path.read_bytes())
 
@@ -146,20 +151,21 @@ class NiftiReader(IndexedReader):
             for i, axis in enumerate(self.dims)
         }
 
-    def _write(self, part: Path, canonical: np.ndarray) -> None:
-        """Restore the stored orientation and scale, and write the values behind the same header."""
+    def _write(self, part: Path, canonical: np.ndarray, changed: np.ndarray) -> None:
+        """Restore the stored orientation and scale, and write what changed behind the header."""
         orientation = nib.io_orientation(self._turned.affine)
         back = nib.orientations.ornt_transform(orientation, nib.io_orientation(self._image.affine))
-        values = nib.orientations.apply_orientation(canonical, back)
+        values, mask = (nib.orientations.apply_orientation(x, back) for x in (canonical, changed))
         data = self._image.dataobj
         # The reader gave stored * slope + inter.
         stored = (values - data.inter) / data.slope
         dtype = self._image.get_data_dtype()
         if dtype.kind in "iu":
             stored = np.clip(np.rint(stored), np.iinfo(dtype).min, np.iinfo(dtype).max)
-        raw = stored.astype(dtype).tobytes(order="F")
         content = _bytes(self.path)
-        content[data.offset : data.offset + len(raw)] = raw
+        flat = np.frombuffer(content, dtype, stored.size, data.offset)
+        # NIfTI stores its first axis fastest. A float32 of a record has fewer bits than some files.
+        flat[mask.ravel("F")] = stored.astype(dtype).ravel("F")[mask.ravel("F")]
         _store(part, content)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, ClassVar, final
@@ -19,6 +20,8 @@ PIXELS = 100_000_000
 """Maximum number of pixels of a picture, unless the reader is told otherwise."""
 
 KIND = "picture (.png, .jpg, .tif)"
+_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+_KINDS = {2: "signed numbers", 3: "real numbers", 5: "complex numbers", 6: "complex numbers"}
 LOSSLESS = ("PNG", "TIFF")
 """Pillow's names of the lossless formats."""
 
@@ -36,8 +39,8 @@ class PictureReader(Reader):
     Units: data from 0 (black) to 1 (white).
 
     Raises:
-        ReadError: the file is not a picture, is damaged or truncated, has too many pixels, or
-            declares more than its bytes can hold.
+        ReadError: the file is not a picture, is damaged or truncated, has too many pixels, declares
+            more than its bytes can hold, or holds signed or real numbers or more than 16 bits.
 
     Source: the formats that Pillow reads, https://pillow.readthedocs.io
     """
@@ -106,7 +109,12 @@ def decoded(file: IO[bytes], path: Path, pixels: int = PIXELS) -> np.ndarray:
         file.seek(0)
         with Image.open(file) as image:
             _check(image, path, pixels, inside)
-            return _values(ImageOps.exif_transpose(image))
+            if image.format == "TIFF" and (pages := getattr(image, "n_frames", 1)) > 1:
+                warnings.warn(f"{path.name}: the first of its {pages} pages is read", stacklevel=2)
+            # Pillow turns 8 bits of which 0 is white, and no others.
+            is_white_0 = image.mode.startswith("I") and _tag(image, _PHOTOMETRIC, 1) == 0
+            values = _values(ImageOps.exif_transpose(image))
+            return 1 - values if is_white_0 else values
 
 
 def encoded(values: np.ndarray, mode: str) -> Image.Image:
@@ -128,6 +136,17 @@ def _check(image: Image.Image, path: Path, pixels: int, inside: int) -> None:
         rule = f"picture: {width} x {height} is more than {pixels:,} pixels"
         raise ReadError(str(path), rule, "Read it as a whole slide, or raise `pixels`")
     check_pixels(path, "picture", image.size, inside)
+    bits, kind = _tag(image, _BITS, 8), _tag(image, _SAMPLE_FORMAT, 1)
+    if image.mode == "F" or bits > 16 or kind in _KINDS:
+        rule = f"picture: its samples are {_KINDS.get(kind, 'whole numbers')} of {bits} bits"
+        remedy = "Scale them to whole numbers from 0 to 65,535, and write 16 bits"
+        raise ReadError(str(path), rule, remedy)
+
+
+def _tag(image: Image.Image, number: int, default: int) -> int:
+    """Return a tag of a TIFF; of one value for each channel the first."""
+    value = getattr(image, "tag_v2", {}).get(number, default)
+    return int(value[0] if isinstance(value, tuple) else value)
 
 
 def _values(image: Image.Image) -> np.ndarray:

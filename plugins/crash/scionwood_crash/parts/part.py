@@ -103,17 +103,26 @@ def gaps_of(points: np.ndarray, impactor: Impactor) -> np.ndarray:
     Args:
         points: (point, 3), mm.
         impactor: the rigid body.
+
+    Raises:
+        ReadError: the plane moves within itself, or the cylinder along its axis: neither comes
+            closer to any point.
     """
     offsets = points - np.asarray(impactor.point)
     direction = unit(np.asarray(impactor.direction, np.float64))
     axis = unit(np.asarray(impactor.axis, np.float64))
+    slope = float(direction @ axis)
+    flat = direction - slope * axis
+    speed = float(np.linalg.norm(flat))
+    if (abs(slope) if impactor.kind == "plane" else speed) < 1e-6:
+        rule = "it moves within its own surface, and never comes closer to the part"
+        remedy = "Turn its axis: the normal of a plane, the axis of a cylinder"
+        value = f"{impactor.kind} with axis {impactor.axis} and direction {impactor.direction}"
+        raise ReadError(value, rule, remedy)
     if impactor.kind == "plane":
         # The plane moves along its direction, which may be tilted against its normal.
-        slope = float(direction @ axis)
-        return np.asarray(offsets @ axis / slope if slope else offsets @ direction)
-    flat = direction - (direction @ axis) * axis
+        return np.asarray(offsets @ axis / slope)
     across = offsets - np.outer(offsets @ axis, axis)
-    speed = float(np.linalg.norm(flat))
     # Only the motion across the axis brings the cylinder closer: `speed` is that share of it.
     ahead = across @ flat / speed
     # A point beside the middle is reached later, by the depth of the circle there.

@@ -33,8 +33,8 @@ def read_nastran(path: Path) -> meshio.Mesh:
         path: the file.
 
     Raises:
-        ReadError: ENDDATA is missing, a card is damaged, a node lies in other coordinates, or the
-            file includes another or has elements with midside nodes.
+        ReadError: ENDDATA is missing, a card is damaged, a node lies in other coordinates, the file
+            includes another, or an element has midside nodes or thicknesses of its corners.
     """
     points: dict[int, list[float]] = {}
     blocks: dict[str, list[list[int]]] = {"quad": [], "triangle": []}
@@ -99,7 +99,7 @@ def _mesh(
 
 def _entries(path: Path) -> Iterator[tuple[int, str, list[str]]]:
     """Yield line, name and fields of each entry up to ENDDATA; a field without text is empty."""
-    lines = path.read_text("latin-1").splitlines()
+    lines = path.read_text("latin-1").split("\n")  # 0x85, three dots of Windows, ends no line
     begin = [at for at, line in enumerate(lines) if line.strip().upper().startswith("BEGIN BULK")]
     at, entries = (begin[0] + 1 if begin else 0), 0
     while at < len(lines):
@@ -113,11 +113,32 @@ def _entries(path: Path) -> Iterator[tuple[int, str, list[str]]]:
             continue  # a continuation: what is read here lies on the first lines of an entry
         fields = _fields(line, lines[at] if at < len(lines) else "")
         name = fields[0].rstrip("*").upper()
+        if name in SHELLS and _has_numbers(_continuations(lines, at)["*" in line[:8] :]):
+            rule = f"Nastran: line {at} ({name}) goes on with thicknesses of its corners"
+            raise ReadError(str(path), rule, "State the thickness in PSHELL")
         entries += 1
         yield at, name, fields[1:]
     rule = "Nastran: it ends without a card after BEGIN BULK"
     rule = "Nastran: ENDDATA is missing" if entries else rule
     raise ReadError(str(path), rule, "Is it truncated? Copy it again")
+
+
+def _continuations(lines: list[str], at: int) -> list[str]:
+    """Return the lines that continue the entry before a line."""
+    texts: list[str] = []
+    for line in lines[at:]:
+        text = line.split("$")[0].rstrip()
+        if not text or text[0] not in "+* ,":
+            return texts
+        texts.append(text)
+    return texts
+
+
+def _has_numbers(lines: list[str]) -> bool:
+    """Return whether a field of continuations is a number other than 0; markers are none."""
+    fields = (field for line in lines for field in _fields(line, "")[1:])
+    numbers = (field for field in fields if re.fullmatch(r"[+-]?[0-9.]+([ED+-].*)?", field.upper()))
+    return any(_float(field) for field in numbers)
 
 
 def _fields(line: str, following: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +130,7 @@ def sites_of(recipe: Any, way: str, *, seed: int = 0) -> list[SiteData]:
 def _listed(recipe: Any, path: Path) -> list[SiteData]:
     with reading(path, "list of sites"):
         text = path.read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
     if not rows or "site" not in rows[0]:
         raise FederationError(str(path), "it has no column `site`", "Name the sites in it")
     out = []

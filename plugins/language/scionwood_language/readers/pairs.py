@@ -50,7 +50,7 @@ def read_pairs(
         >>> read_pairs("pairs.jsonl", lambda pair, record, where: pair.chosen)
         ['2.']
     """
-    lines = read_utf8(path).splitlines()
+    lines = read_utf8(path).split("\n")  # JSON allows other separators, such as U+2028, in a text
     rows = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise ReadError(str(path), "it has no pairs", "Write one JSON object per line")

@@ -34,12 +34,12 @@ class MaskedDiffusion(Task):
     never masked: tokens with the label -100 stay, as in LLaDA.
 
     Shapes: a batch has `input_ids` (batch, token) int64, and may have `labels` (batch, token), with
-        -100 for tokens that are never masked.
+        -100 for tokens that are never masked, and `attention_mask` (batch, token), 0 for padding.
 
     Units: nats per token.
 
     Raises:
-        RecipeError: the tokenizer of the backbone has no mask token.
+        RecipeError: the tokenizer of the backbone has no mask token, or the rows are packed.
 
     Source: MDLM, Sahoo et al., arXiv:2406.07524, equation 10; LLaDA, arXiv:2502.09992. Times are
         spread evenly over a batch.
@@ -91,12 +91,19 @@ class MaskedDiffusion(Task):
             batch: see the class.
             times: (batch,), above 0 and at most 1.
             generator: the generator of the masks; `None` means the global one of torch.
+
+        Raises:
+            RecipeError: the rows are packed, so that an example would attend to its neighbours.
         """
+        if "position_ids" in batch:
+            rule = "an encoder reads one text at a time"
+            raise RecipeError("data.packing true", rule, "Set data.packing: false")
         ids = batch["input_ids"]
         fixed = batch["labels"] == -100 if "labels" in batch else None
         corrupted, hidden = mask_tokens(ids, times, self.mask_id, self.noise, fixed, generator)
         model: Any = self.backbone
-        logits = model(input_ids=corrupted).logits.float()
+        padding = {name: batch[name] for name in ("attention_mask",) if name in batch}
+        logits = model(input_ids=corrupted, **padding).logits.float()
         nats = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view_as(ids)
         weights = WEIGHTS[self.noise](times.double()).float()[:, None]
         count = ids.numel() if fixed is None else int((~fixed).sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, final
 
@@ -21,7 +21,7 @@ from scionwood_pde.online import BRANCHES
 from scionwood_pde.readers.states import from_simulation, layout_of
 from scionwood_pde.solvers import Simulation, simulate
 from scionwood_pde.solvers.equation import Equation
-from scionwood_pde.solvers.registry import equation_class
+from scionwood_pde.solvers.registry import check_parameters, equation_class
 from scionwood_pde.solvers.spectral import Grid
 
 ROUNDS = 10
@@ -237,16 +237,12 @@ def _checked(name: str, parameters: Mapping[str, float]) -> tuple[Equation, dict
     """Return the equation, checked for three dimensions, and its fixed parameters.
 
     Raises:
-        RecipeError: the equation or a parameter is unknown.
+        RecipeError: the equation or a parameter is unknown, or a parameter has no such value.
     """
     try:
         equation = equation_class(name)()
         equation.check(3, 1)
+        check_parameters(name, parameters)
     except ValueError as error:
         raise RecipeError(str(error)) from error
-    parameter_names = sorted(f.name for f in fields(equation) if isinstance(f.default, float | int))
-    unknown = [key for key in parameters if key not in parameter_names]
-    if unknown:
-        rule = f"{name} has the parameters {', '.join(parameter_names)}"
-        raise RecipeError(f"parameters: {unknown[0]}", rule, "Correct the name")
     return equation, dict(parameters)

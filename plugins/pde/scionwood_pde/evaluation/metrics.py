@@ -16,7 +16,10 @@ EPSILON = 1e-7
 """Added to a variance, as in The Well, so that constant fields do not divide by zero."""
 
 FAINTEST = 1e-4
-"""Smallest value of a spectrum, relative to its largest, that is compared."""
+"""Smallest value of a spectrum, relative to its largest, that is compared.
+
+Below it an autoencoder reconstructs nothing.
+"""
 
 WINDOWS: Mapping[str, tuple[int, int]] = {"1": (0, 1), "6:12": (6, 12), "13:30": (13, 30)}
 """Horizons of a rollout: the first step, and the step after the last.
@@ -217,11 +220,26 @@ def spectral_distance(predicted: Tensor, reference: Tensor, lengths: Sequence[fl
     predicted_power, reference_power = (
         spectrum(states, lengths)[1][..., 1:] for states in (predicted, reference)
     )
-    is_strong = reference_power >= FAINTEST * reference_power.amax(-1, keepdim=True).clamp(
-        min=1e-300
-    )
-    decades = (predicted_power.clamp(min=1e-300) / reference_power.clamp(min=1e-300)).log10().abs()
-    return (decades * is_strong).sum(-1) / is_strong.sum(-1)
+    distances, is_strong = decades(predicted_power, reference_power)
+    return (distances * is_strong).sum(-1) / is_strong.sum(-1)
+
+
+def decades(predicted: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distance of two spectra (..., shell) in decades, and which shells count.
+
+    A shell without energy counts as 1e-300, so that the distance is large and finite.
+
+    Args:
+        predicted: the predicted spectrum, float64.
+        reference: the reference of the same shape.
+
+    Returns:
+        `|log10 (E' / E)|`, and bool: E is at least `FAINTEST` of the largest; of a field without
+        energy, no shell counts.
+    """
+    strongest = reference.amax(-1, keepdim=True).clamp(min=1e-300)
+    ratio = predicted.clamp(min=1e-300) / reference.clamp(min=1e-300)
+    return ratio.log10().abs(), reference >= FAINTEST * strongest
 
 
 def _mean(values: Tensor, where: Tensor | None) -> Tensor:

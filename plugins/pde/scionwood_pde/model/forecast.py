@@ -95,6 +95,7 @@ class Scales(nn.Module):
             square = mean_over_processes(values.square().mean(0))
             spread = (square - mean.square()).clamp(min=0).sqrt()
             self.mean_condition.copy_(mean)
+            spread[spread.float() == 1] += 1e-6  # a deviation of exactly 1 marks a constant
             self.std_condition.copy_(torch.where(spread > 1e-6 * square.sqrt(), spread, 1.0))
 
 

@@ -27,14 +27,17 @@ def openpmd(path: Path, file: h5py.File) -> Variables | None:
     `1e-06 m`. Particles are left out with a warning.
 
     Raises:
-        ReadError: the geometry is not cartesian, a field lacks at a time, or the grids of two
-            meshes differ.
+        ReadError: the geometry is not cartesian, a field lacks at a time, the grids of two meshes
+            differ, or the name of a time is no whole number.
 
     Source: openPMD 1.1.0, https://github.com/openPMD/openPMD-standard.
     """
     if "openPMD" not in file.attrs or "data" not in file:
         return None
-    steps = sorted(file["data"], key=int)
+    steps = sorted(file["data"], key=lambda name: int(name) if name.isdecimal() else -1)
+    if steps and not steps[0].isdecimal():
+        rule = f"its group data/{steps[0]} is no time step: the names there are whole numbers"
+        raise ReadError(str(path), rule, "Rename it, or leave it out")
     base = _text(file.attrs.get("meshesPath", "meshes/")).strip("/")
     places = [file[f"data/{step}"] for step in steps]
     particles = _text(file.attrs.get("particlesPath", "particles/")).strip("/")

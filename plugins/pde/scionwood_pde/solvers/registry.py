@@ -77,6 +77,17 @@ def drawn_equation(
         parameters: the parameters that are given.
 
     Raises:
+        ValueError: no equation has this name, or a parameter is refused; see `check_parameters`.
+    """
+    check_parameters(name, parameters)
+    fixed_parameters: dict[str, Any] = dict(parameters)
+    return replace(equation_class(name)().drawn(generator, batch), **fixed_parameters)
+
+
+def check_parameters(name: str, parameters: Mapping[str, float]) -> None:
+    """Check the parameters of an equation that a user gives.
+
+    Raises:
         ValueError: no equation has this name, it has no such parameter, or the value is not finite
             or is a negative viscosity or diffusivity.
     """
@@ -88,12 +99,12 @@ def drawn_equation(
             f"parameter {unknown[0]!r}: {name} has {', '.join(parameter_names)}. Correct the name"
         )
     for key, value in parameters.items():
-        if not isfinite(value) or (value < 0 and key.startswith(("viscosity", "diffusivity"))):
+        # The fourth order damps short waves too.
+        damps = "viscosity" in key or "diffusivity" in key or key == "fourth_order"
+        if not isfinite(value) or (value < 0 and damps):
             raise ValueError(
-                f"parameter {key} of {value:g}: it is finite, and a viscosity or diffusivity is "
-                "not negative. Raise it"
+                f"parameter {key} of {value:g}: it is finite, and a viscosity, diffusivity or "
+                "fourth order is not negative. Raise it"
             )
         if key == "length" and value <= 0:
             raise ValueError(f"parameter length of {value:g}: a box has a positive length")
-    fixed_parameters: dict[str, Any] = dict(parameters)
-    return replace(equation.drawn(generator, batch), **fixed_parameters)

@@ -15,14 +15,11 @@ from scionwood.authoring import Corruption, Deployed
 from scionwood_pde.data.domain import Domain
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.data.online import OnlineFields
-from scionwood_pde.evaluation.metrics import spectrum, vrmse
+from scionwood_pde.evaluation.metrics import decades, spectrum, vrmse
 from scionwood_pde.model import Tadpole, TadpoleFlow
 from scionwood_pde.model.flow import between
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
 from scionwood_pde.tasks.deployed import deployed
-
-FAINTEST = 1e-4
-"""Smallest value of a spectrum, relative to its largest, that an autoencoder can reconstruct."""
 
 
 class StatesTask(Task, ABC):
@@ -218,9 +215,8 @@ class Generate(StatesTask):
         energy, reference = (
             spectrum(states, lengths)[1].mean(0)[:, 1:] for states in (generated, x)
         )
-        is_strong = reference >= FAINTEST * reference.amax(1, keepdim=True)
-        distance = (energy / reference).log10().abs()[is_strong].mean()
-        return {"spectral_distance": distance, "std": generated.std()}
+        distances, is_strong = decades(energy, reference)
+        return {"spectral_distance": distances[is_strong].mean(), "std": generated.std()}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the generator, from noise in the shape of the latents to a state."""

@@ -27,6 +27,11 @@ _SECONDS = {
 }
 """Unit of a CF time -> ns."""
 
+_DATE = re.compile(
+    r"(\w+) since (\d+-\d+-\d+)(?:[ T]([\d:.]+))?\s*(?:Z|UTC|GMT|([+-])(\d{1,2}):?(\d{2})?)?"
+)
+"""Unit, day, time and zone of a CF time."""
+
 
 def text_of(value: object) -> str:
     """Return an attribute as text."""
@@ -67,10 +72,12 @@ def axis_values(dataset: h5py.Dataset, axis: str) -> np.ndarray:
 
 def step_of(values: np.ndarray) -> float | None:
     """Return the step of evenly spaced values that ascend; None if they are not."""
-    steps = np.diff(values.astype(np.float64))
+    # From the first one: a date in nanoseconds has more digits than float64.
+    values = (values - values[:1]).astype(np.float64)
+    steps = np.diff(values)
     middle = float(np.median(steps)) if len(steps) else 0.0
     even = middle > 0 and bool((np.abs(steps - middle) <= UNEVEN * middle).all())
-    return float(values[-1] - values[0]) / len(steps) if even else None
+    return float(values[-1]) / len(steps) if even else None
 
 
 def _tie_points(dataset: h5py.Dataset, axis: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -144,13 +151,18 @@ def _between(indices: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
 def _decoded(variable: h5py.Dataset) -> np.ndarray:
     """Return the values of a variable; times as datetime64[ns], with the units of CF."""
     values = np.asarray(variable[()])
-    match = re.match(r"(\w+) since (\S+)(?:[ T](\S+))?", text_of(variable.attrs.get("units", "")))
+    units = text_of(variable.attrs.get("units", ""))
+    match = _DATE.fullmatch(units.strip())
     if not match:
+        if " since " in units:
+            raise ValueError(f"time in {units!r}, not such as 'seconds since 2024-01-01 00:00:00'")
         return values.astype(np.float64)
     unit = match[1] if match[1].endswith("s") else match[1] + "s"
     if unit not in _SECONDS:
         raise ValueError(f"time in the unit {match[1]!r}, not one of {', '.join(_SECONDS)}")
-    origin = np.datetime64(f"{match[2]}T{match[3] or '00:00:00'}", "ns")
+    minutes = 60 * int(match[5] or 0) + int(match[6] or 0)
+    ahead = np.timedelta64(-minutes if match[4] == "-" else minutes, "m")
+    origin = np.datetime64(f"{match[2]}T{match[3] or '00:00:00'}", "ns") - ahead
     exact = values.dtype.kind in "iu"
     since = values.astype(np.int64) * _SECONDS[unit] if exact else np.rint(values * _SECONDS[unit])
     return origin + since.astype("timedelta64[ns]")

@@ -7,7 +7,8 @@ import numpy as np
 from scionwood_seismic.readers.layout import Layout
 
 COORDINATES = ((81, 85), (181, 185), (73, 77))  # x, y of receiver, CDP and source, first bytes
-OFFSET, SCALAR = 37, 71
+OFFSET, SCALAR, UNITS = 37, 71, 89
+ANGLES = (2, 3, 4)  # seconds of arc, degrees, and degrees with minutes and seconds
 LIMITS = (0.01, 5000.0)  # m; other values are degrees, or no positions
 REGULAR = 0.5  # the share of the distances that lie within a tenth of their median
 
@@ -16,7 +17,7 @@ def trace_spacing(headers: np.ndarray, layout: Layout) -> float | None:
     """Return the distance between neighbouring traces, m; None if the headers do not give it.
 
     Positions are those of the receivers, otherwise of the CDPs (from revision 1 on), otherwise of
-    the sources, otherwise the offsets.
+    the sources, otherwise the offsets. Coordinates that the headers state as angles do not count.
 
     Args:
         headers: the first headers of a gather, (trace, 240) uint8.
@@ -26,8 +27,9 @@ def trace_spacing(headers: np.ndarray, layout: Layout) -> float | None:
         return None
     scalar = _words(headers, SCALAR, layout.order + "i2").astype(float)
     factor = np.where(scalar < 0, 1 / np.minimum(scalar, -1) * -1, np.maximum(scalar, 1))
+    angles = np.isin(_words(headers, UNITS, layout.order + "i2"), ANGLES).any()
     for bytes_ in COORDINATES:
-        if bytes_[0] == 181 and layout.revision < 1:
+        if angles or (bytes_[0] == 181 and layout.revision < 1):
             continue
         x, y = (_words(headers, byte, layout.order + "i4") * factor for byte in bytes_)
         spacing = _regular(np.hypot(np.diff(x), np.diff(y)), layout)

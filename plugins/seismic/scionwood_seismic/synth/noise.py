@@ -88,7 +88,9 @@ def ground_roll(
     tau = (t - (origin + np.abs(x) / v)[..., None]).astype(np.float32)  # (mode, trace, time), s
     width = (0.05 + 0.1 * far)[:, None]
     envelope = np.exp(-(((tau - 0.05 - 0.15 * far[:, None]) / width) ** 2))
-    phase = 2 * np.pi * (18 - 24 * np.clip(tau, 0, 0.5)) * tau
+    # The integral of the frequency: 18 Hz, minus 24 Hz/s for the first half second.
+    sweep = np.clip(tau, 0, 0.5)
+    phase = 2 * np.pi * ((18 - 24 * sweep) * tau + 12 * sweep**2)
     roll = (envelope * np.sin(phase + rng.uniform(0, 2 * np.pi, (3, 1, 1)))).sum(0)
     return _unit(0.2 * white(rng, shape, dt, dx) + 4 * roll)
 
