@@ -121,6 +121,16 @@ def test_labels_that_a_model_contradicts(
     assert message in str(caught.value)
 
 
+def test_two_files_in_two_units_do_not_meet_in_the_middle(
+    tmp_path: Path, tiny: Potential, label: Label
+) -> None:
+    label(tmp_path / "a.xyz", crystals(10)[:5])
+    label(tmp_path / "b.xyz", crystals(10)[5:], scaled("forces", 1 / 51.422))
+    read = [frame for name in "ab" for frame in read_frames(tmp_path / f"{name}.xyz")]
+    with pytest.raises(LabelError, match=r"b\.xyz: forces: .* that of Hartree/bohr"):
+        reference_of(tiny, chosen(read).frames, {}, by_element=True)
+
+
 def test_a_fit_and_an_inspection_compare_units_alike(tmp_path: Path, label: Label) -> None:
     for end in refusals([label(tmp_path / "a.xyz", crystals(), scaled("stress", 160.2177))]):
         assert "a.xyz: stress: their slope against the frozen model is 160.2, that of GPa" in end

@@ -216,15 +216,15 @@ def reference_of(
     sample = spaced(frames, FRAME_LIMIT)
     prediction = predictions(model, [graph_of(model, frame) for frame in sample])
     check_labels(sample, *prediction, trained=model.card.get("weights") != "random")
-    found = reference(
+    result = reference(
         [frame.composition for frame in sample],
         [float(frame.structure.energy or 0.0) for frame in sample],
         prediction.energies.tolist(),
         isolated=differences(model, isolated),
         by_element=by_element,
     )
-    check_residuals(sample, prediction.energies, found)
-    return found
+    check_residuals(sample, prediction.energies, result)
+    return result
 
 
 def differences(model: Potential, isolated: dict[str, float]) -> dict[str, float]:

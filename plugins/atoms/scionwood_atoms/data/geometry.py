@@ -20,7 +20,7 @@ _NOBLE = {"He", "Ne", "Ar", "Kr", "Xe", "Rn"}
 
 
 @final
-class Seen:
+class Register:
     """Structures that were met before, moved, turned or wrapped; the order of atoms counts.
 
     OUTCAR and vasprun.xml of one run round the places differently, and must not meet on both sides
@@ -152,6 +152,6 @@ def _neighbours(
     box = np.where(pbc[:, None], 1.0, np.ptp(one.positions, axis=0).sum() + 2 * cutoff)
     cell = np.asarray(make(lattice).complete()) * box
     places = one.positions - one.positions.min(axis=0)
-    found = neighbour_list("ijdS", cutoff=cutoff, positions=places, cell=cell, pbc=pbc)
-    start, end, lengths, images = found
+    neighbours = neighbour_list("ijdS", cutoff=cutoff, positions=places, cell=cell, pbc=pbc)
+    start, end, lengths, images = neighbours
     return start, end, lengths, images

@@ -14,7 +14,7 @@ from scionwood_atoms.data.frames import Frame as Frame
 from scionwood_atoms.data.frames import LabelError as LabelError
 from scionwood_atoms.data.frames import graph_of as graph_of
 from scionwood_atoms.data.frames import read_frames as read_frames
-from scionwood_atoms.data.geometry import Seen, fault, is_isolated, length_fault
+from scionwood_atoms.data.geometry import Register, fault, is_isolated, length_fault
 from scionwood_atoms.model.reference import OffsetError
 
 THEORY = (
@@ -69,7 +69,7 @@ def chosen(frames: Iterable[Frame]) -> Labels:
             places or energies of a frame cannot be right, or no frame is left.
         OffsetError: an isolated atom has two energies, or those of another code.
     """
-    labels, seen, firsts, read = Labels(), Seen(), dict[int, Frame](), []
+    labels, register, firsts, read = Labels(), Register(), dict[int, Frame](), []
     for frame in frames:
         read.append(frame)
         one = frame.structure
@@ -81,7 +81,7 @@ def chosen(frames: Iterable[Frame]) -> Labels:
             _add_isolated(labels, frame)
         elif one.energy is None or one.forces is None:
             labels.dropped["no energy or no forces"] += 1
-        elif (first := firsts.setdefault(seen.add(one), frame)) is not frame:
+        elif (first := firsts.setdefault(register.add(one), frame)) is not frame:
             _refuse_two_energies(first, frame)
             labels.dropped["duplicates"] += 1
         else:
@@ -101,8 +101,8 @@ def chosen(frames: Iterable[Frame]) -> Labels:
 
 def _refuse_other_lengths(frames: Sequence[Frame]) -> None:
     for path in dict.fromkeys(frame.path for frame in frames):
-        some = [frame.structure for frame in frames if frame.path == path][:16]
-        if rule := length_fault(some):
+        sample = [frame.structure for frame in frames if frame.path == path][:16]
+        if rule := length_fault(sample):
             raise LabelError(path.name, rule, "Convert the positions to A")
 
 
@@ -224,10 +224,10 @@ def _refuse_mixed_theory(frames: Sequence[Frame]) -> None:
     first: dict[tuple[str, str], tuple[str, Frame]] = {}
     for frame in frames:
         notes, one = frame.structure.notes, frame.structure
-        stated = {(key, ""): value for key, value in stated_theory(notes).items()}
+        theory = {(key, ""): value for key, value in stated_theory(notes).items()}
         if len(one.symbols) > 1:
-            stated |= {(key, one.formula): notes[key] for key in SPIN if key in notes}
-        for (key, formula), value in stated.items():
+            theory |= {(key, one.formula): notes[key] for key in SPIN if key in notes}
+        for (key, formula), value in theory.items():
             before, where = first.setdefault((key.lower(), formula), (value, frame))
             if before != value and _number(before) != (_number(value) or before):
                 rule = f"{key} is {value} here, and {before} in {where.name}"

@@ -144,8 +144,8 @@ def check_labels(
     for at, frame in enumerate(frames):
         files[frame.path.name].append(at)
     for name, rows in files.items():
-        some = [frames[at] for at in rows]
-        labels = np.concatenate([np.asarray(frame.structure.forces) for frame in some])
+        sample = [frames[at] for at in rows]
+        labels = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
         predicted = np.concatenate([forces[at] for at in rows])
         check_scale(f"{name}: forces", labels, predicted, FORCES)
         _, cosine = slope(labels, predicted)
@@ -154,14 +154,14 @@ def check_labels(
             remedy = "Check the order of the atoms, and that forces and places are of one step"
             raise LabelError(f"{name}: forces", rule, remedy)
         pairs = [(frames[at].structure.stress, stresses[at]) for at in rows]
-        both = [np.stack([label, found]) for label, found in pairs if label is not None]
+        both = [np.stack([label, other]) for label, other in pairs if label is not None]
         if both:
-            stress, found = np.stack(both, axis=1)
-            check_scale(f"{name}: stress", stress, found, STRESS)
-            _check_order(f"{name}: stress", stress, found)
-        totals = np.array([frame.structure.energy for frame in some], dtype=np.float64)
+            stress, of_model = np.stack(both, axis=1)
+            check_scale(f"{name}: stress", stress, of_model, STRESS)
+            _check_order(f"{name}: stress", stress, of_model)
+        totals = np.array([frame.structure.energy for frame in sample], dtype=np.float64)
         centred, count = (totals, energies[rows].copy()), 0
-        formulas = np.array([frame.structure.formula for frame in some])
+        formulas = np.array([frame.structure.formula for frame in sample])
         for formula in set(formulas.tolist()):  # only differences have no reference
             count += 1
             for values in centred:

@@ -13,7 +13,7 @@ import scionwood
 from scionwood import TrainingError
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
-from scionwood_atoms.data.geometry import Seen
+from scionwood_atoms.data.geometry import Register
 from scionwood_atoms.data.labels import Frame, LabelError, chosen, graph_of, read_frames
 from scionwood_atoms.data.scale import check_labels
 from scionwood_atoms.evaluation.kernel import arrays, fit_kernel
@@ -91,9 +91,9 @@ def evaluate_run(
     reference = Reference.read(folder)
     labels = chosen(read_frames(Path(file), energy=energy, forces=forces))
     parts = data.frames()
-    seen = Seen()
-    known = {seen.add(frame.structure) for frame in (*parts["train"], *parts["val"])}
-    frames = [frame for frame in labels.frames if seen.add(frame.structure) not in known]
+    register = Register()
+    trained = {register.add(frame.structure) for frame in (*parts["train"], *parts["val"])}
+    frames = [frame for frame in labels.frames if register.add(frame.structure) not in trained]
     if overlap := len(labels.frames) - len(frames):
         labels.dropped["structures of the training"] = overlap
     if not frames:

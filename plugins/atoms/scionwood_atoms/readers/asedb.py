@@ -42,9 +42,9 @@ def read_asedb(path: Path, *, energy: str = "energy") -> Iterator[Structure]:
     Source: the format of ase 3.29, ase/db/sqlite.py.
     """
     for end in ("-wal", "-journal"):
-        beside = Path(f"{path}{end}")
-        if beside.is_file() and beside.stat().st_size:
-            rule = f"a writer left {beside.name} beside it, with rows that are not in it yet"
+        unfinished = Path(f"{path}{end}")
+        if unfinished.is_file() and unfinished.stat().st_size:
+            rule = f"a writer left {unfinished.name} beside it, with rows that are not in it yet"
             remedy = f"Finish the writer, or let sqlite3 do it: sqlite3 {path.name} .tables"
             raise ReadError(str(path), rule, remedy)
     with reading(path, KIND):
@@ -64,10 +64,10 @@ def _check_tables(path: Path, base: sqlite3.Connection) -> None:
     base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
     base.execute("PRAGMA trusted_schema=OFF")
     base.execute("PRAGMA cell_size_check=ON")
-    found = dict(base.execute("SELECT name, type || ' ' || coalesce(sql, '') FROM sqlite_master"))
+    tables = dict(base.execute("SELECT name, type || ' ' || coalesce(sql, '') FROM sqlite_master"))
     plain = all(
-        found.get(name, "").upper().startswith("TABLE CREATE TABLE")
-        and "GENERATED" not in found[name].upper()
+        tables.get(name, "").upper().startswith("TABLE CREATE TABLE")
+        and "GENERATED" not in tables[name].upper()
         for name in ("systems", "information")
     )
     if not plain:
@@ -99,8 +99,8 @@ def _structure(path: Path, index: int, row: tuple[Any, ...], energy: str) -> Str
     if stress is not None and square is None:
         rule = "its stress is neither six numbers nor a symmetric tensor"
         refuse(path, KIND, index, rule, "Correct it")
-    stated = {"free_energy": free, "charge": charge or None, "calculator": calculator}
-    notes = {key: str(value) for key, value in {**stated, **pairs}.items() if value is not None}
+    columns = {"free_energy": free, "charge": charge or None, "calculator": calculator}
+    notes = {key: str(value) for key, value in {**columns, **pairs}.items() if value is not None}
     return Structure(
         np.array([chemical_symbols[number] for number in elements], dtype=str),
         np.frombuffer(places, "<f8").reshape(-1, 3).copy(),

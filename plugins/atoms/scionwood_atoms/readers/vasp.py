@@ -40,7 +40,7 @@ class _Header(NamedTuple):
     path: Path
     symbols: list[str]
     notes: dict[str, str]
-    most: int
+    limit: int
     """The most electronic steps, NELM."""
 
 
@@ -99,11 +99,11 @@ def _outcar(path: Path, file: IO[bytes], energy: str) -> Iterator[Structure]:
         if header is None and ("Iteration" in line or _FREE in line):
             header = _header_of_outcar(path, lines)
         if header is not None and _FREE in line:
-            rest = list(islice(numbered, 4))
-            if len(rest) == 4:
-                lines += [line for _, line in rest]
+            tail = list(islice(numbered, 4))
+            if len(tail) == 4:
+                lines += [line for _, line in tail]
                 one = _step_of_outcar(header, lines, cell, energy)
-                cell, lines, last = one.cell, [], rest[-1][0]
+                cell, lines, last = one.cell, [], tail[-1][0]
                 yield one
     # Linear response prints iterations after the last step, and a job that ended prints its times.
     ended = any("General timing" in line for line in lines)
@@ -128,9 +128,9 @@ def _header_of_outcar(path: Path, lines: Sequence[str]) -> _Header:
     tags["METAGGA"] = functionals[-1] if functionals else ""
     for letter in "UJ":
         tags[f"LDAU{letter}"] = _first(rf"for each species LDAU{letter} =(.+)", text)
-    most = int(_first(r"NELM\s*=\s*(\d+);", text) or 0)
+    limit = int(_first(r"NELM\s*=\s*(\d+);", text) or 0)
     potentials = zip(counts, names, titles, map(float, valences), strict=False)
-    return _header(path, most, tags, list(potentials))
+    return _header(path, limit, tags, list(potentials))
 
 
 def _element(title: str) -> str:
@@ -148,21 +148,21 @@ def _step_of_outcar(
     make: Any = parsers
     atoms = {"natoms": len(header.symbols)}
     readers = (make.Cell(), make.PositionsAndForces(atoms), make.Stress())
-    found: dict[str, Any] = {"cell": cell, "stress": None}
+    labels: dict[str, Any] = {"cell": cell, "stress": None}
     for at, line in enumerate(lines):
         for reader in readers:
             if reader.LINE_DELIMITER in line:
-                found |= reader.parse(at, lines)
-    if "positions" not in found:
+                labels |= reader.parse(at, lines)
+    if "positions" not in labels:
         rule = "OUTCAR: no positions and forces stand before the energy of a step"
         raise ReadError(str(header.path), rule, "VASP 5.3 or later writes them; or write NWRITE=2")
     tail = "".join(lines[-5:])
-    found["free_energy"] = float(_first(r"TOTEN\s*=\s*(\S+)", tail))
-    found["energy"] = float(_first(r"energy\(sigma->0\)\s*=\s*(\S+)", tail))
+    labels["free_energy"] = float(_first(r"TOTEN\s*=\s*(\S+)", tail))
+    labels["energy"] = float(_first(r"energy\(sigma->0\)\s*=\s*(\S+)", tail))
     steps = sum("Iteration" in line for line in lines)
-    done = steps < header.most and any("because EDIFF is reached" in line for line in lines)
-    problem = "" if done else UNCONVERGED
-    return _structure(header, found, energy, MACHINE_LEARNED if " ML " in tail else problem)
+    converged = steps < header.limit and any("because EDIFF is reached" in line for line in lines)
+    problem = "" if converged else UNCONVERGED
+    return _structure(header, labels, energy, MACHINE_LEARNED if " ML " in tail else problem)
 
 
 def _vasprun(path: Path, file: IO[bytes], head: bytes, energy: str) -> Iterator[Structure]:
@@ -223,13 +223,13 @@ def _step_of_vasprun(
     pressure = {"pstress": float(parameters.get("PSTRESS") or 0.0)}
     count = len(header.symbols)
     atoms = make(step, [], [], pressure, Atoms(header.symbols), count)
-    found = {**atoms.calc.results, "cell": np.asarray(atoms.cell), "positions": atoms.positions}
-    problem = "" if len(scf) < header.most else UNCONVERGED
-    return _structure(header, found, energy, problem)
+    labels = {**atoms.calc.results, "cell": np.asarray(atoms.cell), "positions": atoms.positions}
+    problem = "" if len(scf) < header.limit else UNCONVERGED
+    return _structure(header, labels, energy, problem)
 
 
 def _header(
-    path: Path, most: int, tags: dict[str, str], potentials: Sequence[tuple[int, str, str, float]]
+    path: Path, limit: int, tags: dict[str, str], potentials: Sequence[tuple[int, str, str, float]]
 ) -> _Header:
     """Return what a run states; a potential is the number of its ions, element, title, valence."""
     counts, names, titles, valences = zip(*potentials, strict=True)
@@ -260,18 +260,18 @@ def _header(
     if abs(charge) > 1e-3:
         notes["charge"] = f"{charge:g}"
     symbols = [name for name, count in zip(names, counts, strict=True) for _ in range(count)]
-    return _Header(path, symbols, notes, most)
+    return _Header(path, symbols, notes, limit)
 
 
-def _structure(header: _Header, found: dict[str, Any], energy: str, problem: str) -> Structure:
-    stress, free = found.get("stress"), found.get("free_energy")
+def _structure(header: _Header, labels: dict[str, Any], energy: str, problem: str) -> Structure:
+    stress, free = labels.get("stress"), labels.get("free_energy")
     return Structure(
         np.array(header.symbols, dtype=str),
-        found["positions"],
-        found["cell"],
+        labels["positions"],
+        labels["cell"],
         np.ones(3, dtype=bool),
-        None if energy not in found else float(found[energy]),
-        found.get("forces"),
+        None if energy not in labels else float(labels[energy]),
+        labels.get("forces"),
         None if stress is None else tensor(np.asarray(stress)),
         header.notes if free is None else {**header.notes, "free_energy": repr(float(free))},
         problem,
@@ -284,8 +284,8 @@ def _rows(step: Element, place: str) -> np.ndarray:
 
 def _first(pattern: str, text: str) -> str:
     """Return the first group of the first match, or an empty text."""
-    found = re.search(pattern, text, re.MULTILINE)
-    return found[1].strip() if found else ""
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1].strip() if match else ""
 
 
 def _last_end(path: Path) -> int:

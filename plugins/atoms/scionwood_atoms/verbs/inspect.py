@@ -82,8 +82,8 @@ def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
             for name, (ratio, cosine) in inspection.slopes.items()
         ),
         *(
-            ["level of theory", f"{stated or 'not stated'} ({', '.join(files)})"]
-            for stated, files in inspection.theory.items()
+            ["level of theory", f"{level or 'not stated'} ({', '.join(files)})"]
+            for level, files in inspection.theory.items()
         ),
         *([f"dropped: {reason}", str(count)] for reason, count in inspection.dropped.items()),
     ]
@@ -169,14 +169,16 @@ def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, flo
         elements.setdefault(frozenset(frame.composition), frame)
     for frame in elements.values():
         graph_of(model, frame)  # each element is asked for, not those of the sample alone
-    some = spaced(frames, FRAME_LIMIT)
-    found = predictions(model, [graph_of(model, frame) for frame in some])
-    forces = np.concatenate([np.asarray(frame.structure.forces) for frame in some])
-    slopes = {"forces": slope(forces, np.concatenate(found.forces))}
-    both = [(frame.structure.stress, one) for frame, one in zip(some, found.stresses, strict=True)]
+    sample = spaced(frames, FRAME_LIMIT)
+    predicted = predictions(model, [graph_of(model, frame) for frame in sample])
+    forces = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
+    slopes = {"forces": slope(forces, np.concatenate(predicted.forces))}
+    both = [
+        (frame.structure.stress, one) for frame, one in zip(sample, predicted.stresses, strict=True)
+    ]
     if pairs := [np.stack([label, one]) for label, one in both if label is not None]:
-        stress, predicted = np.stack(pairs, axis=1)
-        slopes["stress"] = slope(stress, predicted)
+        stress, of_model = np.stack(pairs, axis=1)
+        slopes["stress"] = slope(stress, of_model)
     return slopes
 
 
@@ -205,8 +207,8 @@ def _inspection(
     for frame in frames:
         notes = frame.structure.notes
         spin = {key: notes[key] for key in SPIN if key in notes}
-        stated = {**stated_theory(notes), **spin}
-        text = ", ".join(f"{key}={value}" for key, value in stated.items())
+        level = {**stated_theory(notes), **spin}
+        text = ", ".join(f"{key}={value}" for key, value in level.items())
         files = theory.setdefault(text, [])
         files += [frame.path.name] * (frame.path.name not in files)
     return Inspection(
