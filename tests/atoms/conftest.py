@@ -15,7 +15,7 @@ from ase.io import write
 from scionwood_atoms.backbones import sevennet
 from scionwood_atoms.model.potential import Potential, predictions
 
-E0 = {"C": -1027.0, "H": -13.5, "O": -2041.0}
+E0 = {"C": -1027.0, "H": -13.5, "O": -2041.0, "Si": -7874.0}
 """Reference energies of the labels, eV: about those of an all-electron code."""
 
 Change = Callable[[Atoms, dict[str, object]], None]

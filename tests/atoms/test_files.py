@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from case_table import table
 
-from scionwood_atoms.data.files import Files, check_labels
-from scionwood_atoms.data.labels import LabelError, chosen, read_frames
+from scionwood_atoms.data.files import Files
+from scionwood_atoms.data.labels import chosen, read_frames
 from scionwood_atoms.model.potential import Potential, predictions
 from scionwood_atoms.model.reference import OffsetError, Reference
 
@@ -84,47 +83,3 @@ def test_a_split_by_composition_shares_none(tmp_path: Path, shaken: Make, label:
     formulas = [{frame.structure.formula for frame in part} for part in parts.values()]
     assert [len(names) for names in formulas] == [3, 1, 1]
     assert not set.intersection(*formulas[:2]) | set.intersection(*formulas[1:])
-
-
-def scaled(name: str, factor: float) -> Callable[[Atoms, dict[str, object]], None]:
-    def change(atoms: Atoms, labels: dict[str, object]) -> None:
-        labels[name] = factor * np.asarray(labels[name])
-
-    return change
-
-
-def stated(**notes: object) -> Callable[[Atoms, dict[str, object]], None]:
-    return lambda atoms, _: atoms.info.update(notes)
-
-
-def two_theories(atoms: Atoms, _: dict[str, object]) -> None:
-    atoms.info["functional"] = "PBE" if "C" in atoms.symbols else "SCAN"
-
-
-BAD = {
-    "gradients": (scaled("forces", -1.0), "forces: their slope against the frozen model is -1"),
-    "forces in Hartree/bohr": (scaled("forces", 1 / 51.422), "that of Hartree/bohr"),
-    "stress in kbar of VASP": (scaled("stress", -1602.177), "that of kbar of VASP"),
-    "stress in GPa": (scaled("stress", 160.2177), "that of GPa"),
-    "pressure": (scaled("stress", -1.0), "that of the other sign; positive is tension"),
-    "energy in Hartree": (scaled("energy", 1 / 27.2114), "energies: their slope"),
-    "an ion": (stated(charge=1), "a.xyz, frame 0: its charge is 1"),
-    "two functionals": (two_theories, "frame 1: functional is PBE here, and SCAN in a.xyz"),
-}
-
-
-@table("bad", BAD)
-def test_labels_of_another_unit_or_theory_are_refused(
-    bad: str, tmp_path: Path, tiny: Potential, shaken: Make, label: Label
-) -> None:
-    change, message = BAD[bad]
-    frames = shaken("H2O", "CH4")
-    for atoms in frames:
-        atoms.set_cell([3.5, 3.6, 3.7])
-        atoms.pbc = True
-    path = label(tmp_path / "a.xyz", frames, change)
-    read = list(read_frames(path))
-    found = predictions(tiny, [tiny.graph(frame.structure.atoms()) for frame in read])
-    with pytest.raises(LabelError) as caught:
-        check_labels(chosen(read).frames, *found)
-    assert message in str(caught.value)

@@ -14,6 +14,10 @@ plugin = Plugin(
         "chgnet": "scionwood_atoms.backbones:chgnet",
     },
     readers={"extxyz": "scionwood_atoms.readers.extxyz:ExtxyzReader"},
+    parsers={
+        "asedb": "scionwood_atoms.readers.parsers:AseDb",
+        "vasp": "scionwood_atoms.readers.parsers:Vasp",
+    },
     data={
         "clusters": "scionwood_atoms.data.clusters:Clusters",
         "files": "scionwood_atoms.data.files:Files",

@@ -12,9 +12,16 @@ import torch
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_atoms.backbones import potential
-from scionwood_atoms.data import scale
 from scionwood_atoms.data.clusters import Labelled, joined
-from scionwood_atoms.data.labels import Frame, chosen, read_frames, split_frames
+from scionwood_atoms.data.labels import (
+    Frame,
+    LabelError,
+    chosen,
+    graph_of,
+    read_frames,
+    split_frames,
+)
+from scionwood_atoms.data.scale import check_labels, check_residuals
 from scionwood_atoms.model.potential import Potential, predictions
 from scionwood_atoms.model.reference import Reference, reference
 
@@ -24,7 +31,9 @@ FRAME_LIMIT = 64
 
 @final
 class Files(SplitData):
-    """Structures of your extended XYZ files, with energies and forces.
+    """Structures of your files, with energies and forces.
+
+    Files are extended XYZ, databases of ase, OUTCAR or vasprun.xml of VASP; the content decides.
 
     The energies of the labels, less a sum of reference energies over the atoms, are on the scale
     of the base. The difference is taken in float64: totals of all-electron codes have steps of
@@ -36,8 +45,8 @@ class Files(SplitData):
         test: further files for the test split; without them it is cut from `source`.
         isolated: files with isolated atoms, computed as the structures were.
         base: the backbone and its model, such as `sevennet/0`; that of the recipe.
-        energy: the key of the energy in the comment lines.
-        forces: the column of the forces.
+        energy: the key of the energy; `energy` and `free_energy` of VASP and of ase.
+        forces: the column of the forces in extended XYZ.
         reference: `element` fixes the energy of each element; `composition` allows labels that do
             not, and the run then gives energies for the compositions of the labels alone.
         split: `block` cuts each file, as a trajectory needs; `composition` keeps the frames of a
@@ -125,6 +134,10 @@ class Files(SplitData):
         labels = chosen(read)
         tests = {Path(name) for name in self.test}
         apart = [frame for frame in labels.frames if frame.path in tests]
+        if tests and not apart:
+            dropped = ", ".join(f"{count} {reason}" for reason, count in labels.dropped.items())
+            rule = f"it has no labels that the source has not: {dropped}"
+            raise LabelError(", ".join(self.test), rule, "Name structures of another trajectory")
         labelled = [frame for frame in labels.frames if frame.path not in tests]
         parts = split_frames(
             labelled, self.by, share=self.share, seed=self.seed, with_test=not self.test
@@ -175,7 +188,7 @@ class Files(SplitData):
         one = frame.structure
         energy = float(one.energy or 0.0) - self.reference.of(frame.composition)
         forces = torch.tensor(one.forces, dtype=torch.float32)
-        return Labelled(model.graph(one.atoms()), torch.tensor([energy]).float(), forces)
+        return Labelled(graph_of(model, frame), torch.tensor([energy]).float(), forces)
 
     def _refuse_other_base(self) -> None:
         task = getattr(getattr(self, "trainer", None), "lightning_module", None)
@@ -201,54 +214,17 @@ def reference_of(
         OffsetError: the labels do not fix the reference energies.
     """
     sample = spaced(frames, FRAME_LIMIT)
-    prediction = predictions(model, [model.graph(frame.structure.atoms()) for frame in sample])
-    check_labels(sample, *prediction)
-    return reference(
+    prediction = predictions(model, [graph_of(model, frame) for frame in sample])
+    check_labels(sample, *prediction, trained=model.card.get("weights") != "random")
+    result = reference(
         [frame.composition for frame in sample],
         [float(frame.structure.energy or 0.0) for frame in sample],
         prediction.energies.tolist(),
         isolated=differences(model, isolated),
         by_element=by_element,
     )
-
-
-def check_labels(
-    frames: Sequence[Frame],
-    energies: np.ndarray,
-    forces: Sequence[np.ndarray],
-    stresses: Sequence[np.ndarray],
-) -> None:
-    """Refuse labels whose unit or sign the frozen model contradicts.
-
-    Args:
-        frames: m frames with labels.
-        energies: (m,), of the model, eV.
-        forces: m arrays (atom, 3), of the model, eV/A.
-        stresses: m arrays (3, 3), of the model, eV/A^3.
-
-    Raises:
-        LabelError: naming forces, stress or energies, and their slope.
-    """
-    labels = np.concatenate([np.asarray(frame.structure.forces) for frame in frames])
-    scale.check_scale("forces", labels, np.concatenate(list(forces)), scale.FORCES)
-    pairs = [
-        (frame.structure.stress, prediction)
-        for frame, prediction in zip(frames, stresses, strict=True)
-        if frame.structure.stress is not None
-    ]
-    if pairs:
-        labelled, predicted = (np.stack(part) for part in zip(*pairs, strict=True))
-        scale.check_scale("stress", labelled, predicted, scale.STRESS)
-    names = np.array([frame.structure.formula for frame in frames])
-    totals = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
-    about = [np.where(names == name)[0] for name in set(names.tolist())]
-    for rows in about:  # only differences within a composition have no reference
-        totals[rows] -= totals[rows].mean()
-    centred = energies.copy()
-    for rows in about:
-        centred[rows] -= energies[rows].mean()
-    if len(frames) - len(about) >= 8:
-        scale.check_scale("energies", totals, centred, scale.ENERGY)
+    check_residuals(sample, prediction.energies, result)
+    return result
 
 
 def differences(model: Potential, isolated: dict[str, float]) -> dict[str, float]:

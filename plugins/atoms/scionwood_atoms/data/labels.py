@@ -2,67 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import final
 
 import numpy as np
 
-from scionwood import ScionwoodError
+from scionwood_atoms.data.frames import Frame as Frame
+from scionwood_atoms.data.frames import LabelError as LabelError
+from scionwood_atoms.data.frames import graph_of as graph_of
+from scionwood_atoms.data.frames import read_frames as read_frames
+from scionwood_atoms.data.geometry import Register, fault, is_isolated, length_fault
 from scionwood_atoms.model.reference import OffsetError
-from scionwood_atoms.readers.extxyz import ExtxyzReader
-from scionwood_atoms.readers.structure import Structure
 
-THEORY = ("theory", "functional", "xc", "GGA", "METAGGA", "LDAU", "IVDW", "ENCUT", "POTCAR")
-"""Keys of a comment line that state the level of theory."""
+THEORY = (
+    "theory|level_of_theory|functional|xc|method|basis|dispersion|calculator|"
+    "gga|metagga|ldau|ivdw|luse_vdw|lsorbit|aexx|encut|potcar(_[a-z]+)?|u_[a-z]+"
+)
+"""Keys that state the level of theory, in small letters; VASP's for each element among them."""
+
+SPIN = ("ISPIN", "spin", "multiplicity")
+"""Keys of the spin: isolated atoms have another one, but a composition has one energy."""
 
 LARGEST_GAP = 0.05
 """eV: labels of one structure, or of one isolated atom, that differ by more have two references."""
 
+CALM = 20.0
+"""eV/A: the energies of frames with larger forces may lie anywhere."""
 
-class LabelError(ScionwoodError, ValueError):
-    """The labels of a set of files cannot be trained on together.
+LARGEST_STEP = 2.0
+"""eV/atom: no calm frames of a composition differ by more from all others."""
 
-    Example:
-        >>> from scionwood_atoms.data.labels import LabelError
-        >>> str(LabelError("a.xyz", "no frame has forces", "Name their column"))
-        'a.xyz: no frame has forces. Name their column'
-    """
-
-
-@final
-@dataclass(frozen=True)
-class Frame:
-    """A structure with the place where it was read.
-
-    Attributes:
-        path: its file.
-        index: its index in the file, from 0.
-        structure: the atoms with their labels.
-    """
-
-    path: Path
-    index: int
-    structure: Structure
-
-    @property
-    def name(self) -> str:
-        """The file and the frame, for messages."""
-        return f"{self.path.name}, frame {self.index}"
-
-    @property
-    def composition(self) -> dict[str, int]:
-        """The number of atoms of each element."""
-        return dict(Counter(self.structure.symbols.tolist()))
-
-    @property
-    def identity(self) -> tuple[object, ...]:
-        """What equal structures share: elements, places and cell, to 1e-4 A."""
-        one = self.structure
-        places = np.concatenate([one.positions, one.cell]).round(4) + 0.0  # no minus zero
-        return (*one.symbols.tolist(), places.tobytes(), one.pbc.tobytes())
+BINDING = (-15.0, 5.0)
+"""eV/atom: the energies of calm frames, less those of their isolated atoms; tungsten has -9."""
 
 
 @final
@@ -81,55 +55,86 @@ class Labels:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-def read_frames(path: Path, *, energy: str = "energy", forces: str = "forces") -> Iterator[Frame]:
-    """Yield the frames of an extended XYZ file.
-
-    Args:
-        path: the file.
-        energy: the key of the energy.
-        forces: the column of the forces.
-
-    Raises:
-        ReadError: the file is damaged, or a frame has not the labels that are named.
-    """
-    with ExtxyzReader(path, energy=energy, forces=forces) as reader:
-        for index in range(len(reader)):
-            yield Frame(path, index, reader.structure(index))
-
-
 def chosen(frames: Iterable[Frame]) -> Labels:
     """Return the frames to train on; single atoms become reference energies.
 
-    A frame without energy or forces, and one that is there already, is dropped and counted.
+    A frame without energy or forces, an unconverged one, and one that is there already, is dropped
+    and counted.
 
     Args:
         frames: frames of one or several files.
 
     Raises:
-        LabelError: the levels of theory differ, a structure has two energies or a charge, or no
-            frame is left.
-        OffsetError: an isolated atom has two energies.
+        LabelError: the levels of theory differ, a structure has two energies or a charge, the
+            places or energies of a frame cannot be right, or no frame is left.
+        OffsetError: an isolated atom has two energies, or those of another code.
     """
-    labels, firsts, read = Labels(), dict[tuple[object, ...], Frame](), []
+    labels, register, firsts, read = Labels(), Register(), dict[int, Frame](), []
     for frame in frames:
         read.append(frame)
         one = frame.structure
         _refuse_charge(frame)
-        if len(one.symbols) == 1 and not one.pbc.any():
+        converged = one.notes.get("converged", "T").lower() not in ("f", "false", "0")
+        if one.problem or not converged:
+            labels.dropped[one.problem or "not converged"] += 1
+        elif is_isolated(one):
             _add_isolated(labels, frame)
         elif one.energy is None or one.forces is None:
             labels.dropped["no energy or no forces"] += 1
-        elif (first := firsts.setdefault(frame.identity, frame)) is not frame:
+        elif (first := firsts.setdefault(register.add(one), frame)) is not frame:
             _refuse_two_energies(first, frame)
             labels.dropped["duplicates"] += 1
         else:
+            if wrong := fault(one):
+                raise LabelError(frame.name, *wrong)
             labels.frames.append(frame)
     _refuse_mixed_theory(read)
     if not labels.frames:
         files = ", ".join(sorted({frame.path.name for frame in read})) or "labels"
-        rule = f"none of {len(read)} frames has an energy and forces of two atoms or more"
+        dropped = "".join(f", {count} {reason}" for reason, count in labels.dropped.items())
+        rule = f"none of {len(read)} frames has an energy and forces of two atoms or more{dropped}"
         raise LabelError(files, rule, "Name their key and column: data.energy and data.forces")
+    _refuse_other_lengths(labels.frames)
+    _refuse_other_energies(labels)
     return labels
+
+
+def _refuse_other_lengths(frames: Sequence[Frame]) -> None:
+    for path in dict.fromkeys(frame.path for frame in frames):
+        sample = [frame.structure for frame in frames if frame.path == path][:16]
+        if rule := length_fault(sample):
+            raise LabelError(path.name, rule, "Convert the positions to A")
+
+
+def _refuse_other_energies(labels: Labels) -> None:
+    """Refuse energies that no structure of their composition can have beside the others."""
+    calm: dict[str, list[tuple[float, Frame]]] = {}
+    for frame in labels.frames:
+        one, count = frame.structure, len(frame.structure.symbols)
+        if np.abs(np.asarray(one.forces)).max() > CALM:
+            continue
+        energy = float(one.energy or 0.0)
+        calm.setdefault(one.formula, []).append((energy / count, frame))
+        if not frame.composition.keys() <= labels.isolated.keys():
+            continue
+        atoms = sum(labels.isolated[name] * n for name, n in frame.composition.items())
+        binding = (energy - atoms) / count
+        if not BINDING[0] < binding < BINDING[1]:
+            rule = f"with these isolated atoms its energy is {binding:.1f} eV an atom"
+            raise OffsetError(frame.name, rule, "Compute the atoms with the same code and settings")
+    for formula, pairs in calm.items():
+        pairs.sort(key=lambda pair: pair[0])
+        values = np.array([energy for energy, _ in pairs])
+        if len(values) > 2 and values[0] == values[-1]:
+            rule = f"all {len(values)} frames of {formula} have the same energy"
+            raise LabelError(pairs[0][1].name, rule, "Export the energies of the code")
+        steps = np.diff(values)
+        if len(steps) and steps.max() > LARGEST_STEP:
+            at = int(steps.argmax()) + 1
+            odd = pairs[at - 1 if at <= len(pairs) // 2 else at][1]
+            rule = f"the energies of {formula} lie {steps.max():.2f} eV an atom apart at this frame"
+            remedy = "Two codes or settings, or no energy at all: leave one of them out"
+            raise LabelError(odd.name, rule, remedy)
 
 
 def split_frames(
@@ -188,35 +193,63 @@ def _add_isolated(labels: Labels, frame: Frame) -> None:
 
 
 def _refuse_charge(frame: Frame) -> None:
-    for key in ("charge", "total_charge"):
-        text = frame.structure.notes.get(key, "0")
-        if text.strip('"') not in ("0", "0.0", "+0", "None"):
+    for key, text in frame.structure.notes.items():
+        if key.lower() not in ("charge", "total_charge", "net_charge"):
+            continue
+        try:
+            charge = float(text.strip("\"'"))
+        except ValueError:
+            charge = 0.0 if text in ("None", "") else np.nan
+        if abs(charge) > 1e-3 or np.isnan(charge):
             rule = f"its {key} is {text}, and the potentials know neutral structures alone"
             raise LabelError(frame.name, rule, "Leave the frame out")
 
 
 def _refuse_two_energies(first: Frame, second: Frame) -> None:
-    one, other = first.structure.energy, second.structure.energy
-    if one is not None and other is not None and abs(one - other) > LARGEST_GAP:
-        rule = f"the structure of {first.name} has {one:.3f} eV there and {other:.3f} eV here"
-        raise LabelError(second.name, rule, "These are two levels of theory: fit each alone")
+    one, other = first.structure, second.structure
+    assert one.energy is not None
+    assert other.energy is not None
+    gap = abs(one.energy - other.energy)
+    for name, mine, notes in ((first.name, other, one.notes), (second.name, one, other.notes)):
+        free = _number(notes.get("free_energy"))
+        if free is not None and abs(free - float(mine.energy or 0.0)) < 1e-5 < gap:
+            rule = f"{mine.energy:.6f} eV is the free energy of {name}, and another is its energy"
+            raise LabelError(second.name, rule, "Name one of them for all files: data.energy")
+    if gap > LARGEST_GAP:
+        rule = f"the structure of {first.name} has {one.energy:.3f} eV there and {other.energy:.3f}"
+        raise LabelError(second.name, f"{rule} eV here", "Two levels of theory: fit each alone")
 
 
 def _refuse_mixed_theory(frames: Sequence[Frame]) -> None:
-    first: dict[str, tuple[str, Frame]] = {}
+    first: dict[tuple[str, str], tuple[str, Frame]] = {}
     for frame in frames:
-        for key, value in stated_theory(frame.structure.notes).items():
-            before, where = first.setdefault(key, (value, frame))
-            if before != value:
+        notes, one = frame.structure.notes, frame.structure
+        theory = {(key, ""): value for key, value in stated_theory(notes).items()}
+        if len(one.symbols) > 1:
+            theory |= {(key, one.formula): notes[key] for key in SPIN if key in notes}
+        for (key, formula), value in theory.items():
+            before, where = first.setdefault((key.lower(), formula), (value, frame))
+            if before != value and _number(before) != (_number(value) or before):
                 rule = f"{key} is {value} here, and {before} in {where.name}"
                 remedy = "Levels of theory are not mixed: fit each of them alone"
                 raise LabelError(frame.name, rule, remedy)
 
 
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
 def stated_theory(notes: Mapping[str, str]) -> dict[str, str]:
-    """Return what a comment line states of the level of theory.
+    """Return what a frame states of the level of theory.
 
     Args:
-        notes: the keys and values of the comment line.
+        notes: what its file states of it.
     """
-    return {key: notes[key] for key in THEORY if key in notes}
+    return {
+        key: value
+        for key, value in notes.items()
+        if re.fullmatch(THEORY, key.lower()) and value != "unknown"
+    }

@@ -13,7 +13,9 @@ import scionwood
 from scionwood import TrainingError
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
-from scionwood_atoms.data.labels import Frame, LabelError, chosen, read_frames
+from scionwood_atoms.data.geometry import Register
+from scionwood_atoms.data.labels import Frame, LabelError, chosen, graph_of, read_frames
+from scionwood_atoms.data.scale import check_labels
 from scionwood_atoms.evaluation.kernel import arrays, fit_kernel
 from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import Reference
@@ -89,8 +91,9 @@ def evaluate_run(
     reference = Reference.read(folder)
     labels = chosen(read_frames(Path(file), energy=energy, forces=forces))
     parts = data.frames()
-    identities = {frame.identity for frame in (*parts["train"], *parts["val"])}
-    frames = [frame for frame in labels.frames if frame.identity not in identities]
+    register = Register()
+    trained = {register.add(frame.structure) for frame in (*parts["train"], *parts["val"])}
+    frames = [frame for frame in labels.frames if register.add(frame.structure) not in trained]
     if overlap := len(labels.frames) - len(frames):
         labels.dropped["structures of the training"] = overlap
     if not frames:
@@ -100,7 +103,9 @@ def evaluate_run(
     rows, first = [], None
     for name, model in (("run", adapted), (f"frozen {data.base}", base)):
         network: Any = model.eval()
-        prediction = predictions(network, [network.graph(f.structure.atoms()) for f in frames])
+        prediction = predictions(network, [graph_of(network, frame) for frame in frames])
+        if model is base:
+            check_labels(frames, *prediction, trained=base.card.get("weights") != "random")
         totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
         rows.append(errors(name, frames, totals, prediction.forces))
         first = first or (totals, prediction.forces)

@@ -9,14 +9,11 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, NoReturn, final
 
 import numpy as np
 
-from scionwood import Reader, ReadError, Record, WriteError
+from scionwood import Reader, Record, WriteError
 from scionwood.authoring import RecordFunction, atomic_path, reading, writing
-from scionwood_atoms.readers.structure import Structure
+from scionwood_atoms.readers.structure import LARGEST, Structure, checked, refuse, tensor
 
 KIND = "extended XYZ"
-LARGEST = 200_000
-"""The most atoms of a frame: the graph of more does not fit the memory of a workstation."""
-
 PLAIN = "species:S:1:pos:R:3"
 """The columns of a plain XYZ file."""
 
@@ -205,12 +202,7 @@ class ExtxyzReader(Reader):
     def _structure(
         self, index: int, values: dict[str, Any], columns: dict[str, slice], table: np.ndarray
     ) -> Structure:
-        from ase.data import atomic_numbers
-
         symbols = table[:, columns["species"]][:, 0]
-        unknown = [name for name in set(symbols.tolist()) if not atomic_numbers.get(name)]
-        if unknown:
-            self._refuse(index, f"there is no element {unknown[0]!r}", "Correct its symbol")
         positions = self._numbers(index, "pos", table[:, columns["pos"]])
         forces = None
         if self.forces in columns:
@@ -220,41 +212,39 @@ class ExtxyzReader(Reader):
             self._refuse(index, rule, "Give one of these as energy")
         energy = values.pop(self.energy, None)
         lattice, stress = values.pop("Lattice", None), values.pop("stress", None)
-        has_lattice = lattice is not None
-        cell = np.zeros((3, 3)) if lattice is None else self._square(index, "Lattice", lattice).T
-        pbc = np.broadcast_to(np.asarray(values.pop("pbc", has_lattice), dtype=bool), 3).copy()
-        if pbc.any() and abs(np.linalg.det(cell)) < 1e-6:
-            rule = f"pbc is {pbc.tolist()}, and its lattice has no volume"
-            self._refuse(index, rule, 'State the lattice, or pbc="F F F"')
-        return Structure(
+        cell = np.zeros((3, 3)) if lattice is None else self._numbers(index, "Lattice", lattice)
+        if cell.size != 9:
+            self._refuse(index, f"its Lattice has {cell.size} numbers", "Nine are needed")
+        pbc = np.asarray(values.pop("pbc", lattice is not None))
+        if pbc.dtype.kind not in "bi" or pbc.size not in (1, 3):
+            self._refuse(index, f"its pbc is {pbc.tolist()!r}", 'Write three of T and F: "T T T"')
+        square = None if stress is None else tensor(self._numbers(index, "stress", stress))
+        if stress is not None and square is None:
+            rule = "its stress is neither six numbers nor a symmetric tensor"
+            self._refuse(index, rule, "Correct it")
+        number = None if energy is None else self._numbers(index, self.energy, energy)
+        if number is not None and number.size != 1:
+            self._refuse(index, f"its energy has {number.size} numbers", "One is needed")
+        one = Structure(
             symbols,
             positions,
-            cell,
-            pbc,
-            None if energy is None else float(self._numbers(index, self.energy, energy)),
+            cell.reshape(3, 3).T,  # the file has it row by row, and ase reads it by columns
+            np.broadcast_to(pbc.astype(bool), 3).copy(),
+            None if number is None else float(number.ravel()[0]),
             forces,
-            None if stress is None else self._square(index, "stress", stress),
+            square,
             {str(key): str(value) for key, value in values.items()},
         )
-
-    def _square(self, index: int, name: str, value: Any) -> np.ndarray:
-        """Return nine numbers as (3, 3), or six in the order xx yy zz yz xz xy."""
-        numbers = self._numbers(index, name, value)
-        if numbers.size == 6:
-            xx, yy, zz, yz, xz, xy = numbers.ravel()
-            return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-        if numbers.size != 9:
-            self._refuse(index, f"its {name} has {numbers.size} numbers", "Nine are needed")
-        return numbers.reshape(3, 3)
+        return checked(self.path, KIND, index, one)
 
     def _numbers(self, index: int, name: str, value: Any) -> np.ndarray:
+        array = np.asarray(value)
         try:
-            numbers = np.asarray(value).astype(np.float64)
+            if array.dtype == bool:  # T is no number
+                raise ValueError(str(value))
+            return array.astype(np.float64)
         except (TypeError, ValueError) as error:
             self._refuse(index, f"its {name} is not a number: {error}", "Correct it")
-        if not np.isfinite(numbers).all():
-            self._refuse(index, f"its {name} has a value that is not finite", "Leave the frame out")
-        return numbers
 
     def _changed(self, index: int, record: Record, function: RecordFunction) -> bytes:
         """Return the text of a frame, with the numbers that a function changes."""
@@ -282,4 +272,4 @@ class ExtxyzReader(Reader):
         return b"\n".join(lines)
 
     def _refuse(self, index: int, rule: str, remedy: str) -> NoReturn:
-        raise ReadError(str(self.path), f"not {KIND}: frame {index}: {rule}", remedy)
+        refuse(self.path, f"not {KIND}", index, rule, remedy)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, final
+from pathlib import Path
+from typing import Any, NoReturn, final
 
 import numpy as np
+
+from scionwood import ReadError
+
+LARGEST = 200_000
+"""The most atoms of a frame: the graph of more does not fit the memory of a workstation."""
 
 
 @final
@@ -21,7 +27,8 @@ class Structure:
         energy: eV, or `None`.
         forces: (n, 3) float64, eV/A, or `None`.
         stress: (3, 3) float64, eV/A^3, positive under tension, or `None`.
-        notes: the other values of the comment line, as text.
+        notes: what else the file states of the frame, as text; its level of theory among it.
+        problem: why its labels are none, such as `unconverged electronic steps`; empty if they are.
     """
 
     symbols: np.ndarray
@@ -32,6 +39,7 @@ class Structure:
     forces: np.ndarray | None
     stress: np.ndarray | None
     notes: dict[str, str]
+    problem: str = ""
 
     @property
     def formula(self) -> str:
@@ -45,3 +53,76 @@ class Structure:
         from ase import Atoms
 
         return Atoms(self.symbols.tolist(), self.positions, cell=self.cell, pbc=self.pbc)
+
+
+def tensor(values: np.ndarray) -> np.ndarray | None:
+    """Return a symmetric tensor of six numbers in the order xx yy zz yz xz xy, or of nine.
+
+    Args:
+        values: the numbers.
+
+    Returns:
+        (3, 3); or `None` if there are neither six nor nine, or the nine are not symmetric.
+    """
+    if values.size == 6:
+        return np.asarray(values.ravel()[[0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(3, 3))
+    if values.size != 9:
+        return None
+    square = values.reshape(3, 3)
+    uneven = np.abs(square - square.T).max() > 1e-3 * max(np.abs(square).max(), 1e-4)
+    return None if uneven else (square + square.T) / 2
+
+
+def refuse(path: Path, kind: str, index: int, rule: str, remedy: str) -> NoReturn:
+    """Refuse a frame of a file.
+
+    Args:
+        path: the file.
+        kind: its format.
+        index: the index of the frame.
+        rule: what is wrong with it.
+        remedy: what the user can do.
+
+    Raises:
+        ReadError: always.
+    """
+    raise ReadError(str(path), f"{kind}: frame {index}: {rule}", remedy)
+
+
+def checked(path: Path, kind: str, index: int, one: Structure) -> Structure:
+    """Return a structure if its numbers can be those of atoms.
+
+    Args:
+        path: its file.
+        kind: the format, for the message.
+        index: its index in the file.
+        one: the structure.
+
+    Raises:
+        ReadError: shapes do not fit, a number is not finite, there are no atoms or too many, an
+            element does not exist, or there are periods without a lattice.
+    """
+    from ase.data import atomic_numbers
+
+    count = len(one.symbols)
+    if not 0 < count <= LARGEST:
+        rule = f"it has {count:,} atoms, and 1 to {LARGEST:,} are possible"
+        refuse(path, kind, index, rule, "Cut out the part that you need")
+    unknown = [name for name in set(one.symbols.tolist()) if not atomic_numbers.get(name)]
+    if unknown:
+        refuse(path, kind, index, f"there is no element {unknown[0]!r}", "Correct its symbol")
+    parts = {"positions": one.positions, "cell": one.cell, "forces": one.forces}
+    for name, values in {**parts, "stress": one.stress, "energy": one.energy}.items():
+        shape = {"energy": (), "cell": (3, 3), "stress": (3, 3)}.get(name, (count, 3))
+        if values is None:
+            continue
+        if np.shape(values) != shape:
+            rule = f"its {name} has the shape {np.shape(values)}, and {count} atoms need {shape}"
+            refuse(path, kind, index, rule, "Correct it")
+        if not np.isfinite(values).all():
+            rule = f"its {name} has a value that is not finite"
+            refuse(path, kind, index, rule, "Leave the frame out")
+    if one.pbc.any() and abs(np.linalg.det(one.cell)) < 1e-6:
+        rule = f"pbc is {one.pbc.tolist()}, and its lattice has no volume"
+        refuse(path, kind, index, rule, "State the lattice, or that there are no periods")
+    return one

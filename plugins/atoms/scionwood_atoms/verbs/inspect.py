@@ -9,6 +9,7 @@ from scionwood.authoring import InputPath, prints
 
 if TYPE_CHECKING:
     from scionwood_atoms.data.labels import Frame, Labels
+    from scionwood_atoms.model.potential import Potential
 
 
 @final
@@ -23,11 +24,15 @@ class Inspection:
         elements: the elements.
         isolated: the label energies of isolated atoms, eV.
         dropped: how many frames a fit would leave out, by reason.
-        theory: what the comment lines state of the level of theory.
+        theory: the files by what they state of the level of theory.
         largest_force: the largest component, eV/A.
         largest_net_force: the largest component of the sum over a structure, eV/A.
+        largest_net_torque: the same of the torque about the centre, for structures without periods,
+            eV.
         with_stress: the number of frames with a stress.
-        refusal: why a fit would refuse the labels; empty if it would not.
+        slopes: the slope and the cosine of forces and stress against the frozen base: near 1 in
+            eV and A with the sign of ase, whose stress is positive under tension.
+        refusal: why a fit would refuse the labels, a line for each reason; empty if it would not.
     """
 
     frames: int
@@ -36,10 +41,12 @@ class Inspection:
     elements: list[str]
     isolated: dict[str, float]
     dropped: dict[str, int]
-    theory: dict[str, str]
+    theory: dict[str, list[str]]
     largest_force: float
     largest_net_force: float
+    largest_net_torque: float
     with_stress: int
+    slopes: dict[str, tuple[float, float]]
     refusal: str
 
 
@@ -68,15 +75,23 @@ def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
         ["isolated atoms, eV", ", ".join(atoms) or "none"],
         ["largest force, eV/A", f"{inspection.largest_force:.3f}"],
         ["largest net force, eV/A", f"{inspection.largest_net_force:.3g}"],
+        ["largest net torque, eV", f"{inspection.largest_net_torque:.3g}"],
         ["frames with stress", str(inspection.with_stress)],
-        [
-            "level of theory",
-            ", ".join(f"{k}={v}" for k, v in inspection.theory.items()) or "not stated",
-        ],
+        *(
+            [f"{name}: slope, cosine against the base", f"{ratio:.3g}, {cosine:.2f}"]
+            for name, (ratio, cosine) in inspection.slopes.items()
+        ),
+        *(
+            ["level of theory", f"{level or 'not stated'} ({', '.join(files)})"]
+            for level, files in inspection.theory.items()
+        ),
         *([f"dropped: {reason}", str(count)] for reason, count in inspection.dropped.items()),
     ]
     print_table(["labels", ""], rows)
-    print(f"refused: {inspection.refusal}" if inspection.refusal else "a fit takes these labels")
+    for reason in inspection.refusal.splitlines():
+        print(f"refused: {reason}")
+    if not inspection.refusal:
+        print("a fit takes these labels")
     return int(bool(inspection.refusal))
 
 
@@ -94,10 +109,11 @@ def inspect(
     with the frozen base.
 
     Args:
-        structures: extended XYZ files, those of isolated atoms among them.
+        structures: extended XYZ, databases of ase, OUTCAR or vasprun.xml, those of isolated atoms
+            among them.
         base: the potential that a fit would start from, such as `sevennet/0` or `chgnet/0.3.0`.
-        energy: the key of the energy in the comment lines.
-        forces: the column of the forces.
+        energy: the key of the energy; `energy` and `free_energy` of VASP and ase.
+        forces: the column of the forces in extended XYZ.
 
     Returns:
         What the labels hold.
@@ -114,6 +130,8 @@ def inspect(
         >>> inspect([Path("labels.xyz")], base="sevennet/tiny").compositions
         {'H2O': 1, 'Si2': 1}
     """
+    from scionwood_atoms.backbones import potential
+    from scionwood_atoms.data.files import reference_of
     from scionwood_atoms.data.labels import LabelError, chosen, read_frames
     from scionwood_atoms.model.graph import GraphError
     from scionwood_atoms.model.reference import OffsetError
@@ -121,36 +139,78 @@ def inspect(
     frames = [
         frame for path in structures for frame in read_frames(path, energy=energy, forces=forces)
     ]
-    labels, refusal = None, ""
+    labels, reasons = None, list[str]()
     try:
         labels = chosen(frames)
-        _refuse_as_fit(labels, base)
+    except (LabelError, OffsetError) as error:
+        reasons.append(str(error))
+    slopes: dict[str, tuple[float, float]] = {}
+    try:
+        if labels is not None:
+            model = potential(base).eval()
+            slopes = _slopes(model, labels.frames)
+            reference_of(model, labels.frames, labels.isolated, by_element=True)
     except (LabelError, OffsetError, GraphError) as error:
-        refusal = str(error)
-    return _inspection(frames, labels, refusal)
+        reasons.append(str(error))
+    return _inspection(frames, labels, slopes, "\n".join(reasons))
 
 
-def _refuse_as_fit(labels: Labels, base: str) -> None:
-    from scionwood_atoms.backbones import potential
-    from scionwood_atoms.data.files import reference_of
+def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, float]]:
+    """Return slopes and cosines of labels against the frozen model, on some of the frames."""
+    import numpy as np
 
-    reference_of(potential(base).eval(), labels.frames, labels.isolated, by_element=True)
+    from scionwood_atoms.data.files import FRAME_LIMIT, spaced
+    from scionwood_atoms.data.labels import graph_of
+    from scionwood_atoms.data.scale import slope
+    from scionwood_atoms.model.potential import predictions
+
+    elements: dict[frozenset[str], Frame] = {}
+    for frame in frames:
+        elements.setdefault(frozenset(frame.composition), frame)
+    for frame in elements.values():
+        graph_of(model, frame)  # each element is asked for, not those of the sample alone
+    sample = spaced(frames, FRAME_LIMIT)
+    predicted = predictions(model, [graph_of(model, frame) for frame in sample])
+    forces = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
+    slopes = {"forces": slope(forces, np.concatenate(predicted.forces))}
+    both = [
+        (frame.structure.stress, one) for frame, one in zip(sample, predicted.stresses, strict=True)
+    ]
+    if pairs := [np.stack([label, one]) for label, one in both if label is not None]:
+        stress, of_model = np.stack(pairs, axis=1)
+        slopes["stress"] = slope(stress, of_model)
+    return slopes
 
 
-def _inspection(frames: list[Frame], labels: Labels | None, refusal: str) -> Inspection:
+def _inspection(
+    frames: list[Frame],
+    labels: Labels | None,
+    slopes: dict[str, tuple[float, float]],
+    refusal: str,
+) -> Inspection:
     from collections import Counter
 
     import numpy as np
 
-    from scionwood_atoms.data.labels import stated_theory
+    from scionwood_atoms.data.labels import SPIN, stated_theory
 
     usable = [f for f in frames if len(f.structure.symbols) > 1] or frames
     names = sorted({str(name) for frame in usable for name in frame.structure.symbols})
     counts = [[f.composition.get(name, 0) for name in names] for f in usable]
     forces = [f.structure.forces for f in usable if f.structure.forces is not None]
-    theory: dict[str, str] = {}
+    torques = [
+        float(np.abs(np.cross(one.positions - one.positions.mean(0), one.forces).sum(0)).max())
+        for one in (frame.structure for frame in usable)
+        if one.forces is not None and not one.pbc.any()
+    ]
+    theory: dict[str, list[str]] = {}
     for frame in frames:
-        theory |= stated_theory(frame.structure.notes)
+        notes = frame.structure.notes
+        spin = {key: notes[key] for key in SPIN if key in notes}
+        level = {**stated_theory(notes), **spin}
+        text = ", ".join(f"{key}={value}" for key, value in level.items())
+        files = theory.setdefault(text, [])
+        files += [frame.path.name] * (frame.path.name not in files)
     return Inspection(
         len(frames),
         dict(Counter(f.structure.formula for f in usable)),
@@ -161,6 +221,8 @@ def _inspection(frames: list[Frame], labels: Labels | None, refusal: str) -> Ins
         theory,
         max((float(np.abs(one).max()) for one in forces), default=0.0),
         max((float(np.abs(one.sum(0)).max()) for one in forces), default=0.0),
+        max(torques, default=0.0),
         sum(f.structure.stress is not None for f in usable),
+        slopes,
         refusal,
     )

@@ -1,0 +1,99 @@
+"""Frames of the user's files: where each was read, and its graph."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from scionwood import ScionwoodError
+from scionwood.authoring import call_in_child, reading
+from scionwood_atoms.model.graph import Graph, GraphError
+from scionwood_atoms.model.potential import Potential
+from scionwood_atoms.readers.asedb import read_asedb
+from scionwood_atoms.readers.extxyz import ExtxyzReader
+from scionwood_atoms.readers.structure import Structure
+from scionwood_atoms.readers.vasp import read_vasp
+
+
+class LabelError(ScionwoodError, ValueError):
+    """The labels of a set of files cannot be trained on together.
+
+    Example:
+        >>> from scionwood_atoms.data.labels import LabelError
+        >>> str(LabelError("a.xyz", "no frame has forces", "Name their column"))
+        'a.xyz: no frame has forces. Name their column'
+    """
+
+
+@final
+@dataclass(frozen=True)
+class Frame:
+    """A structure with the place where it was read.
+
+    Attributes:
+        path: its file.
+        index: its index in the file, from 0.
+        structure: the atoms with their labels.
+    """
+
+    path: Path
+    index: int
+    structure: Structure
+
+    @property
+    def name(self) -> str:
+        """The file and the frame, for messages."""
+        return f"{self.path.name}, frame {self.index}"
+
+    @property
+    def composition(self) -> dict[str, int]:
+        """The number of atoms of each element."""
+        return dict(Counter(self.structure.symbols.tolist()))
+
+
+def read_frames(path: Path, *, energy: str = "energy", forces: str = "forces") -> Iterator[Frame]:
+    """Yield the frames of a file, whose format is found by its content.
+
+    Args:
+        path: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP.
+        energy: the key of the energy.
+        forces: the column of the forces of extended XYZ; the other formats have one place for them.
+
+    Raises:
+        ReadError: the file is damaged, or a frame has not the labels that are named.
+    """
+    with reading(path, "labels"), path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(b"SQLite format 3\0"):
+        structures = call_in_child(read_asedb, path, energy=energy)
+    elif re.search(rb"\A\x1f\x8b|\A\s*<|^ *vasp\.\d|\A INCAR:", head, re.MULTILINE):
+        structures = call_in_child(read_vasp, path, energy=energy)
+    else:
+        structures = _extended_xyz(path, energy, forces)
+    for index, structure in enumerate(structures):
+        yield Frame(path, index, structure)
+
+
+def graph_of(model: Potential, frame: Frame) -> Graph:
+    """Return the graph of a frame for a model.
+
+    Args:
+        model: the potential.
+        frame: the structure.
+
+    Raises:
+        GraphError: the model does not take it; the message names file and frame.
+    """
+    try:
+        return model.graph(frame.structure.atoms())
+    except GraphError as error:
+        raise GraphError(f"{frame.name}, {error.value}", error.rule, error.remedy) from error
+
+
+def _extended_xyz(path: Path, energy: str, forces: str) -> Iterator[Structure]:
+    with ExtxyzReader(path, energy=energy, forces=forces) as reader:
+        yield from map(reader.structure, range(len(reader)))
