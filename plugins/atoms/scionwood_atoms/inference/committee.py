@@ -23,29 +23,28 @@ class Committee:
 
     Raises:
         TrainingError: one is not a finished run.
-        RecipeError: there are fewer than two, they have different bases, or one has no adapter.
+        RecipeError: there are fewer than two, their bases differ, or one has no adapter.
     """
 
     def __init__(self, runs: Sequence[str | Path]) -> None:
-        folders = [scionwood.find_run(run) for run in runs]
-        if len(set(folders)) < 2:
+        folders = list(dict.fromkeys(scionwood.find_run(run) for run in runs))
+        if len(folders) < 2:
             remedy = "Train the recipe with two or more seeds"
-            raise RecipeError(f"committee of {len(set(folders))}", "two runs can differ", remedy)
+            raise RecipeError(f"committee of {len(folders)}", "two runs can differ", remedy)
         self.model: Any = None
-        first = None
-        for at, folder in enumerate(folders):
+        self.names = [f"run{at}" for at in range(len(folders))]
+        bases: list[Any] = []
+        for name, folder in zip(self.names, folders, strict=True):
             recipe = scionwood.resolve(folder / "recipe.yaml")
-            base = (recipe.backbone.name, recipe.backbone.options)
+            bases.append((recipe.backbone.name, dict(recipe.backbone.options)))
             if recipe.adapter.component is None:
                 rule = f"it has no adapter, but trains by {recipe.adapter.name}"
                 raise RecipeError(f"run {folder}", rule, "Use runs of lora or ia3")
-            if first is None:
-                first, self.model = base, recipe.backbone.build()
-            if base != first:
-                rule = f"its base is {base}, and that of {folders[0]} is {first}"
+            if bases[-1] != bases[0]:
+                rule = f"its base is {bases[-1]}, and that of {folders[0]} is {bases[0]}"
                 raise RecipeError(f"run {folder}", rule, "A committee has one base")
-            self.model = scionwood.load_adapter(self.model, folder / "adapter", name=f"run{at}")
-        self.names = [f"run{at}" for at in range(len(folders))]
+            base = self.model or recipe.backbone.build()
+            self.model = scionwood.load_adapter(base, folder / "adapter", name=name)
         self.model.requires_grad_(False).eval()
 
     def graph(self, atoms: object) -> Graph:
@@ -54,11 +53,7 @@ class Committee:
         return graph
 
     def forces(self, graphs: Sequence[Graph]) -> list[np.ndarray]:
-        """Return the forces of each structure, (run, atom, 3), eV/A.
-
-        Args:
-            graphs: a graph of each structure.
-        """
+        """Return the forces of each structure, (run, atom, 3), eV/A."""
         found = []
         for name in self.names:
             self.model.set_adapter(name)
@@ -66,24 +61,15 @@ class Committee:
         return [np.stack(forces) for forces in zip(*found, strict=True)]
 
 
-def spread(forces: np.ndarray) -> float:
-    """Return the root mean square of the difference from the mean force, eV/A.
+def spreads(forces: np.ndarray) -> np.ndarray:
+    """Return how far the force on each atom lies from the mean of the runs, (atom,), eV/A.
 
     Args:
         forces: (run, atom, 3), eV/A.
 
     Example:
-        >>> spread(np.array([[[1.0, 0.0, 0.0]], [[-1.0, 0.0, 0.0]]])).__round__(4)
-        0.5774
+        >>> spreads(np.array([[[1.0, 0.0, 0.0]], [[-1.0, 0.0, 0.0]]]))
+        array([1.])
     """
-    return float(np.sqrt(np.square(forces - forces.mean(0)).mean()))
-
-
-def largest_spread(forces: np.ndarray) -> tuple[float, int]:
-    """Return the largest spread of the force of an atom, eV/A, and the atom.
-
-    Args:
-        forces: (run, atom, 3), eV/A.
-    """
-    by_atom = np.sqrt(np.square(forces - forces.mean(0)).sum(2).mean(0))
-    return float(by_atom.max()), int(by_atom.argmax())
+    found: np.ndarray = np.sqrt(np.square(forces - forces.mean(0)).sum(2).mean(0))
+    return found

@@ -12,11 +12,11 @@ from ase import units
 from ase.constraints import FixCom
 from ase.data import covalent_radii
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
+from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 
 from scionwood import RecipeError
-from scionwood_atoms.inference.committee import Committee, largest_spread
+from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
 from scionwood_atoms.model.graph import GraphError
 from scionwood_atoms.verbs.options import MdOptions
@@ -65,7 +65,7 @@ def run_dynamics(
         atoms: a structure with its calculator; it moves in place.
         options: of the dynamics.
         write: appends a structure to the trajectory.
-        committee: whose forces are compared at each structure that is written.
+        committee: whose forces are compared wherever a structure is written.
 
     Raises:
         RecipeError: no atom can move against another.
@@ -130,16 +130,7 @@ def near_atoms(atoms: Any) -> str:
 
 
 def draw_dynamics(dynamics: Dynamics, target: Path, *, overwrite: bool = False) -> None:
-    """Draw energies and temperature against time.
-
-    Args:
-        dynamics: the course.
-        target: the PNG file to write.
-        overwrite: replace a file that exists.
-
-    Raises:
-        WriteError: the file exists or cannot be written.
-    """
+    """Draw energies and temperature against time into a PNG file."""
     from matplotlib.figure import Figure
 
     from scionwood.authoring import atomic_path, figure_style, writing
@@ -169,7 +160,7 @@ def _start(atoms: Any, options: MdOptions) -> str:
         Stationary(atoms, preserve_temperature=False)
         return f"those of the file, less {drift:.3g} A/ps of the centre of mass"
     rng = np.random.default_rng(options.seed)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=options.kelvin, rng=rng)
+    thermalize_momenta(atoms, options.kelvin, rng=rng)
     if free:
         Stationary(atoms)
         if not atoms.pbc.any():
@@ -203,17 +194,17 @@ def _trouble(atoms: Any, kelvin: float) -> str:
 
 def _disagreement(committee: Committee, atoms: Any, limit: float) -> str:
     (forces,) = committee.forces([committee.graph(atoms)])
-    found, at = largest_spread(forces)
-    if found <= limit:
+    found = spreads(forces)
+    if found.max() <= limit:
         return ""
-    return f"the committee differs by {found:.3g} eV/A at atom {at}, above {limit:g} eV/A"
+    at = int(found.argmax())
+    return f"the committee differs by {found[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
 
 
 def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:
     energy, hot = atoms.get_potential_energy(), atoms.get_temperature()
     values = (time, energy, energy + atoms.get_kinetic_energy(), hot)
     if np.isfinite([*values, *atoms.get_forces().ravel()]).all():
-        atoms.info = {"time_ps": round(time, 7), "temperature": round(hot, 3)}
-        atoms.info["energy_by"] = atoms.calc.scale(atoms.symbols.formula.count())[1]
+        atoms.info |= {"time_ps": round(time, 7), "temperature": round(hot, 3)}
         write(atoms)
     return values

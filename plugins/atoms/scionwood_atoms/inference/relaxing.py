@@ -27,7 +27,7 @@ class Relaxed:
         steps: of the optimiser.
         gain: by how much the energy fell, eV.
         force: the largest force at the end, eV/A.
-        pressure: the largest component of the stress at the end, GPa; `nan` without periods.
+        stress: the largest component of the stress at the end, GPa; `nan` without periods.
         stopped: why it ended before the limit of the force; empty if it did not.
     """
 
@@ -35,20 +35,12 @@ class Relaxed:
     steps: int
     gain: float
     force: float
-    pressure: float
+    stress: float
     stopped: str
 
 
 def check_cell(atoms: Any, options: RelaxOptions) -> None:
-    """Refuse to relax the cell of a structure that is not periodic.
-
-    Args:
-        atoms: of ase.
-        options: of the relaxation.
-
-    Raises:
-        GraphError: the cell shall be relaxed, and there is none.
-    """
+    """Raise `GraphError` if the cell of a structure shall be relaxed that is not periodic."""
     if options.cell and not atoms.pbc.all():
         rule = f"pbc is {atoms.pbc.tolist()}, so that it has no cell to relax"
         raise GraphError(f"structure {str(atoms.symbols)!r}", rule, "Relax it without --cell")
@@ -82,6 +74,6 @@ def relax_atoms(atoms: Any, options: RelaxOptions) -> Relaxed:
         atoms.set_cell(last.cell)
         atoms.set_positions(last.positions)
     force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-    pressure = GPA * np.abs(atoms.get_stress()).max() if atoms.pbc.all() else float("nan")
+    stress = GPA * np.abs(atoms.get_stress()).max() if atoms.pbc.all() else float("nan")
     gain = first - atoms.get_potential_energy()
-    return Relaxed(formula, optimiser.nsteps, gain, force, float(pressure), stopped)
+    return Relaxed(formula, optimiser.nsteps, gain, force, float(stress), stopped)

@@ -10,15 +10,13 @@ import numpy as np
 
 from scionwood import RecipeError
 from scionwood_atoms.data.labels import Frame
-from scionwood_atoms.inference.committee import Committee, spread
+from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.model.graph import Graph
 
-SHARE = 4
-"""The candidates are the most uncertain quarter of the pool, or three times as many as asked."""
 CENTRES = np.arange(0.75, 5.0, 0.25)
 """A, of the Gaussians that describe distances; their width is the step."""
 ALIKE = 1e-3
-"""Structures whose descriptions are nearer are taken for one: a shift of any bond by 0.01 A."""
+"""Structures whose descriptions are nearer are taken for copies."""
 
 
 @final
@@ -28,10 +26,10 @@ class Selection:
 
     Attributes:
         indices: of the chosen structures, the most uncertain first.
-        spreads: of the forces of each structure of the pool, eV/A.
-        correlation: of spread and error of the forces by rank; `None` without labels.
-        errors: the mean error of the forces, eV/A, of the chosen structures, of as many that are
-            spread out alone, and of random ones; empty without labels.
+        spreads: the root mean square spread of the forces of each structure of the pool, eV/A.
+        correlation: of spread and error by rank; `None` without labels.
+        errors: mean errors of the forces, eV/A, of structures that are chosen so, by distance
+            alone, and at random; empty without labels.
     """
 
     indices: tuple[int, ...]
@@ -41,7 +39,7 @@ class Selection:
 
 
 def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Selection:
-    """Choose structures: of the most uncertain, each one as far as possible from those before.
+    """Choose structures: of the most uncertain quarter, each as far as possible from the others.
 
     Args:
         committee: whose spread is the uncertainty.
@@ -49,43 +47,38 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
         n: how many; fewer are chosen if the others are copies of them.
 
     Raises:
-        RecipeError: the pool has fewer structures, or n is below 1.
+        RecipeError: n is below 1 or above the size of the pool.
         GraphError: a structure has no graph for the base.
     """
     if not 1 <= n <= len(frames):
-        rule = f"the pool has {len(frames)} structures"
-        raise RecipeError(f"n {n}", rule, "Ask for one of them or more, and not for more than all")
+        raise RecipeError(f"n {n}", f"the pool has {len(frames)} structures", "Ask for 1 to all")
     graphs = [committee.graph(frame.structure.atoms()) for frame in frames]
     forces = committee.forces(graphs)
-    spreads = np.array([spread(one) for one in forces])
+    spread = np.array([np.sqrt(np.square(spreads(one)).mean()) for one in forces])
     places = descriptions(graphs)
-    order = np.argsort(-spreads, kind="stable")
-    candidates = order[: max(len(frames) // SHARE, 3 * n)]
-    chosen = farthest(places, candidates, n)
-    if any(frame.structure.forces is None for frame in frames):
-        return Selection(tuple(chosen), spreads, None, {})
+    likely = np.argsort(-spread, kind="stable")[: max(len(frames) // 4, 3 * n)]
+    chosen = farthest(places, likely, n)
+    labels = [frame.structure.forces for frame in frames]
+    wrong = [
+        _error(one, label) for one, label in zip(forces, labels, strict=True) if label is not None
+    ]
+    if len(wrong) < len(frames) or len(frames) < 3:
+        return Selection(tuple(chosen), spread, None, {})
     from scipy.stats import spearmanr
 
-    wrong = np.array(
-        [
-            np.sqrt(np.square(one.mean(0) - frame.structure.forces).mean())
-            for one, frame in zip(forces, frames, strict=True)
-        ]
-    )
-    even = farthest(places, np.arange(len(frames)), n)
-    errors = {"selected": wrong[chosen], "farthest point": wrong[even], "random": wrong}
-    means = {name: float(values.mean()) for name, values in errors.items()}
-    ranks = float(spearmanr(spreads, wrong).statistic) if len(frames) > 2 else None
-    return Selection(tuple(chosen), spreads, ranks, means)
+    parts = {"selected": chosen, "farthest point": farthest(places, np.arange(len(frames)), n)}
+    errors = {name: float(np.mean([wrong[at] for at in part])) for name, part in parts.items()}
+    ranks = float(spearmanr(spread, wrong).statistic)
+    return Selection(tuple(chosen), spread, ranks, errors | {"random": float(np.mean(wrong))})
 
 
 def farthest(places: np.ndarray, candidates: np.ndarray, n: int) -> list[int]:
-    """Return at most n candidates, the first one and each time the farthest from those before.
+    """Return at most n candidates: the first, then each time the farthest from those before.
 
     Args:
         places: (m, feature), the description of each structure.
         candidates: indices of structures.
-        n: how many; fewer are returned if the rest are copies.
+        n: how many; copies of one another are left out.
 
     Example:
         >>> farthest(np.array([[0.0], [0.0], [1.0], [5.0]]), np.arange(4), 4)
@@ -102,25 +95,22 @@ def farthest(places: np.ndarray, candidates: np.ndarray, n: int) -> list[int]:
 def descriptions(graphs: Sequence[Graph]) -> np.ndarray:
     """Return smoothed distances of each pair of elements for an atom, (m, feature).
 
-    They do not change if a structure is turned, shifted or doubled, or its atoms change order.
+    They do not change if a structure is turned or shifted, or its atoms change their order.
 
     Args:
         graphs: a graph of each of m structures.
     """
-    pairs = [_pairs(graph) for graph in graphs]
-    columns = {
-        int(kind): at for at, kind in enumerate(np.unique(np.concatenate([k for k, _ in pairs])))
-    }
+    ends = [np.sort(graph.numbers[graph.edges].numpy(), axis=0) for graph in graphs]
+    kinds = [1000 * low + high for low, high in ends]
+    columns = np.unique(np.concatenate(kinds))
     places = np.zeros((len(graphs), len(columns), len(CENTRES)))
-    for row, (graph, (kinds, lengths)) in enumerate(zip(graphs, pairs, strict=True)):
-        width = CENTRES[1] - CENTRES[0]
-        smooth = np.exp(-(((lengths[:, None] - CENTRES) / width) ** 2) / 2) / lengths[:, None]
-        np.add.at(places[row], [columns[int(kind)] for kind in kinds], smooth)
+    for row, (graph, kind) in enumerate(zip(graphs, kinds, strict=True)):
+        lengths = graph.vectors().norm(dim=1).double().numpy()[:, None]
+        smooth = np.exp(-(((lengths - CENTRES) / 0.25) ** 2) / 2) / lengths
+        np.add.at(places[row], np.searchsorted(columns, kind), smooth)
         places[row] /= len(graph.numbers)
     return places.reshape(len(graphs), -1)
 
 
-def _pairs(graph: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """Return the kind of each directed pair, and its length, A."""
-    ends = np.sort(graph.numbers[graph.edges].numpy(), axis=0)
-    return 1000 * ends[0] + ends[1], graph.vectors().norm(dim=1).double().numpy()
+def _error(forces: np.ndarray, label: np.ndarray) -> float:
+    return float(np.sqrt(np.square(forces.mean(0) - label).mean()))

@@ -1,4 +1,4 @@
-"""Structures of a file as atoms of ase, and files of structures that stay valid while they grow."""
+"""Structures of a file as atoms of ase, and a file that stays valid while it grows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scionwood.authoring import check_target, reading, writing
 from scionwood_atoms.data.labels import LabelError
 from scionwood_atoms.readers.extxyz import KIND, ExtxyzReader
 
-MOVING = ("numbers", "positions", "momenta", "masses", "tags")
+MOVING = {"numbers", "positions", "momenta", "masses", "tags"}
 """What a structure keeps when its atoms move; other columns would belong to the old places."""
 
 Item = TypeVar("Item")
@@ -20,10 +20,10 @@ Write = Callable[[Any], None]
 
 
 def read_structures(path: str | Path, *, moving: bool = False) -> list[Any]:
-    """Return the structures of an extended XYZ file with momenta, masses and fixed atoms.
+    """Return structures with momenta, masses and fixed atoms (the column `move_mask`).
 
     Args:
-        path: the file; the column `move_mask` names atoms that may move.
+        path: an extended XYZ file.
         moving: drop labels and notes, which do not belong to a structure that moves.
 
     Raises:
@@ -45,22 +45,19 @@ def read_structures(path: str | Path, *, moving: bool = False) -> list[Any]:
         atoms.calc = None
         if moving:
             atoms.info = {}
-            for name in set(atoms.arrays) - set(MOVING):
+            for name in set(atoms.arrays) - MOVING:
                 del atoms.arrays[name]
     return frames
 
 
 def appender(target: str | Path, *, overwrite: bool = False) -> Write:
-    """Return a function that appends a whole structure to a file at once.
+    """Return a function that appends a whole structure to an extended XYZ file at once.
 
-    The file is valid wherever the work stops, and the first structure replaces an old file.
+    The file is valid wherever the work stops. The first structure replaces an old file.
 
     Args:
-        target: the extended XYZ file.
-        overwrite: replace a file that exists.
-
-    Raises:
-        WriteError: the file exists or, later, cannot be written.
+        target: the file.
+        overwrite: replace a file that exists; otherwise it is refused.
     """
     check_target(target, overwrite)
     modes = iter(["wb"])
@@ -73,11 +70,7 @@ def appender(target: str | Path, *, overwrite: bool = False) -> Write:
 
 
 def text(atoms: Any) -> str:
-    """Return a structure with the results of its calculator as extended XYZ.
-
-    Args:
-        atoms: of ase; fixed atoms become the column `move_mask`.
-    """
+    """Return a structure of ase and the results of its calculator as extended XYZ."""
     from ase.io import write
 
     place = StringIO()
@@ -86,13 +79,7 @@ def text(atoms: Any) -> str:
 
 
 def shown(items: Iterable[Item], label: str, total: int | None = None) -> Iterable[Item]:
-    """Yield items, and show on stderr how many are done and how long the rest takes.
-
-    Args:
-        items: what is worked on.
-        label: what is done.
-        total: their number, if they have no length.
-    """
+    """Yield items, and show on stderr how long the rest takes."""
     from rich.console import Console
     from rich.progress import track
 

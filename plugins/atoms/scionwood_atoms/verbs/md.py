@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,30 +15,20 @@ if TYPE_CHECKING:
 FIGURE = "dynamics.png"
 
 
-def _print_dynamics(dynamics: Dynamics, *, json: bool = False) -> int:
-    """Print what the dynamics held; the exit code is 1 if they stopped before their end.
-
-    Args:
-        dynamics: the result.
-        json: print JSON.
-    """
-    from json import dumps
-
+def _print_dynamics(dynamics: Dynamics) -> int:
+    """Print what the dynamics held; the exit code is 1 if they stopped before their end."""
     from scionwood.authoring import print_table
 
-    facts: dict[str, object] = {
-        "structures written": len(dynamics.times),
-        "length, ps": round(float(dynamics.times[-1]), 6),
-        "mean temperature, K": round(float(dynamics.temperatures.mean()), 1),
-        "slope of the total energy, meV/atom/ps": round(dynamics.drift, 4),
+    facts = {
+        "structures written": str(len(dynamics.times)),
+        "length, ps": f"{dynamics.times[-1]:g}",
+        "mean temperature, K": f"{dynamics.temperatures.mean():.1f}",
+        "slope of the total energy, meV/atom/ps": f"{dynamics.drift:.4f}",
         "velocities at the start": dynamics.velocities,
     }
-    if json:
-        print(dumps({**facts, "stopped": dynamics.stopped}, indent=1))
-    else:
-        print_table(["dynamics", ""], [[name, str(value)] for name, value in facts.items()])
-        if dynamics.stopped:
-            print(f"stopped {dynamics.stopped}")
+    print_table(["dynamics", ""], list(facts.items()))
+    if dynamics.stopped:
+        print(f"stopped {dynamics.stopped}")
     return int(bool(dynamics.stopped))
 
 
@@ -97,7 +88,8 @@ def md(
         rule = f"it has {len(frames)} frames, counted from 0"
         raise ReadError(str(structure), rule, "Choose one of them with --frame")
     atoms = frames[options.frame]
-    atoms.calc = calculator(run, strict=False)
+    atoms.calc = calc = calculator(run, strict=False)
+    atoms.info["energy_by"] = calc.scale(Counter(atoms.symbols))[1]
     committee = Committee([run, *options.committee]) if options.committee else None
     write = appender(target, overwrite=force)
     dynamics = run_dynamics(atoms, options, write, committee)

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, prints
+from scionwood.authoring import InputPath, OutputPath, RunPath, prints
 from scionwood_atoms.verbs.options import RelaxOptions
 
 if TYPE_CHECKING:
     from scionwood_atoms.inference.relaxing import Relaxed
 
 
-def _print_relaxed(structures: list[Relaxed], *, json: bool = False) -> int:
-    """Print how each relaxation ended; the exit code is 1 if one did not reach its limit.
-
-    Args:
-        structures: the result.
-        json: print JSON.
-    """
-    from dataclasses import asdict
-    from json import dumps
-    from math import isfinite
-
+def _print_relaxed(structures: list[Relaxed]) -> int:
+    """Print how each relaxation ended; the exit code is 1 if one did not reach its limit."""
     from scionwood.authoring import print_table
 
-    if json:
-        print(dumps([asdict(one) for one in structures], indent=1))
-    else:
-        head = ["structure", "formula", "steps", "energy gained, eV", "force, eV/A", "stress, GPa"]
-        rows = [
-            [str(at), one.formula, str(one.steps), f"{one.gain:.4f}", f"{one.force:.4f}", stress]
-            for at, one in enumerate(structures)
-            for stress in [f"{one.pressure:.3f}" if isfinite(one.pressure) else "-"]
-        ]
-        print_table(head, rows, numeric=head[2:])
-        for at, one in enumerate(structures):
-            if one.stopped:
-                print(f"structure {at} stopped: {one.stopped}")
+    head = ["structure", "formula", "steps", "energy gained, eV", "force, eV/A", "stress, GPa"]
+    rows = [
+        [str(at), one.formula, str(one.steps)]
+        + [f"{value:.4f}" for value in (one.gain, one.force, one.stress)]
+        for at, one in enumerate(structures)
+    ]
+    print_table(head, rows, numeric=head[2:])
+    for at, one in enumerate(structures):
+        if one.stopped:
+            print(f"structure {at} stopped: {one.stopped}")
     return int(any(one.stopped for one in structures))
 
 
@@ -76,20 +65,17 @@ def relax(
         >>> relaxed[0].formula, relaxed[0].stopped
         ('H2O', '2 steps are used up')
     """
-    from collections import Counter
-
     from scionwood_atoms.inference.ase_calculator import calculator
     from scionwood_atoms.inference.relaxing import check_cell, relax_atoms
     from scionwood_atoms.inference.structures import appender, read_structures, shown
 
-    check_target(target, force)
-    atoms_of, ends = read_structures(structures, moving=True), []
+    write, ends = appender(target, overwrite=force), []
+    frames = read_structures(structures, moving=True)
     calc = calculator(run, strict=False)
-    for atoms in atoms_of:  # before any of them is relaxed
+    for atoms in frames:  # before any of them is relaxed
         calc.graph(atoms)
         check_cell(atoms, options)
-    write = appender(target, overwrite=force)
-    for atoms in shown(atoms_of, "relaxing"):
+    for atoms in shown(frames, "relaxing"):
         atoms.calc = calc
         ends.append(relax_atoms(atoms, options))
         atoms.info["energy_by"] = calc.scale(Counter(atoms.symbols))[1]

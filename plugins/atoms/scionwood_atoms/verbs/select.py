@@ -10,24 +10,11 @@ if TYPE_CHECKING:
     from scionwood_atoms.inference.selecting import Selection
 
 
-def _print_selection(selection: Selection, *, json: bool = False) -> None:
-    """Print the chosen structures and, with labels, whether the spread tells the error.
-
-    Args:
-        selection: the result.
-        json: print JSON.
-    """
-    from json import dumps
-
-    chosen = list(selection.indices)
-    spreads = [float(selection.spreads[at]) for at in chosen]
-    if json:
-        content = {"indices": chosen, "spreads": spreads, "correlation": selection.correlation}
-        print(dumps({**content, "errors": selection.errors}, indent=1))
-        return
-    print(f"{len(chosen)} of {len(selection.spreads)} structures: {', '.join(map(str, chosen))}")
-    mean = float(selection.spreads.mean())
-    print(f"spread of their forces {sum(spreads) / len(spreads):.4f} eV/A, of all {mean:.4f} eV/A")
+def _print_selection(selection: Selection) -> None:
+    """Print the chosen structures and, with labels, whether the spread tells the error."""
+    mean, chosen = selection.spreads.mean(), selection.spreads[list(selection.indices)].mean()
+    print(f"structures: {', '.join(map(str, selection.indices))}")
+    print(f"mean spread of their forces {chosen:.4f} eV/A, of the pool {mean:.4f} eV/A")
     if selection.correlation is not None:
         print(f"rank correlation of spread and error: {selection.correlation:.2f}")
     for name, error in selection.errors.items():
