@@ -34,8 +34,8 @@ class RunCalculator(Calculator):
     Args:
         potential: a potential with its adapter.
         reference: the reference energies of its labels.
-        strict: refuse a composition whose energy no label fixes. Otherwise its energy has the scale
-            of the base; forces and stress have no scale.
+        strict: refuse a composition whose energy no label fixes, and warn of isolated atoms.
+            Otherwise `scale` states what an energy stands on; forces and stress have no scale.
 
     Units: eV, eV/A and eV/A^3, positive under tension.
     """
@@ -91,7 +91,7 @@ class RunCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         offset, scale = self.scale(Counter(atoms.symbols))
-        if not self._warned and scale == ISOLATED:
+        if self.strict and not self._warned and scale == ISOLATED:
             self._warned = True
             warnings.warn(
                 f"{atoms.symbols.get_chemical_formula()}: no label fixes its absolute energy, "

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 from ase.filters import FrechetCellFilter
-from ase.optimize import LBFGS
+from ase.optimize import BFGS, FIRE
 
 from scionwood_atoms.inference.dynamics import near_atoms
 from scionwood_atoms.model.graph import GraphError
@@ -15,6 +15,8 @@ from scionwood_atoms.verbs.options import RelaxOptions
 
 GPA = 160.2177
 """GPa of 1 eV/A^3."""
+FEW = 300
+"""Atoms up to which a matrix of all second derivatives is kept; above it a step takes a second."""
 
 
 @final
@@ -59,13 +61,13 @@ def relax_atoms(atoms: Any, options: RelaxOptions) -> Relaxed:
     check_cell(atoms, options)
     formula, first = atoms.get_chemical_formula(), atoms.get_potential_energy()
     filtered: Any = FrechetCellFilter
-    optimise: Any = LBFGS
+    optimise: Any = BFGS if len(atoms) <= FEW else FIRE  # LBFGS climbs to saddle points
     optimiser = optimise(filtered(atoms) if options.cell else atoms, logfile=None, maxstep=0.1)
     stopped, last = "", atoms.copy()
     try:
         for done in optimiser.irun(fmax=options.limit, steps=options.steps):
             last.positions, last.cell = atoms.positions, atoms.cell
-            stopped = "" if done else f"{options.steps} steps are used up"
+            stopped = "" if done else f"it took {options.steps} steps, the most"
             if near := near_atoms(atoms):
                 stopped = near
                 break

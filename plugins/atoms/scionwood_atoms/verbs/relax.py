@@ -61,9 +61,10 @@ def relax(
         WriteError: the target cannot be written.
 
     Example:
-        >>> relaxed = relax("runs/water", "test.xyz", "relaxed.xyz", RelaxOptions(steps=2))
+        >>> options = RelaxOptions(limit=1e-6, steps=1)
+        >>> relaxed = relax("runs/water", "test.xyz", "relaxed.xyz", options)
         >>> relaxed[0].formula, relaxed[0].stopped
-        ('H2O', '2 steps are used up')
+        ('H2O', 'it took 1 steps, the most')
     """
     from scionwood_atoms.inference.ase_calculator import calculator
     from scionwood_atoms.inference.relaxing import check_cell, relax_atoms
