@@ -18,7 +18,7 @@ from ase.md.verlet import VelocityVerlet
 from scionwood import RecipeError
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
-from scionwood_atoms.model.graph import GraphError
+from scionwood_atoms.model.graph import GraphError, pairs
 from scionwood_atoms.verbs.options import MdOptions
 
 CLOSEST = 0.6
@@ -108,19 +108,9 @@ def near_atoms(atoms: Any) -> str:
         >>> near_atoms(Atoms("OH", [(0, 0, 0), (0, 0, 0.5)]))
         'atoms 0 and 1 are 0.500 A apart, below 0.6 of their covalent radii'
     """
-    from matscipy.neighbours import neighbour_list
-
     radii = CLOSEST * covalent_radii[atoms.numbers]
-    far = 2 * float(radii.max())
-    cell = None if atoms.pbc.any() else np.diag(np.ptp(atoms.positions, axis=0) + 3 * far)
-    places = atoms.positions - atoms.positions.min(0)
-    start, end, lengths = neighbour_list(
-        "ijd",
-        cutoff=far,
-        positions=places,
-        cell=atoms.cell if cell is None else cell,
-        pbc=atoms.pbc,
-    )
+    graph = pairs(atoms, 2 * float(radii.max()))
+    (start, end), lengths = graph.edges.numpy(), graph.vectors().norm(dim=1).numpy()
     share = lengths / (radii[start] + radii[end])
     if not len(share) or share.min() >= 1:
         return ""
