@@ -16,10 +16,11 @@ from scionwood_atoms.model.potential import predictions
 
 @final
 class Committee:
-    """Adapters of several runs on one base, which is loaded once.
+    """Adapters of several runs on one base, which is loaded once for each method.
 
     Args:
-        runs: two or more runs whose recipes have the same backbone and an adapter.
+        runs: two or more runs whose recipes have the same backbone and an adapter. Two methods,
+            such as lora and ia3, differ more where both know little.
 
     Raises:
         TrainingError: one is not a finished run.
@@ -31,33 +32,34 @@ class Committee:
         if len(folders) < 2:
             remedy = "Train the recipe with two or more seeds"
             raise RecipeError(f"committee of {len(folders)}", "two runs can differ", remedy)
-        self.model: Any = None
-        self.names = [f"run{at}" for at in range(len(folders))]
+        models: dict[str, Any] = {}
+        self.members: list[tuple[Any, str]] = []
         bases: list[Any] = []
-        for name, folder in zip(self.names, folders, strict=True):
+        for folder in folders:
             recipe = scionwood.resolve(folder / "recipe.yaml")
+            method, name = recipe.adapter.name, f"run{len(bases)}"
             bases.append((recipe.backbone.name, dict(recipe.backbone.options)))
             if recipe.adapter.component is None:
-                rule = f"it has no adapter, but trains by {recipe.adapter.name}"
+                rule = f"it has no adapter, but trains by {method}"
                 raise RecipeError(f"run {folder}", rule, "Use runs of lora or ia3")
             if bases[-1] != bases[0]:
                 rule = f"its base is {bases[-1]}, and that of {folders[0]} is {bases[0]}"
                 raise RecipeError(f"run {folder}", rule, "A committee has one base")
-            base = self.model or recipe.backbone.build()
-            self.model = scionwood.load_adapter(base, folder / "adapter", name=name)
-        self.model.requires_grad_(False).eval()
+            base = models[method] if method in models else recipe.backbone.build()
+            models[method] = scionwood.load_adapter(base, folder / "adapter", name=name)
+            self.members.append((models[method], name))
 
     def graph(self, atoms: object) -> Graph:
         """Return the graph of one structure for the base."""
-        graph: Graph = self.model.graph(atoms)
+        graph: Graph = self.members[0][0].graph(atoms)
         return graph
 
     def forces(self, graphs: Sequence[Graph]) -> list[np.ndarray]:
         """Return the forces of each structure, (run, atom, 3), eV/A."""
         found = []
-        for name in self.names:
-            self.model.set_adapter(name)
-            found.append(predictions(self.model, graphs).forces)
+        for model, name in self.members:
+            model.set_adapter(name)
+            found.append(predictions(model.requires_grad_(False).eval(), graphs).forces)
         return [np.stack(forces) for forces in zip(*found, strict=True)]
 
 
