@@ -26,7 +26,7 @@ class Selection:
 
     Attributes:
         indices: of the chosen structures, the most uncertain first.
-        spreads: the root mean square spread of the forces of each structure of the pool, eV/A.
+        spreads: of each structure of the pool, root mean square of the force components, eV/A.
         correlation: of spread and error by rank; `None` without labels.
         errors: mean errors of the forces, eV/A, of structures that are chosen so, by distance
             alone, and at random; empty without labels.
@@ -54,7 +54,7 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
         raise RecipeError(f"n {n}", f"the pool has {len(frames)} structures", "Ask for 1 to all")
     graphs = [committee.graph(frame.structure.atoms()) for frame in frames]
     forces = committee.forces(graphs)
-    spread = np.array([np.sqrt(np.square(spreads(one)).mean()) for one in forces])
+    spread = np.array([np.sqrt(np.square(spreads(one)).mean() / 3) for one in forces])
     places = descriptions(graphs)
     likely = np.argsort(-spread, kind="stable")[: max(len(frames) // 4, 3 * n)]
     chosen = farthest(places, likely, n)
