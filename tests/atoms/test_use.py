@@ -149,7 +149,9 @@ def test_a_checkpoint_has_the_weights_of_the_run(
 def test_an_interrupted_trajectory_is_valid(tmp_path: Path, runs: list[Path]) -> None:
     source, target = written(tmp_path / "a.xyz", molecule("H2O")), tmp_path / "b.xyz"
     words = ["atoms", "md", str(runs[0]), str(source), str(target), "--ps", "99", "--every", "1"]
-    code = f"import sys; from scionwood.cli import main; sys.exit(main({words}))"
+    # A shell that started the tests in the background had it ignore the signal.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code += f"; from scionwood.cli import main; sys.exit(main({words}))"
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
         while not target.exists() or target.stat().st_size < 2000:
             assert child.poll() is None
