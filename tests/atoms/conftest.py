@@ -11,7 +11,9 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from plain_figures import undrawn
 
+import scionwood
 from scionwood_atoms.backbones import sevennet
 from scionwood_atoms.model.potential import Potential, predictions
 
@@ -61,3 +63,27 @@ def label(tiny: Potential) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def runs(
+    tmp_path_factory: pytest.TempPathFactory,
+    shaken: Callable[..., list[Atoms]],
+    label: Callable[..., Path],
+) -> list[Path]:
+    """Two runs of one step, of different seeds, on water with isolated atoms."""
+    place = tmp_path_factory.mktemp("runs")
+    source = label(place / "train.xyz", [*shaken("H2O", n=6), Atoms("H"), Atoms("O")])
+    found = []
+    for seed in (0, 1):
+        change = {
+            "backbone.model": "tiny",
+            "data": {"name": "atoms/files", "source": str(source), "base": "sevennet/tiny"},
+            "trainer.max_steps": 1,
+            "trainer.accelerator": "cpu",
+            "seed": seed,
+        }
+        with undrawn():
+            run = scionwood.fit("atoms/few_shot", run_dir=place / str(seed), overrides=change)
+        found.append(Path(run))
+    return found

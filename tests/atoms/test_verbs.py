@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import doctest
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from ase import Atoms
-from plain_figures import undrawn
 
-import scionwood
 import scionwood_atoms
 
 NAMES = {
@@ -21,20 +20,15 @@ NAMES = {
 @pytest.fixture(scope="module")
 def folder(
     tmp_path_factory: pytest.TempPathFactory,
+    runs: list[Path],
     shaken: Callable[..., list[Atoms]],
     label: Callable[..., Path],
 ) -> Path:
-    """A folder with the run and the labels that the examples name."""
+    """A folder with the runs and the labels that the examples name."""
     place = tmp_path_factory.mktemp("examples")
     label(place / "test.xyz", shaken("H2O", n=4, seed=1))
-    source = label(place / "train.xyz", [*shaken("H2O", n=6), Atoms("H"), Atoms("O")])
-    change = {
-        "backbone.model": "tiny",
-        "data": {"name": "atoms/files", "source": str(source), "base": "sevennet/tiny"},
-        "trainer.max_steps": 1,
-    }
-    with undrawn():
-        scionwood.fit("atoms/few_shot", run_dir=place / "runs" / "water", overrides=change)
+    for name, run in zip(("water", "other"), runs, strict=True):
+        shutil.copytree(run, place / "runs" / name)
     return place
 
 

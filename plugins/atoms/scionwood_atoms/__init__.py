@@ -26,6 +26,11 @@ plugin = Plugin(
     commands={
         "inspect": "scionwood_atoms.verbs.inspect:inspect",
         "evaluate": "scionwood_atoms.verbs.evaluate:evaluate",
+        "predict": "scionwood_atoms.verbs.predict:predict",
+        "relax": "scionwood_atoms.verbs.relax:relax",
+        "md": "scionwood_atoms.verbs.md:md",
+        "select": "scionwood_atoms.verbs.select:select",
+        "checkpoint": "scionwood_atoms.verbs.checkpoint:write_checkpoint",
     },
     recipes="scionwood_atoms.recipes",
 )

@@ -11,6 +11,7 @@ import numpy as np
 
 import scionwood
 from scionwood import TrainingError
+from scionwood.authoring import writing
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.geometry import Register
@@ -34,12 +35,15 @@ class Errors:
         energy: the root mean square of the energy error, meV/atom.
         force: the root mean square of the components of the force error, meV/A.
         elements: the same by element, meV/A.
+        above: the same by quarters of the structures, ordered by the energy of their label above
+            the lowest of their composition, meV/A; the names are ranges in meV/atom.
     """
 
     model: str
     energy: float
     force: float
     elements: Mapping[str, float]
+    above: Mapping[str, float]
 
 
 @final
@@ -132,7 +136,20 @@ def errors(
     wrong = np.concatenate(list(forces)) - np.concatenate([_forces(frame) for frame in frames])
     symbols = np.concatenate([frame.structure.symbols for frame in frames])
     by_element = {str(name): _rms(wrong[symbols == name]) for name in np.unique(symbols)}
-    return Errors(name, _rms((energies - labels) / sizes), _rms(wrong), by_element)
+    above = {
+        name: _rms(np.concatenate([forces[at] - _forces(frames[at]) for at in part]))
+        for name, part in _quarters(frames, labels / sizes).items()
+    }
+    return Errors(name, _rms((energies - labels) / sizes), _rms(wrong), by_element, above)
+
+
+def _quarters(frames: Sequence[Frame], energies: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the indices of quarters of the structures by their energy above the lowest."""
+    names = np.array([frame.structure.formula for frame in frames])
+    lowest = {name: energies[names == name].min() for name in set(names.tolist())}
+    above = 1000 * (energies - [lowest[name] for name in names.tolist()])
+    parts = [part for part in np.array_split(np.argsort(above), 4) if len(part)]
+    return {f"{above[part[0]]:.0f} to {above[part[-1]]:.0f}": part for part in parts}
 
 
 def _rms(values: np.ndarray) -> float:
@@ -168,20 +185,71 @@ def _parity(
     return both, np.stack([mine, np.concatenate(list(forces)).ravel()])
 
 
-def draw_parity(evaluation: Evaluation, target: Path, *, overwrite: bool = False) -> None:
-    """Draw predictions against labels, energies and forces.
+def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: bool = False) -> None:
+    """Write parity.png, and report.html with the tables.
 
     Args:
         evaluation: of a run.
-        target: the PNG file to write.
-        overwrite: replace a file that exists.
+        run: its name.
+        folder: the folder of both files.
+        overwrite: replace files that exist.
 
     Raises:
-        WriteError: the file exists or cannot be written.
+        WriteError: a file exists or cannot be written.
     """
+    from scionwood.authoring import Figure, Number, Numbers, Page, Table, atomic_path, render
+
+    draw_parity(evaluation, folder / "parity.png", overwrite=overwrite)
+    row, best = evaluation.rows[0], min(evaluation.rows, key=lambda one: one.force)
+    numbers = [
+        Number("force", f"{row.force:.1f} meV/A", "root mean square of the components"),
+        Number("energy", f"{row.energy:.2f} meV/atom", "root mean square"),
+        Number("structures", str(evaluation.structures), "not seen by the training"),
+    ]
+    head, rows = table(evaluation)
+    above = [
+        [one.model, *(f"{value:.1f}" for value in one.above.values())] for one in evaluation.rows
+    ]
+    parity = Figure("Labels and predictions of the run", (folder / "parity.png").read_bytes())
+    page = Page(
+        f"Errors of {run}",
+        [
+            Numbers(numbers),
+            Table(head, rows, title="Root mean square errors; forces by element in meV/A"),
+            Table(
+                ("model", *(f"{name} meV/atom" for name in row.above)),
+                above,
+                "Quarters of the structures by their energy above the lowest label of the formula.",
+                "Error of the forces, meV/A, by the energy of the structure",
+            ),
+            parity,
+        ],
+        warning=""
+        if best is row
+        else f"{best.model} has smaller errors of the forces than the run.",
+        notes=[f"Left out: {count} frames, {why}." for why, count in evaluation.dropped.items()],
+    )
+    with writing(folder), atomic_path(folder / "report.html", overwrite=overwrite) as part:
+        part.write_text(render(page), "utf-8")
+
+
+def table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Return the head and the rows of the table of errors."""
+    elements = list(evaluation.rows[0].elements)
+    head = ["model", "energy, meV/atom", "force, meV/A", *(f"on {name}" for name in elements)]
+    rows = [
+        [row.model, f"{row.energy:.2f}", f"{row.force:.1f}"]
+        + [f"{row.elements[name]:.1f}" for name in elements]
+        for row in evaluation.rows
+    ]
+    return head, rows
+
+
+def draw_parity(evaluation: Evaluation, target: Path, *, overwrite: bool = False) -> None:
+    """Draw predictions against labels, energies and forces, into a PNG file."""
     from matplotlib.figure import Figure
 
-    from scionwood.authoring import atomic_path, figure_style, writing
+    from scionwood.authoring import atomic_path, figure_style
 
     with figure_style():
         figure = Figure(figsize=(8, 4), layout="constrained")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -13,8 +14,13 @@ from ase.calculators.calculator import Calculator, all_changes
 from torch import nn
 
 import scionwood
+from scionwood import AdapterError
+from scionwood_atoms.model.graph import Graph
 from scionwood_atoms.model.potential import predictions
-from scionwood_atoms.model.reference import Reference
+from scionwood_atoms.model.reference import OffsetError, Reference
+
+LABELS, ISOLATED, BASE = "labels", "isolated atoms", "scale of the base"
+"""What an energy stands on: the compositions of the labels, isolated atoms alone, or no label."""
 
 
 @final
@@ -28,16 +34,43 @@ class RunCalculator(Calculator):
     Args:
         potential: a potential with its adapter.
         reference: the reference energies of its labels.
+        strict: refuse a composition whose energy no label fixes, and warn of isolated atoms.
+            Otherwise `scale` states what an energy stands on; forces and stress have no scale.
 
     Units: eV, eV/A and eV/A^3, positive under tension.
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  # as ase
 
-    def __init__(self, potential: nn.Module, reference: Reference) -> None:
+    def __init__(self, potential: nn.Module, reference: Reference, *, strict: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.potential, self.reference = copy.deepcopy(potential).eval(), reference
-        self._warned = False
+        self.strict, self._warned = strict, False
+
+    def scale(self, composition: Mapping[str, int]) -> tuple[float, str]:
+        """Return the reference energy of a composition, eV, and what its energy stands on.
+
+        That is one of `LABELS`, `ISOLATED` and, where no label fixes it, `BASE`.
+
+        Args:
+            composition: the number of atoms of each element.
+
+        Raises:
+            OffsetError: no label fixes its energy, and the calculator is strict.
+        """
+        try:
+            offset = self.reference.of(composition)
+        except OffsetError:
+            if self.strict:
+                raise
+            return 0.0, BASE
+        return offset, LABELS if self.reference.is_seen(composition) else ISOLATED
+
+    def graph(self, atoms: Any) -> Graph:
+        """Return the graph of a structure, or raise `GraphError`."""
+        potential: Any = self.potential
+        graph: Graph = potential.graph(atoms)
+        return graph
 
     def calculate(
         self,
@@ -57,17 +90,15 @@ class RunCalculator(Calculator):
             GraphError: the structure has no graph for the network.
         """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
-        composition: dict[str, int] = dict(Counter(atoms.symbols))
-        offset = self.reference.of(composition)
-        if not self._warned and not self.reference.is_seen(composition):
+        offset, scale = self.scale(Counter(atoms.symbols))
+        if self.strict and not self._warned and scale == ISOLATED:
             self._warned = True
             warnings.warn(
                 f"{atoms.symbols.get_chemical_formula()}: no label fixes its absolute energy, "
                 "which stands on isolated atoms alone; forces do not depend on it",
                 stacklevel=2,
             )
-        potential: Any = self.potential
-        prediction = predictions(potential, [potential.graph(atoms)])
+        prediction = predictions(self.potential, [self.graph(atoms)])
         energy = float(prediction.energies[0]) + offset
         self.results = {"energy": energy, "free_energy": energy, "forces": prediction.forces[0]}
         if atoms.pbc.all():
@@ -75,11 +106,14 @@ class RunCalculator(Calculator):
             self.results["stress"] = np.array([xx, yy, zz, yz, xz, xy])
 
 
-def calculator(run: str | Path) -> RunCalculator:
+def calculator(run: str | Path, *, strict: bool = True) -> RunCalculator:
     """Return the calculator of a run that was fitted to your labels.
+
+    The adapter is merged into the weights, so that a step costs as much as one of the base.
 
     Args:
         run: the run folder, or another reference to a run.
+        strict: refuse a composition whose energy no label fixes; see `RunCalculator`.
 
     Raises:
         TrainingError: the folder is not a finished run.
@@ -96,4 +130,8 @@ def calculator(run: str | Path) -> RunCalculator:
     """
     folder = scionwood.find_run(run)
     reference = Reference.read(folder)
-    return RunCalculator(scionwood.load_run(folder).backbone, reference)
+    try:
+        model = folder.merge()
+    except AdapterError:  # a method whose change depends on the input
+        model = folder.model
+    return RunCalculator(model, reference, strict=strict)

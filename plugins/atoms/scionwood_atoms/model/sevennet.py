@@ -36,8 +36,9 @@ class SevenNet(Potential):
         "readout": _READOUT,
     }
 
-    def __init__(self, net: Any, card: dict[str, str]) -> None:
+    def __init__(self, net: Any, card: dict[str, str], config: dict[str, Any]) -> None:
         super().__init__()
+        self.config = config
         # The network would give forces in training mode only, and no gradient in eval mode.
         net.delete_module_by_key("force_output")
         # It sizes the energies by the largest value of a tensor, which torch.export cannot trace.
@@ -105,7 +106,21 @@ def load_sevennet(name: str) -> SevenNet:
     key = f"sevennet/{name}"
     state = load_shipped(key)
     with _without_advice():
-        return SevenNet(_checkpoint(key, state).build_model().float(), card_of(key))
+        checkpoint = _checkpoint(key, state)
+        return SevenNet(checkpoint.build_model().float(), card_of(key), checkpoint.config)
+
+
+def state_of(model: SevenNet) -> dict[str, Any]:
+    """Return a SevenNet as a checkpoint of the installed version of sevenn.
+
+    Args:
+        model: a network without an adapter.
+    """
+    from sevenn import __version__
+
+    config = {**model.config, "version": __version__}
+    weights = {name: value.clone() for name, value in model.net.state_dict().items()}
+    return {"config": config, "model_state_dict": weights, "epoch": 0}
 
 
 def _checkpoint(key: str, state: dict[str, Any]) -> Any:
@@ -160,4 +175,4 @@ def tiny_sevennet(channels: int, layers: int, init_seed: int) -> SevenNet:
         torch.manual_seed(init_seed)
         net = build_E3_equivariant_model(config)
     card = {"architecture": "SevenNet, tiny", "weights": "random", "licence": "Apache-2.0"}
-    return SevenNet(net, card)
+    return SevenNet(net, card, config)

@@ -22,20 +22,17 @@ def _print_evaluation(evaluation: Evaluation, *, json: bool = False) -> None:
     from json import dumps
 
     from scionwood.authoring import print_table
+    from scionwood_atoms.evaluation.of_run import table
 
     if json:
         rows = [asdict(row) for row in evaluation.rows]
         content = {"structures": evaluation.structures, "dropped": dict(evaluation.dropped)}
         print(dumps({**content, "models": rows}, indent=1))
         return
-    elements = list(evaluation.rows[0].elements)
-    names = ["model", "energy, meV/atom", "force, meV/A", *(f"on {name}" for name in elements)]
-    cells = [
-        [row.model, f"{row.energy:.2f}", f"{row.force:.1f}"]
-        + [f"{row.elements[name]:.1f}" for name in elements]
-        for row in evaluation.rows
-    ]
+    names, cells = table(evaluation)
     print_table(names, cells, title=f"root mean square errors, {evaluation.structures} structures")
+    print("error of the forces, meV/A, by energy above the lowest of the formula, meV/atom:")
+    print(", ".join(f"{name}: {value:.1f}" for name, value in evaluation.rows[0].above.items()))
     for reason, count in evaluation.dropped.items():
         print(f"dropped: {count} frames, {reason}")
     best = min(evaluation.rows, key=lambda row: row.force)
@@ -63,7 +60,7 @@ def evaluate(
         structures: an extended XYZ file with labels that the run has not seen.
         energy: the key of the energy in its comment lines.
         forces: the column of its forces.
-        figures: a folder for parity.png.
+        figures: a folder for parity.png and report.html, a page with all tables.
         force: replace existing figures.
 
     Returns:
@@ -81,11 +78,12 @@ def evaluate(
         >>> errors.structures, [row.model for row in errors.rows]
         (4, ['run', 'frozen sevennet/tiny', 'sGDML'])
     """
-    from scionwood_atoms.evaluation.of_run import draw_parity, evaluate_run
+    from scionwood_atoms.evaluation.of_run import evaluate_run, write_page
 
-    if figures is not None:
-        check_target(figures / "parity.png", overwrite=force)
+    for name in ("parity.png", "report.html"):
+        if figures is not None:
+            check_target(figures / name, overwrite=force)
     evaluation = evaluate_run(run, structures, energy=energy, forces=forces)
     if figures is not None:
-        draw_parity(evaluation, figures / "parity.png", overwrite=force)
+        write_page(evaluation, str(run), figures, overwrite=force)
     return evaluation

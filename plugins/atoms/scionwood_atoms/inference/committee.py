@@ -1,0 +1,77 @@
+"""Runs of different seeds on one base: where their forces differ, they know little."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+import scionwood
+from scionwood import RecipeError
+from scionwood_atoms.model.graph import Graph
+from scionwood_atoms.model.potential import predictions
+
+
+@final
+class Committee:
+    """Adapters of several runs on one base, which is loaded once for each method.
+
+    Args:
+        runs: two or more runs whose recipes have the same backbone and an adapter. Two methods,
+            such as lora and ia3, differ more where both know little.
+
+    Raises:
+        TrainingError: one is not a finished run.
+        RecipeError: there are fewer than two, their bases differ, or one has no adapter.
+    """
+
+    def __init__(self, runs: Sequence[str | Path]) -> None:
+        folders = list(dict.fromkeys(scionwood.find_run(run) for run in runs))
+        if len(folders) < 2:
+            remedy = "Train the recipe with two or more seeds"
+            raise RecipeError(f"committee of {len(folders)}", "two runs can differ", remedy)
+        models: dict[str, Any] = {}
+        self.members: list[tuple[Any, str]] = []
+        bases: list[Any] = []
+        for folder in folders:
+            recipe = scionwood.resolve(folder / "recipe.yaml")
+            method, name = recipe.adapter.name, f"run{len(bases)}"
+            bases.append((recipe.backbone.name, dict(recipe.backbone.options)))
+            if recipe.adapter.component is None:
+                rule = f"it has no adapter, but trains by {method}"
+                raise RecipeError(f"run {folder}", rule, "Use runs of lora or ia3")
+            if bases[-1] != bases[0]:
+                rule = f"its base is {bases[-1]}, and that of {folders[0]} is {bases[0]}"
+                raise RecipeError(f"run {folder}", rule, "A committee has one base")
+            base = models[method] if method in models else recipe.backbone.build()
+            models[method] = scionwood.load_adapter(base, folder / "adapter", name=name)
+            self.members.append((models[method], name))
+
+    def graph(self, atoms: object) -> Graph:
+        """Return the graph of one structure for the base."""
+        graph: Graph = self.members[0][0].graph(atoms)
+        return graph
+
+    def forces(self, graphs: Sequence[Graph]) -> list[np.ndarray]:
+        """Return the forces of each structure, (run, atom, 3), eV/A."""
+        found = []
+        for model, name in self.members:
+            model.set_adapter(name)
+            found.append(predictions(model.requires_grad_(False).eval(), graphs).forces)
+        return [np.stack(forces) for forces in zip(*found, strict=True)]
+
+
+def spreads(forces: np.ndarray) -> np.ndarray:
+    """Return how far the force on each atom lies from the mean of the runs, (atom,), eV/A.
+
+    Args:
+        forces: (run, atom, 3), eV/A.
+
+    Example:
+        >>> spreads(np.array([[[1.0, 0.0, 0.0]], [[-1.0, 0.0, 0.0]]]))
+        array([1.])
+    """
+    found: np.ndarray = np.sqrt(np.square(forces - forces.mean(0)).sum(2).mean(0))
+    return found

@@ -1,0 +1,200 @@
+"""Molecular dynamics that stops, with the reason, where a potential can no longer be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from ase import units
+from ase.constraints import FixCom
+from ase.data import covalent_radii
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
+from ase.md.verlet import VelocityVerlet
+
+from scionwood import RecipeError
+from scionwood_atoms.inference.committee import Committee, spreads
+from scionwood_atoms.inference.structures import Write, shown
+from scionwood_atoms.model.graph import GraphError, pairs
+from scionwood_atoms.verbs.options import MdOptions
+
+CLOSEST = 0.6
+"""The share of the sum of covalent radii below which two atoms are too near for any bond."""
+LARGEST_FORCE = 1000.0
+"""eV/A; an atom at a tenth of a bond has such a force, and one step would throw it away."""
+
+
+@final
+@dataclass(frozen=True)
+class Dynamics:
+    """The course of molecular dynamics, at the m times that its trajectory holds.
+
+    Attributes:
+        times: (m,), ps.
+        energies: (2, m), potential and total energy, eV.
+        temperatures: (m,), K.
+        velocities: where those of the start come from.
+        stopped: why it stopped before its end; empty if it did not.
+        atoms: the number of atoms.
+    """
+
+    times: np.ndarray
+    energies: np.ndarray
+    temperatures: np.ndarray
+    velocities: str
+    stopped: str
+    atoms: int
+
+    @property
+    def drift(self) -> float:
+        """The slope of the total energy, meV/atom/ps; `nan` with fewer than three times."""
+        if len(self.times) < 3:
+            return float("nan")
+        return float(np.polyfit(self.times, self.energies[1], 1)[0]) * 1000 / self.atoms
+
+
+def run_dynamics(
+    atoms: Any, options: MdOptions, write: Write, committee: Committee | None = None
+) -> Dynamics:
+    """Move a structure by Langevin dynamics, or at constant energy.
+
+    Args:
+        atoms: a structure with its calculator; it moves in place.
+        options: of the dynamics.
+        write: appends a structure to the trajectory.
+        committee: whose forces are compared wherever a structure is written.
+
+    Raises:
+        RecipeError: no atom can move against another.
+        GraphError: the structure has no graph for the network.
+    """
+    if len(atoms) < 2 or not atoms.get_number_of_degrees_of_freedom():
+        rule = f"it has {len(atoms)} atoms, of which none can move against another"
+        raise RecipeError(
+            f"structure {str(atoms.symbols)!r}", rule, "Give two atoms, not all fixed"
+        )
+    atoms.get_forces()  # a structure without a graph is refused before anything is written
+    velocities, steps = _start(atoms, options), ceil(1000 * options.ps / options.fs - 1e-9)
+    rows: list[tuple[float, ...]] = []
+    course, stopped, step = _integrator(atoms, options).irun(steps), "", 0
+    try:
+        for step, _ in enumerate(shown(course, "dynamics", steps + 1)):
+            stopped = _trouble(atoms, options.kelvin)
+            if stopped or step % options.every == 0 or step == steps:
+                if committee is not None and not stopped:
+                    stopped = _disagreement(committee, atoms, options.disagreement)
+                rows.append(_recorded(atoms, step * options.fs / 1000, write))
+            if stopped:
+                break
+    except GraphError as error:  # atoms at one place, whose structure cannot be written
+        stopped = str(error)
+    if stopped:
+        stopped = f"after {step * options.fs:g} fs: {stopped}"
+    table = np.array(rows).T
+    return Dynamics(table[0], table[1:3], table[3], velocities, stopped, len(atoms))
+
+
+def near_atoms(atoms: Any) -> str:
+    """Return which two atoms are nearer than 0.6 of their covalent radii; empty if none are.
+
+    Args:
+        atoms: of ase.
+
+    Example:
+        >>> from ase import Atoms
+        >>> near_atoms(Atoms("OH", [(0, 0, 0), (0, 0, 0.5)]))
+        'atoms 0 and 1 are 0.500 A apart, below 0.6 of their covalent radii'
+    """
+    radii = CLOSEST * covalent_radii[atoms.numbers]
+    graph = pairs(atoms, 2 * float(radii.max()))
+    (start, end), lengths = graph.edges.numpy(), graph.vectors().norm(dim=1).numpy()
+    share = lengths / (radii[start] + radii[end])
+    if not len(share) or share.min() >= 1:
+        return ""
+    at = int(share.argmin())
+    apart = f"atoms {start[at]} and {end[at]} are {lengths[at]:.3f} A apart"
+    return f"{apart}, below {CLOSEST} of their covalent radii"
+
+
+def draw_dynamics(dynamics: Dynamics, target: Path, *, overwrite: bool = False) -> None:
+    """Draw energies and temperature against time into a PNG file."""
+    from matplotlib.figure import Figure
+
+    from scionwood.authoring import atomic_path, figure_style, writing
+
+    with figure_style():
+        figure = Figure(figsize=(7, 5), layout="constrained")
+        above, below = figure.subplots(2, 1, sharex=True)
+        change = 1000 * (dynamics.energies - dynamics.energies[1, 0]) / dynamics.atoms
+        for values, name in zip(change, ("potential", "total"), strict=True):
+            above.plot(dynamics.times, values, label=name)
+        above.set(ylabel="energy, meV/atom", title=dynamics.stopped)
+        above.legend()
+        below.plot(dynamics.times, dynamics.temperatures)
+        below.set(xlabel="time, ps", ylabel="temperature, K")
+        with writing(target), atomic_path(target, overwrite=overwrite) as part:
+            figure.savefig(part, format="png")
+
+
+def _start(atoms: Any, options: MdOptions) -> str:
+    """Set velocities and return where they come from; the centre of mass rests if none is fixed."""
+    momenta = atoms.get_momenta()
+    free = not atoms.constraints
+    if momenta.any():
+        drift = np.linalg.norm(momenta.sum(0)) / atoms.get_masses().sum() * 1000 * units.fs
+        if not free or drift < 1e-3:
+            return "those of the file"
+        Stationary(atoms, preserve_temperature=False)
+        return f"those of the file, less {drift:.3g} A/ps of the centre of mass"
+    rng = np.random.default_rng(options.seed)
+    thermalize_momenta(atoms, options.kelvin, rng=rng)
+    if free:
+        Stationary(atoms)
+        if not atoms.pbc.any():
+            ZeroRotation(atoms)
+    return f"drawn at {options.kelvin:g} K"
+
+
+def _integrator(atoms: Any, options: MdOptions) -> Any:
+    step = options.fs * units.fs
+    if options.nve:
+        return VelocityVerlet(atoms, step)
+    if not atoms.constraints:
+        atoms.set_constraint(FixCom())
+    rng = np.random.default_rng([options.seed, 1])
+    friction = options.friction / (1000 * units.fs)
+    return Langevin(
+        atoms, step, temperature_K=options.kelvin, friction=friction, fixcm=False, rng=rng
+    )
+
+
+def _trouble(atoms: Any, kelvin: float) -> str:
+    largest, hot = float(np.abs(atoms.get_forces()).max()), atoms.get_temperature()
+    if not (largest < LARGEST_FORCE and np.isfinite(hot)):
+        return f"a force of {largest:.3g} eV/A"
+    # The temperature of few atoms varies by the square root of 2 / degrees of freedom.
+    limit = max(3.0, 1 + 6 * sqrt(2 / atoms.get_number_of_degrees_of_freedom())) * kelvin
+    if hot > limit:
+        return f"the temperature is {hot:.0f} K, above {limit:.0f} K"
+    return near_atoms(atoms)
+
+
+def _disagreement(committee: Committee, atoms: Any, limit: float) -> str:
+    (forces,) = committee.forces([committee.graph(atoms)])
+    found = spreads(forces)
+    if found.max() <= limit:
+        return ""
+    at = int(found.argmax())
+    return f"the committee differs by {found[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
+
+
+def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:
+    energy, hot = atoms.get_potential_energy(), atoms.get_temperature()
+    values = (time, energy, energy + atoms.get_kinetic_energy(), hot)
+    if np.isfinite([*values, *atoms.get_forces().ravel()]).all():
+        atoms.info |= {"time_ps": round(time, 7), "temperature": round(hot, 3)}
+        write(atoms)
+    return values

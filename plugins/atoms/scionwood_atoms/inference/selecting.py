@@ -1,0 +1,116 @@
+"""Which structures to label next: uncertain ones that are unlike each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from scionwood import RecipeError
+from scionwood_atoms.data.labels import Frame
+from scionwood_atoms.inference.committee import Committee, spreads
+from scionwood_atoms.model.graph import Graph
+
+CENTRES = np.arange(0.75, 5.0, 0.25)
+"""A, of the Gaussians that describe distances; their width is the step."""
+ALIKE = 1e-3
+"""Structures whose descriptions are nearer are taken for copies."""
+
+
+@final
+@dataclass(frozen=True)
+class Selection:
+    """Structures of a pool to label next.
+
+    Attributes:
+        indices: of the chosen structures, the most uncertain first.
+        spreads: of each structure of the pool, root mean square of the force components, eV/A.
+        correlation: of spread and error by rank; `None` without labels.
+        errors: mean errors of the forces, eV/A, of structures that are chosen so, by distance
+            alone, and at random; empty without labels.
+    """
+
+    indices: tuple[int, ...]
+    spreads: np.ndarray
+    correlation: float | None
+    errors: dict[str, float]
+
+
+def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Selection:
+    """Choose structures: of the most uncertain quarter, each as far as possible from the others.
+
+    Args:
+        committee: whose spread is the uncertainty.
+        frames: the pool; labels, if all have them, are used for comparison alone.
+        n: how many; fewer are chosen if the others are copies of them.
+
+    Raises:
+        RecipeError: n is below 1 or above the size of the pool.
+        GraphError: a structure has no graph for the base.
+    """
+    if not 1 <= n <= len(frames):
+        raise RecipeError(f"n {n}", f"the pool has {len(frames)} structures", "Ask for 1 to all")
+    graphs = [committee.graph(frame.structure.atoms()) for frame in frames]
+    forces = committee.forces(graphs)
+    spread = np.array([np.sqrt(np.square(spreads(one)).mean() / 3) for one in forces])
+    places = descriptions(graphs)
+    likely = np.argsort(-spread, kind="stable")[: max(len(frames) // 4, 3 * n)]
+    chosen = farthest(places, likely, n)
+    labels = [frame.structure.forces for frame in frames]
+    wrong = [
+        _error(one, label) for one, label in zip(forces, labels, strict=True) if label is not None
+    ]
+    if len(wrong) < len(frames) or len(frames) < 3:
+        return Selection(tuple(chosen), spread, None, {})
+    from scipy.stats import spearmanr
+
+    parts = {"selected": chosen, "farthest point": farthest(places, np.arange(len(frames)), n)}
+    errors = {name: float(np.mean([wrong[at] for at in part])) for name, part in parts.items()}
+    ranks = float(spearmanr(spread, wrong).statistic)
+    return Selection(tuple(chosen), spread, ranks, errors | {"random": float(np.mean(wrong))})
+
+
+def farthest(places: np.ndarray, candidates: np.ndarray, n: int) -> list[int]:
+    """Return at most n candidates: the first, then each time the farthest from those before.
+
+    Args:
+        places: (m, feature), the description of each structure.
+        candidates: indices of structures.
+        n: how many; copies of one another are left out.
+
+    Example:
+        >>> farthest(np.array([[0.0], [0.0], [1.0], [5.0]]), np.arange(4), 4)
+        [0, 3, 2]
+    """
+    chosen = [int(candidates[0])]
+    apart = np.linalg.norm(places[candidates] - places[chosen[0]], axis=1)
+    while len(chosen) < n and apart.max() > ALIKE:
+        chosen.append(int(candidates[int(apart.argmax())]))
+        apart = np.minimum(apart, np.linalg.norm(places[candidates] - places[chosen[-1]], axis=1))
+    return chosen
+
+
+def descriptions(graphs: Sequence[Graph]) -> np.ndarray:
+    """Return smoothed distances of each pair of elements for an atom, (m, feature).
+
+    They do not change if a structure is turned or shifted, or its atoms change their order.
+
+    Args:
+        graphs: a graph of each of m structures.
+    """
+    ends = [np.sort(graph.numbers[graph.edges].numpy(), axis=0) for graph in graphs]
+    kinds = [1000 * low + high for low, high in ends]
+    columns = np.unique(np.concatenate(kinds))
+    places = np.zeros((len(graphs), len(columns), len(CENTRES)))
+    for row, (graph, kind) in enumerate(zip(graphs, kinds, strict=True)):
+        lengths = graph.vectors().norm(dim=1).double().numpy()[:, None]
+        smooth = np.exp(-(((lengths - CENTRES) / 0.25) ** 2) / 2) / lengths
+        np.add.at(places[row], np.searchsorted(columns, kind), smooth)
+        places[row] /= len(graph.numbers)
+    return places.reshape(len(graphs), -1)
+
+
+def _error(forces: np.ndarray, label: np.ndarray) -> float:
+    return float(np.sqrt(np.square(forces.mean(0) - label).mean()))

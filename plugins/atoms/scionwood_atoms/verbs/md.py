@@ -1,0 +1,98 @@
+"""Molecular dynamics with a run: `scionwood atoms md`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, prints
+from scionwood_atoms.verbs.options import MdOptions
+
+if TYPE_CHECKING:
+    from scionwood_atoms.inference.dynamics import Dynamics
+
+FIGURE = "dynamics.png"
+
+
+def _print_dynamics(dynamics: Dynamics) -> int:
+    """Print what the dynamics held; the exit code is 1 if they stopped before their end."""
+    from scionwood.authoring import print_table
+
+    facts = {
+        "structures written": str(len(dynamics.times)),
+        "length, ps": f"{dynamics.times[-1]:g}",
+        "mean temperature, K": f"{dynamics.temperatures.mean():.1f}",
+        "slope of the total energy, meV/atom/ps": f"{dynamics.drift:.4f}",
+        "velocities at the start": dynamics.velocities,
+    }
+    print_table(["dynamics", ""], list(facts.items()))
+    if dynamics.stopped:
+        print(f"stopped {dynamics.stopped}")
+    return int(bool(dynamics.stopped))
+
+
+@prints(_print_dynamics)
+def md(
+    run: RunPath,
+    structure: InputPath,
+    target: OutputPath,
+    options: MdOptions = MdOptions(),
+    *,
+    figures: Path | None = None,
+    force: bool = False,
+) -> Dynamics:
+    """Move a structure by molecular dynamics, and stop where the run cannot be believed.
+
+    The reasons to stop: a temperature above three times that of the thermostat, two atoms nearer
+    than 0.6 of their covalent radii, a force above 1000 eV/A, and a committee that disagrees. The
+    exit status is then 1. The trajectory holds all structures until then, at every moment.
+
+    Velocities are those of the file (`momenta`), or drawn. The centre of mass rests unless atoms
+    are fixed (the column `move_mask`).
+
+    Args:
+        run: a run that was fitted to `atoms/files`.
+        structure: an extended XYZ file, of which one structure moves.
+        target: the trajectory to write, extended XYZ.
+        options: of the dynamics.
+        figures: a folder for dynamics.png.
+        force: replace existing files.
+
+    Returns:
+        Energies and temperatures by time, and the reason if it stopped.
+
+    Raises:
+        ReadError: the file or the run is damaged, or there is no such frame.
+        GraphError: the structure has no graph for the network.
+        LabelError: the structure has a charge.
+        RecipeError: no atom can move, or the runs of the committee have different bases.
+        OutputExistsError: a file exists and `force` is false.
+        WriteError: a file cannot be written.
+
+    Example:
+        >>> dynamics = md("runs/water", "test.xyz", "moving.xyz", MdOptions(ps=0.01, every=10))
+        >>> dynamics.times.tolist(), dynamics.velocities
+        ([0.0, 0.005, 0.01], 'drawn at 300 K')
+    """
+    from scionwood import ReadError
+    from scionwood_atoms.inference.ase_calculator import calculator
+    from scionwood_atoms.inference.committee import Committee
+    from scionwood_atoms.inference.dynamics import draw_dynamics, run_dynamics
+    from scionwood_atoms.inference.structures import appender, read_structures
+
+    for path in (target, *([] if figures is None else [figures / FIGURE])):
+        check_target(path, force)
+    frames = read_structures(structure, moving=True)
+    if options.frame >= len(frames):
+        rule = f"it has {len(frames)} frames, counted from 0"
+        raise ReadError(str(structure), rule, "Choose one of them with --frame")
+    atoms = frames[options.frame]
+    atoms.calc = calc = calculator(run, strict=False)
+    atoms.info["energy_by"] = calc.scale(Counter(atoms.symbols))[1]
+    committee = Committee([run, *options.committee]) if options.committee else None
+    write = appender(target, overwrite=force)
+    dynamics = run_dynamics(atoms, options, write, committee)
+    if figures is not None:
+        draw_dynamics(dynamics, figures / FIGURE, overwrite=force)
+    return dynamics

@@ -1,0 +1,72 @@
+"""Predict energies, forces and stress of structures: `scionwood atoms predict`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, prints
+
+MEANINGS = {
+    "labels": "on the scale of your labels",
+    "isolated atoms": "no label fixes its absolute energy, which stands on isolated atoms alone",
+    "scale of the base": "no label fixes it; base_energy is for differences of one formula alone",
+}
+"""What an energy means, by what it stands on."""
+
+
+def _print_scales(scales: dict[str, str]) -> None:
+    """Print what the energy of each formula stands on."""
+    from scionwood.authoring import print_table
+
+    print_table(["formula", "energy"], [[name, MEANINGS[by]] for name, by in scales.items()])
+
+
+@prints(_print_scales)
+def predict(
+    run: RunPath, structures: InputPath, target: OutputPath, *, force: bool = False
+) -> dict[str, str]:
+    """Write structures with energy, forces and stress, in the reference of your labels.
+
+    The key `energy_by` of each structure states what its energy stands on. Where no label fixes it,
+    there is no `energy`, but `base_energy`, whose zero is that of the base. Stress is written for
+    structures that are periodic in three directions.
+
+    Args:
+        run: a run that was fitted to `atoms/files`.
+        structures: an extended XYZ file; labels under the usual keys are replaced.
+        target: the extended XYZ file to write.
+        force: replace the target if it exists.
+
+    Returns:
+        By formula, what its energy stands on: `labels`, `isolated atoms` or `scale of the base`.
+
+    Raises:
+        ReadError: the file or the run is damaged.
+        GraphError: a structure has no graph for the network, such as one with an unknown element.
+        LabelError: a structure has a charge.
+        OutputExistsError: the target exists and `force` is false.
+        WriteError: the target cannot be written.
+
+    Example:
+        >>> predict("runs/water", "test.xyz", "predicted.xyz")
+        {'H2O': 'labels'}
+    """
+    from scionwood.authoring import atomic_path, writing
+    from scionwood_atoms.inference.ase_calculator import BASE, calculator
+    from scionwood_atoms.inference.structures import read_structures, shown, text
+
+    check_target(target, force)
+    frames = read_structures(structures)
+    calc, scales = calculator(run, strict=False), {}
+    with writing(target), atomic_path(target, overwrite=force) as part, part.open("w") as file:
+        for atoms in shown(frames, "predicting"):
+            calc.results = {}  # those of an equal structure before may have no energy any more
+            atoms.calc = calc
+            atoms.get_forces()
+            scale = calc.scale(Counter(atoms.symbols))[1]
+            scales[atoms.get_chemical_formula()] = atoms.info["energy_by"] = scale
+            if scale == BASE:
+                atoms.info["base_energy"] = calc.results.pop("energy")
+                del calc.results["free_energy"]
+            file.write(text(atoms))
+    return scales

@@ -1,0 +1,86 @@
+"""Relax structures: `scionwood atoms relax`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from scionwood.authoring import InputPath, OutputPath, RunPath, prints
+from scionwood_atoms.verbs.options import RelaxOptions
+
+if TYPE_CHECKING:
+    from scionwood_atoms.inference.relaxing import Relaxed
+
+
+def _print_relaxed(structures: list[Relaxed]) -> int:
+    """Print how each relaxation ended; the exit code is 1 if one did not reach its limit."""
+    from scionwood.authoring import print_table
+
+    head = ["structure", "formula", "steps", "energy gained, eV", "force, eV/A", "stress, GPa"]
+    rows = [
+        [str(at), one.formula, str(one.steps)]
+        + [f"{value:.4f}" for value in (one.gain, one.force, one.stress)]
+        for at, one in enumerate(structures)
+    ]
+    print_table(head, rows, numeric=head[2:])
+    for at, one in enumerate(structures):
+        if one.stopped:
+            print(f"structure {at} stopped: {one.stopped}")
+    return int(any(one.stopped for one in structures))
+
+
+@prints(_print_relaxed)
+def relax(
+    run: RunPath,
+    structures: InputPath,
+    target: OutputPath,
+    options: RelaxOptions = RelaxOptions(),
+    *,
+    force: bool = False,
+) -> list[Relaxed]:
+    """Move the atoms of each structure to a minimum of the energy, and the cell with `--cell`.
+
+    Fixed atoms (the column `move_mask`) stay. A structure that did not reach the limit of the force
+    is written as it is then, with the reason under the key `stopped`, and the exit status is 1.
+
+    Args:
+        run: a run that was fitted to `atoms/files`.
+        structures: an extended XYZ file.
+        target: the extended XYZ file to write, one structure after the other.
+        options: limits of the relaxation.
+        force: replace the target if it exists.
+
+    Returns:
+        How each relaxation ended.
+
+    Raises:
+        ReadError: the file or the run is damaged.
+        GraphError: a structure has no graph for the network, or no cell to relax.
+        LabelError: a structure has a charge.
+        OutputExistsError: the target exists and `force` is false.
+        WriteError: the target cannot be written.
+
+    Example:
+        >>> options = RelaxOptions(limit=1e-6, steps=1)
+        >>> relaxed = relax("runs/water", "test.xyz", "relaxed.xyz", options)
+        >>> relaxed[0].formula, relaxed[0].stopped
+        ('H2O', 'it took 1 steps, the most')
+    """
+    from scionwood_atoms.inference.ase_calculator import calculator
+    from scionwood_atoms.inference.relaxing import check_cell, relax_atoms
+    from scionwood_atoms.inference.structures import appender, read_structures, shown
+
+    write, ends = appender(target, overwrite=force), []
+    frames = read_structures(structures, moving=True)
+    calc = calculator(run, strict=False)
+    for atoms in frames:  # before any of them is relaxed
+        calc.graph(atoms)
+        check_cell(atoms, options)
+    for atoms in shown(frames, "relaxing"):
+        atoms.calc = calc
+        ends.append(relax_atoms(atoms, options))
+        atoms.info["energy_by"] = calc.scale(Counter(atoms.symbols))[1]
+        if ends[-1].stopped:
+            atoms.info["stopped"] = ends[-1].stopped
+        write(atoms)
+    return ends
