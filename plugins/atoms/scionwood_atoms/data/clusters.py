@@ -113,7 +113,8 @@ class Clusters(L.LightningDataModule):
         from scionwood_atoms.model.graph import pairs
 
         atoms = shaken(bulk("Si"), rng)
-        atoms.calc = MorsePotential(epsilon=1.0, r0=2.35, rho0=1.5 * 2.35)
+        make: Any = MorsePotential
+        atoms.calc = make(epsilon=1.0, r0=2.35, rho0=1.5 * 2.35)
         labels = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
         energy, forces, stress = (torch.tensor(label).float() for label in labels)
         return Labelled(pairs(atoms, self.cutoff), energy[None], forces, stress[None])

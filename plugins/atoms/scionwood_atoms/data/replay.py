@@ -74,7 +74,8 @@ def crystals(
     """
     from ase.build import bulk
 
-    cells = [bulk(name, kind, a=a).repeat((2, 1, 1)) for name, kind, a in lattices]
+    small: list[Any] = [bulk(name, kind, a=a) for name, kind, a in lattices]
+    cells = [cell.repeat((2, 1, 1)) for cell in small]
     known = [cell for cell in cells if elements.issuperset(cell.numbers.tolist())]
     rng = np.random.default_rng(seed)
     return [shaken(known[at * len(known) // count], rng) for at in range(count)] if known else []
@@ -112,6 +113,8 @@ def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]
     graphs = [model.graph(one) for one in crystals(REPLAY, count, seed, model.elements)]
     found = predictions(model, graphs)
     return [
-        Labelled(graph, *(torch.tensor(label).float() for label in ([energy], forces, stress[None])))
+        Labelled(
+            graph, *(torch.tensor(label).float() for label in ([energy], forces, stress[None]))
+        )
         for graph, energy, forces, stress in zip(graphs, *found, strict=True)
     ]

@@ -108,8 +108,8 @@ def described(card: Mapping[str, Any]) -> str:
     for name, (before, after) in card["dimers"].items():
         if after <= 0 < before:
             lines.append(
-                f"{name}: the base pushes the atoms apart with {before:.3g} eV/A, and the run pulls "
-                f"them together with {-after:.3g}: dynamics may collapse"
+                f"{name}: the base pushes the atoms apart with {before:.3g} eV/A, and the run "
+                f"pulls them together with {-after:.3g}: dynamics may collapse"
             )
     return "\n".join(lines)
 

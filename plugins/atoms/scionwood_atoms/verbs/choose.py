@@ -1,0 +1,232 @@
+"""Choose how to fit labels, by a validation split: `scionwood atoms choose`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
+
+from scionwood.authoring import InputPath, prints
+
+if TYPE_CHECKING:
+    from scionwood_atoms.evaluation.arms import Arm, Record
+
+CLOSE = 1.05
+"""Errors within 5 % of each other: other seeds may turn their order."""
+
+
+@final
+@dataclass(frozen=True)
+class Choice:
+    """What each way to fit the labels gives on the validation split.
+
+    Attributes:
+        run: the chosen run.
+        arms: each way with its best rate, the smallest error first.
+        rates: the force error at each rate, meV/A, by way.
+        structures: structures of the training and of the validation.
+        steps: the steps of each fit.
+        advice: what to use, and why.
+    """
+
+    run: Path
+    arms: tuple[Arm, ...]
+    rates: dict[str, dict[float, float]]
+    structures: tuple[int, int]
+    steps: int
+    advice: str
+
+
+def _print_choice(choice: Choice, *, json: bool = False) -> None:
+    """Print the advice and a table of all ways.
+
+    Args:
+        choice: the result.
+        json: print JSON.
+    """
+    from scionwood.authoring import print_table
+
+    if json:
+        print(_as_json(choice))
+        return
+    print(choice.advice)
+    has_stress = any(arm.stress is not None for arm in choice.arms)
+    names = ["model", "rate", "force, meV/A", "energy, meV/atom"]
+    names += ["stress, GPa"] * has_stress + ["seconds", "kB", "drift, meV/A", "at other rates"]
+    rows = []
+    for arm in choice.arms:
+        others = choice.rates.get(arm.model, {})
+        cells = [arm.model, f"{arm.rate:g}" if arm.rate else "", f"{arm.force:.1f}"]
+        cells += [f"{arm.energy:.2f}"]
+        cells += ["" if arm.stress is None else f"{arm.stress:.2f}"] * has_stress
+        cells += [f"{arm.seconds:.0f}", f"{arm.size / 1000:.0f}"]
+        cells += ["" if arm.drift is None else f"{arm.drift:.1f}"]
+        cells += [", ".join(f"{r:g} {e:.0f}" for r, e in others.items() if r != arm.rate)]
+        rows.append(cells)
+    train, val = choice.structures
+    print_table(
+        names, rows, title=f"validation, {val} structures; {train} to train, {choice.steps} steps"
+    )
+    print(f"the chosen run: {choice.run}")
+
+
+@prints(_print_choice)
+def choose(
+    structures: list[InputPath],
+    *,
+    run: Path = Path("runs/chosen"),
+    isolated: list[Path] | None = None,
+    base: str = "sevennet/0",
+    budget: float = 30.0,
+    steps: int | None = None,
+    arms: list[Literal["frozen", "ia3", "lora", "full"]] | None = None,
+    reference: Literal["element", "composition"] = "element",
+    energy: str = "energy",
+    forces: str = "forces",
+    n: int | None = None,
+    replay: int = 0,
+    seed: int = 0,
+    force: bool = False,
+) -> Choice:
+    """Fit labels in several ways, and choose one by the force error on a validation split.
+
+    The ways are the frozen model with reference energies, magnitudes (IA3), LoRA and full tuning,
+    each with three rates and the same number of steps. Where all structures are one molecule, a
+    kernel model (sGDML) stands beside them: if it is best, the advice says so, and the chosen run
+    is the best network. An interrupted call goes on where it stopped: finished fits are in
+    `RUN-arms`.
+
+    Args:
+        structures: extended XYZ files with labels.
+        run: the folder of the chosen run, which also holds `choice.json`.
+        isolated: files with isolated atoms.
+        base: the potential to start from.
+        budget: minutes for all fits.
+        steps: the steps of each fit instead of a budget.
+        arms: the ways to try; all of them by default.
+        reference: as of `atoms/files`.
+        energy: the key of the energy in the comment lines.
+        forces: the column of the forces.
+        n: training structures; all by default.
+        replay: crystals with labels of the frozen base in the training.
+        seed: the seed of the draw and of the fits.
+        force: replace the run, and fits of other options.
+
+    Returns:
+        The errors of each way, and what to use.
+
+    Raises:
+        OutputExistsError: the run exists, or its arms have other options, and `force` is false.
+        RecipeError: the budget is too small, or there is no such base.
+        LabelError: the labels cannot be trained on.
+        OffsetError: the labels do not fix the reference energies.
+        TrainingError: each fit diverged.
+
+    Example:
+        >>> choice = choose(["train.xyz"], base="sevennet/tiny", steps=2, arms=["frozen"])
+        >>> [arm.model for arm in choice.arms]
+        ['sGDML', 'frozen']
+    """
+    from scionwood.authoring import check_target
+    from scionwood_atoms.data.files import Files
+    from scionwood_atoms.evaluation.arms import RATES, Record, digest, run_arms
+
+    check_target(run, force)
+    options = {
+        "source": [str(path) for path in structures],
+        "isolated": [str(path) for path in isolated or ()],
+        "base": base,
+        "energy": energy,
+        "forces": forces,
+        "reference": reference,
+        "n": n,
+        "replay": replay,
+        "seed": seed,
+    }
+    data = Files(**options)  # type: ignore[arg-type]  # one mapping for all of them
+    data.setup("fit")  # bad labels end here, before any fit
+    sha256 = digest([Path(name) for name in (*data.source, *data.isolated)])
+    shared = {"data": options, "sha256": sha256, "budget": None if steps else budget}
+    record = Record(Path(f"{run}-arms"), {**shared, "fixed": steps, "steps": steps or 0})
+    record.read(force=force)
+    record.folder.mkdir(parents=True, exist_ok=True)
+    run_arms(record, data, list(arms or RATES), budget)
+    return _chosen(record.arms, record, run, data.card["structures"], force)
+
+
+def _chosen(
+    found: list[Arm], record: Record, run: Path, structures: dict[str, int], force: bool
+) -> Choice:
+    """Copy the run of the best network, and write what was tried beside it."""
+    import shutil
+
+    from scionwood import TrainingError
+    from scionwood.authoring import atomic_folder, changing
+
+    best: dict[str, Arm] = {}
+    for arm in sorted(found, key=lambda one: one.force):
+        best.setdefault(arm.model, arm)
+    ranked = tuple(best.values())
+    networks = [arm for arm in ranked if arm.model != "sGDML" and not arm.failure]
+    if not networks:
+        raise TrainingError("choose", f"each fit failed: {ranked[0].failure}", "Lower the rates")
+    rates: dict[str, dict[float, float]] = {}
+    for arm in found:
+        if arm.rate:
+            rates.setdefault(arm.model, {})[arm.rate] = arm.force
+    sizes = structures["train"], structures["val"]
+    advice = advised(ranked, networks[0], rates, sizes[1])
+    choice = Choice(run, ranked, rates, sizes, record.options["steps"], advice)
+    with atomic_folder(run, overwrite=force) as part:
+        shutil.copytree(record.folder / networks[0].name, part, dirs_exist_ok=True)
+        with changing(part, ["choice.json"]):
+            (part / "choice.json").write_text(_as_json(choice) + "\n", "utf-8")
+    return choice
+
+
+def advised(
+    ranked: tuple[Arm, ...], network: Arm, rates: dict[str, dict[float, float]], structures: int
+) -> str:
+    """Return what to use, and why.
+
+    Args:
+        ranked: each way with its best rate, the smallest error first.
+        network: the best network.
+        rates: the force error at each rate, by way.
+        structures: of the validation.
+    """
+    first = ranked[0]
+    others = [f"{arm.force:.0f} of {arm.model}" for arm in ranked[1:] if not arm.failure]
+    against = f"against {', '.join(others)}" if others else "and nothing to compare"
+    error = f"{first.force:.0f} meV/A on {structures} validation structures, {against}"
+    if first.model == "sGDML":
+        return (
+            f"Use a kernel model (sGDML) for this molecule: {error}. It knows no other molecule; "
+            f"for others take the chosen run, {network.name}."
+        )
+    if first.model == "frozen":
+        return f"Use the frozen model with its reference energies: {error}. No fit is better."
+    notes = [f"Use {first.model} at rate {first.rate:g}: {error}."]
+    close = [a.model for a in ranked[1:] if a.force < CLOSE * first.force]
+    if close:
+        notes.append(f"{' and '.join(close)} within 5 %: another seed may turn the order.")
+    if first.rate in (min(rates[first.model]), max(rates[first.model])):
+        notes.append("The rate is at the edge of the search.")
+    return " ".join(notes)
+
+
+def _as_json(choice: Choice) -> str:
+    from dataclasses import asdict
+    from json import dumps
+    from math import isfinite
+
+    card = asdict(choice)
+    card["arms"] = [
+        {key: None if isinstance(v, float) and not isfinite(v) else v for key, v in arm.items()}
+        for arm in card["arms"]
+    ]
+    card["rates"] = {
+        model: {f"{rate:g}": error if isfinite(error) else None for rate, error in tried.items()}
+        for model, tried in choice.rates.items()
+    }
+    return dumps(card, indent=1, default=str)
