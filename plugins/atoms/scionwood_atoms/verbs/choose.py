@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CLOSE = 1.05
 """Errors within 5 % of each other: other seeds may turn their order."""
+FEW = 5
+"""Validation structures below which the choice is a guess."""
 
 
 @final
@@ -61,7 +63,7 @@ def _print_choice(choice: Choice, *, json: bool = False) -> None:
         cells += ["" if arm.stress is None else f"{arm.stress:.2f}"] * has_stress
         cells += [f"{arm.seconds:.0f}", f"{arm.size / 1000:.0f}"]
         cells += ["" if arm.drift is None else f"{arm.drift:.1f}"]
-        cells += [", ".join(f"{r:g} {e:.0f}" for r, e in others.items() if r != arm.rate)]
+        cells += [", ".join(f"{r:g}: {e:.3g}" for r, e in others.items() if r != arm.rate)]
         rows.append(cells)
     train, val = choice.structures
     print_table(
@@ -76,6 +78,7 @@ def choose(
     *,
     run: Path = Path("runs/chosen"),
     isolated: list[Path] | None = None,
+    test: list[Path] | None = None,
     base: str = "sevennet/0",
     budget: float = 30.0,
     steps: int | None = None,
@@ -84,6 +87,7 @@ def choose(
     energy: str = "energy",
     forces: str = "forces",
     n: int | None = None,
+    share: float = 0.1,
     replay: int = 0,
     seed: int = 0,
     force: bool = False,
@@ -100,6 +104,7 @@ def choose(
         structures: extended XYZ files with labels.
         run: the folder of the chosen run, which also holds `choice.json`.
         isolated: files with isolated atoms.
+        test: files with labels that no fit may see; without them a share of the others is left out.
         base: the potential to start from.
         budget: minutes for all fits.
         steps: the steps of each fit instead of a budget.
@@ -108,6 +113,7 @@ def choose(
         energy: the key of the energy in the comment lines.
         forces: the column of the forces.
         n: training structures; all by default.
+        share: the share of the validation, and of the test if it is cut.
         replay: crystals with labels of the frozen base in the training.
         seed: the seed of the draw and of the fits.
         force: replace the run, and fits of other options.
@@ -135,11 +141,13 @@ def choose(
     options = {
         "source": [str(path) for path in structures],
         "isolated": [str(path) for path in isolated or ()],
+        "test": [str(path) for path in test or ()],
         "base": base,
         "energy": energy,
         "forces": forces,
         "reference": reference,
         "n": n,
+        "share": share,
         "replay": replay,
         "seed": seed,
     }
@@ -196,13 +204,14 @@ def advised(
         structures: of the validation.
     """
     first = ranked[0]
-    others = [f"{arm.force:.0f} of {arm.model}" for arm in ranked[1:] if not arm.failure]
-    against = f"against {', '.join(others)}" if others else "and nothing to compare"
-    error = f"{first.force:.0f} meV/A on {structures} validation structures, {against}"
+    others = [f"{arm.force:.3g} of {arm.model}" for arm in ranked[1:] if not arm.failure]
+    against = f", against {', '.join(others)}" if others else ""
+    error = f"{first.force:.3g} meV/A on the validation, {structures} structures{against}"
     if first.model == "sGDML":
         return (
             f"Use a kernel model (sGDML) for this molecule: {error}. It knows no other molecule; "
-            f"for others take the chosen run, {network.name}."
+            f"for others take the chosen run, {network.name}. Its code is "
+            "scionwood_atoms.evaluation.kernel.fit_kernel; it is not saved."
         )
     if first.model == "frozen":
         return f"Use the frozen model with its reference energies: {error}. No fit is better."
@@ -210,6 +219,8 @@ def advised(
     close = [a.model for a in ranked[1:] if a.force < CLOSE * first.force]
     if close:
         notes.append(f"{' and '.join(close)} within 5 %: another seed may turn the order.")
+    if structures < FEW:
+        notes.append(f"{structures} structures of validation decide little: raise --share.")
     if first.rate in (min(rates[first.model]), max(rates[first.model])):
         notes.append("The rate is at the edge of the search.")
     return " ".join(notes)
