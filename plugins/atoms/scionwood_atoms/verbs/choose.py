@@ -131,7 +131,7 @@ def choose(
     Example:
         >>> choice = choose(["train.xyz"], base="sevennet/tiny", steps=2, arms=["frozen"])
         >>> [arm.model for arm in choice.arms]
-        ['sGDML', 'frozen']
+        ['frozen', 'sGDML']
     """
     from scionwood.authoring import check_target
     from scionwood_atoms.data.files import Files
