@@ -18,7 +18,7 @@ from scionwood.cli import main
 from scionwood_atoms import choose
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.labels import LabelError
-from scionwood_atoms.evaluation.arms import Arm, Record, fitted, kernel_arm, steps_within
+from scionwood_atoms.evaluation.arms import Arm, Trials, fitted, kernel_arm, steps_within
 from scionwood_atoms.verbs.choose import advised
 
 Make = Callable[..., list[Atoms]]
@@ -49,15 +49,15 @@ def test_the_advice_states_what_the_validation_cannot_tell() -> None:
 
 
 def test_finished_arms_are_used_again_and_other_options_refused(tmp_path: Path) -> None:
-    record = Record(tmp_path, {"sha256": "a", "steps": 40})
+    record = Trials(tmp_path, {"sha256": "a", "steps": 40})
     record.add(FROZEN)
     record.add(Arm("full", 1e-2, failure="loss [nan]"))
-    again = Record(tmp_path, {"sha256": "a", "steps": 0})
+    again = Trials(tmp_path, {"sha256": "a", "steps": 0})
     again.read(force=False)
     assert again.options["steps"] == 40
     assert again.arms[0] == FROZEN
     assert again.arms[1].force == float("inf")
-    other = Record(tmp_path, {"sha256": "b", "steps": 0})
+    other = Trials(tmp_path, {"sha256": "b", "steps": 0})
     with pytest.raises(OutputExistsError, match="other labels or options"):
         other.read(force=False)
     other.read(force=True)
@@ -103,7 +103,7 @@ def test_a_rate_that_diverges_is_named_and_leaves_nothing(
 ) -> None:
     data = Files(**waters)
     data.setup("fit")
-    record = Record(tmp_path / "arms", {"data": waters, "steps": 6})
+    record = Trials(tmp_path / "arms", {"data": waters, "steps": 6})
     arm = fitted(record, "full", 1e30, data, 0.0)
     assert arm.failure
     assert arm.force == float("inf")

@@ -29,11 +29,9 @@ def test_a_reader_of_the_page_gets_a_choice_and_its_errors(
     for long, short in SMALLER.items():
         assert long in script
         script = script.replace(long, short)
-    python = "".join(blocks(PAGE, "python"))
-    (tmp_path / "use.py").write_text(python, "utf-8")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     run = subprocess.run(
-        ["bash", "-c", f"{script}\npython -W ignore use.py"],
+        ["bash", "-c", script],
         cwd=tmp_path,
         capture_output=True,
         text=True,

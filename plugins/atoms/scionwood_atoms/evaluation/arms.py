@@ -82,7 +82,7 @@ class Arm:
 
 @final
 @dataclass
-class Record:
+class Trials:
     """The arms that are done, in a file that is written after each of them.
 
     Attributes:
@@ -136,7 +136,7 @@ class Record:
             part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
-def run_arms(record: Record, data: Files, arms: Sequence[str], budget: float) -> None:
+def run_arms(record: Trials, data: Files, arms: Sequence[str], budget: float) -> None:
     """Run the arms that are not done, and print the time that is left.
 
     Args:
@@ -169,7 +169,7 @@ def run_arms(record: Record, data: Files, arms: Sequence[str], budget: float) ->
             spent.append(done.seconds)
 
 
-def fitted(record: Record, model: str, rate: float, data: Files, stress_weight: float) -> Arm:
+def fitted(record: Trials, model: str, rate: float, data: Files, stress_weight: float) -> Arm:
     """Fit one arm at one rate.
 
     Args:

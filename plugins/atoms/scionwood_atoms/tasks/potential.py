@@ -99,7 +99,7 @@ class PotentialTask(Task):
         Args:
             trainer: the trainer, whose validation provides the structures.
         """
-        if self._probe is None or not trainer.is_global_zero:
+        if self._probe is None or self.sharded or not trainer.is_global_zero:
             return
         self.eval()
         card = {"validation": self._validation(trainer), **self._probe.drift(self.backbone)}

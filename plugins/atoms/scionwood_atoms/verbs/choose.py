@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, final
 from scionwood.authoring import InputPath, prints
 
 if TYPE_CHECKING:
-    from scionwood_atoms.evaluation.arms import Arm, Record
+    from scionwood_atoms.evaluation.arms import Arm, Trials
 
 CLOSE = 1.05
 """Errors within 5 % of each other: other seeds may turn their order."""
@@ -135,7 +135,7 @@ def choose(
     """
     from scionwood.authoring import check_target
     from scionwood_atoms.data.files import Files
-    from scionwood_atoms.evaluation.arms import RATES, Record, digest, run_arms
+    from scionwood_atoms.evaluation.arms import RATES, Trials, digest, run_arms
 
     check_target(run, force)
     options = {
@@ -155,7 +155,7 @@ def choose(
     data.setup("fit")  # bad labels end here, before any fit
     sha256 = digest([Path(name) for name in (*data.source, *data.isolated)])
     shared = {"data": options, "sha256": sha256, "budget": None if steps else budget}
-    record = Record(Path(f"{run}-arms"), {**shared, "fixed": steps, "steps": steps or 0})
+    record = Trials(Path(f"{run}-arms"), {**shared, "fixed": steps, "steps": steps or 0})
     record.read(force=force)
     record.folder.mkdir(parents=True, exist_ok=True)
     run_arms(record, data, list(arms or RATES), budget)
@@ -163,7 +163,7 @@ def choose(
 
 
 def _chosen(
-    found: list[Arm], record: Record, run: Path, structures: dict[str, int], force: bool
+    found: list[Arm], record: Trials, run: Path, structures: dict[str, int], force: bool
 ) -> Choice:
     """Copy the run of the best network, and write what was tried beside it."""
     import shutil
