@@ -29,7 +29,8 @@ from scionwood_atoms.evaluation.drift import GPA
 from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import Reference
 
-COMPOUNDS = tuple(one for one in REPLAY if one[0] in ("MgO", "ZnS", "LiF", "TiC", "KBr", "GaN"))
+SOURCE = ("MgO", "ZnS", "LiF", "TiC", "KBr", "GaN")
+COMPOUNDS = ",".join(row for row in REPLAY.split(",") if row.split()[0] in SOURCE)
 VALIDATION = 8
 TESTED = 24
 

@@ -25,7 +25,7 @@ Make = Callable[..., list[Atoms]]
 Label = Callable[..., Path]
 LORA = Arm("lora", 3e-2, 70.0, 3.0, None, 20.0, 250_000, 35.0)
 FROZEN = Arm("frozen", 0.0, 265.0, 60.0, None, 5.0, 0, 0.0)
-RATES = {"lora": {1e-2: 80.0, 3e-2: 70.0, 1e-1: 90.0}}
+RATES: dict[str, dict[float, float | None]] = {"lora": {1e-2: 80.0, 3e-2: 70.0, 1e-1: 90.0}}
 
 
 def test_the_advice_names_a_kernel_model_first() -> None:
@@ -45,6 +45,8 @@ def test_the_advice_states_what_the_validation_cannot_tell() -> None:
     few = advised((edge, FROZEN), edge, RATES, 2)
     assert "2 structures of validation decide little" in few
     assert "at the edge of the search" in few
+    lost = advised((LORA, FROZEN), LORA, RATES | {"full": {1e-2: None}}, 20)
+    assert "full diverged at each rate" in lost
     assert advised((FROZEN, LORA), FROZEN, RATES, 20).endswith("No fit is better.")
 
 

@@ -15,50 +15,20 @@ from scionwood import RecipeError
 from scionwood_atoms.data.clusters import Labelled
 from scionwood_atoms.model.potential import Potential, predictions
 
-Lattice = tuple[str, str, float]
-"""A formula, its structure by the name of ase, and the lattice constant, A."""
+DRIFT = """NaCl rocksalt 5.64, Si diamond 5.43, Cu fcc 3.61, GaAs zincblende 5.65,
+CaO rocksalt 4.81, Fe bcc 2.87"""
+"""Crystals on which drift is measured: formula, structure by the name of ase, and lattice constant,
+A."""
 
-DRIFT: tuple[Lattice, ...] = (
-    ("NaCl", "rocksalt", 5.64),
-    ("Si", "diamond", 5.43),
-    ("Cu", "fcc", 3.61),
-    ("GaAs", "zincblende", 5.65),
-    ("CaO", "rocksalt", 4.81),
-    ("Fe", "bcc", 2.87),
-)
-"""Crystals on which drift is measured."""
-
-REPLAY: tuple[Lattice, ...] = (
-    ("MgO", "rocksalt", 4.21),
-    ("Ge", "diamond", 5.66),
-    ("Al", "fcc", 4.05),
-    ("ZnS", "zincblende", 5.41),
-    ("LiF", "rocksalt", 4.03),
-    ("W", "bcc", 3.16),
-    ("TiC", "rocksalt", 4.33),
-    ("KBr", "rocksalt", 6.60),
-    ("C", "diamond", 3.57),
-    ("NaF", "rocksalt", 4.63),
-    ("KCl", "rocksalt", 6.29),
-    ("SiC", "zincblende", 4.36),
-    ("Ni", "fcc", 3.52),
-    ("FeO", "rocksalt", 4.33),
-    ("GaN", "zincblende", 4.50),
-    ("CaS", "rocksalt", 5.69),
-    ("InAs", "zincblende", 6.06),
-    ("Cr", "bcc", 2.88),
-    ("TiN", "rocksalt", 4.24),
-    ("Ag", "fcc", 4.09),
-    ("BN", "zincblende", 3.62),
-    ("Na", "bcc", 4.29),
-    ("LiH", "rocksalt", 4.08),
-)
-"""Crystals for replay."""
+REPLAY = """MgO rocksalt 4.21, Ge diamond 5.66, Al fcc 4.05, ZnS zincblende 5.41, LiF rocksalt 4.03,
+W bcc 3.16, TiC rocksalt 4.33, KBr rocksalt 6.60, C diamond 3.57, NaF rocksalt 4.63,
+KCl rocksalt 6.29, SiC zincblende 4.36, Ni fcc 3.52, FeO rocksalt 4.33, GaN zincblende 4.50,
+CaS rocksalt 5.69, InAs zincblende 6.06, Cr bcc 2.88, TiN rocksalt 4.24, Ag fcc 4.09,
+BN zincblende 3.62, Na bcc 4.29, LiH rocksalt 4.08"""
+"""Crystals for replay, in the same form."""
 
 
-def crystals(
-    lattices: tuple[Lattice, ...], count: int, seed: int, elements: frozenset[int]
-) -> list[Any]:
+def crystals(lattices: str, count: int, seed: int, elements: frozenset[int]) -> list[Any]:
     """Return strained and rattled crystals of two or four atoms, spread over the lattices.
 
     Args:
@@ -74,7 +44,8 @@ def crystals(
     """
     from ase.build import bulk
 
-    small: list[Any] = [bulk(name, kind, a=a) for name, kind, a in lattices]
+    rows = [row.split() for row in lattices.split(",")]
+    small: list[Any] = [bulk(name, kind, a=float(a)) for name, kind, a in rows]
     cells = [cell.repeat((2, 1, 1)) for cell in small]
     known = [cell for cell in cells if elements.issuperset(cell.numbers.tolist())]
     rng = np.random.default_rng(seed)

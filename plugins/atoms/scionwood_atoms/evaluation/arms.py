@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -114,7 +113,7 @@ class Trials:
             return
         with reading(self.path, "record of arms"):
             card = json.loads(read_utf8(self.path))
-            arms = [Arm(**{**arm, "force": float(arm["force"])}) for arm in card["arms"]]
+            arms = [Arm(**arm) for arm in card["arms"]]
             steps = int(card["options"]["steps"])
         if {**card["options"], "steps": 0} == {**self.options, "steps": 0}:
             self.arms, self.options["steps"] = arms, steps
@@ -129,10 +128,8 @@ class Trials:
             arm: with its result.
         """
         self.arms.append(arm)
-        rows = [{**asdict(one), "force": str(one.force)} for one in self.arms]
-        rows = [row | {"energy": None} if row["failure"] else row for row in rows]
+        content = {"options": self.options, "arms": [asdict(one) for one in self.arms]}
         with atomic_path(self.path, overwrite=True) as part:
-            content = {"options": self.options, "arms": rows}
             part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
@@ -263,16 +260,3 @@ def steps_within(data: Files, seconds: float) -> int:
         rule = f"{FEWEST_STEPS} steps of each fit need {minutes:.1f} times as long"
         raise RecipeError("budget", rule, "Raise --budget, or name fewer --arms")
     return min(steps, MOST_STEPS)
-
-
-def digest(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of files, one after the other.
-
-    Args:
-        paths: the files.
-    """
-    total = hashlib.sha256()
-    for path in paths:
-        with reading(path, "labels"):
-            total.update(path.read_bytes())
-    return total.hexdigest()

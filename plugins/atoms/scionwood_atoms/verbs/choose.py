@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from scionwood.authoring import InputPath, prints
 
 if TYPE_CHECKING:
     from scionwood_atoms.evaluation.arms import Arm, Trials
+
+Rates = dict[str, dict[float, float | None]]
 
 CLOSE = 1.05
 """Errors within 5 % of each other: other seeds may turn their order."""
@@ -25,7 +27,7 @@ class Choice:
     Attributes:
         run: the chosen run.
         arms: each way with its best rate, the smallest error first.
-        rates: the force error at each rate, meV/A, by way.
+        rates: the force error at each rate, meV/A, by way; `None` where it diverged.
         structures: structures of the training and of the validation.
         steps: the steps of each fit.
         advice: what to use, and why.
@@ -33,7 +35,7 @@ class Choice:
 
     run: Path
     arms: tuple[Arm, ...]
-    rates: dict[str, dict[float, float]]
+    rates: Rates
     structures: tuple[int, int]
     steps: int
     advice: str
@@ -55,16 +57,14 @@ def _print_choice(choice: Choice, *, json: bool = False) -> None:
     has_stress = any(arm.stress is not None for arm in choice.arms)
     names = ["model", "rate", "force, meV/A", "energy, meV/atom"]
     names += ["stress, GPa"] * has_stress + ["seconds", "kB", "drift, meV/A", "at other rates"]
-    rows = []
+    rows: list[list[str | float | None]] = []
     for arm in choice.arms:
-        others = choice.rates.get(arm.model, {})
-        cells = [arm.model, f"{arm.rate:g}" if arm.rate else "", f"{arm.force:.1f}"]
-        cells += [f"{arm.energy:.2f}"]
-        cells += ["" if arm.stress is None else f"{arm.stress:.2f}"] * has_stress
-        cells += [f"{arm.seconds:.0f}", f"{arm.size / 1000:.0f}"]
-        cells += ["" if arm.drift is None else f"{arm.drift:.1f}"]
-        cells += [", ".join(f"{r:g}: {e:.3g}" for r, e in others.items() if r != arm.rate)]
-        rows.append(cells)
+        tried = choice.rates.get(arm.model, {}).items()
+        others = (f"{r:g}: {e:.3g}" if e else f"{r:g}: diverged" for r, e in tried if r != arm.rate)
+        row: list[str | float | None] = [arm.model, arm.rate or None, round(arm.force, 1)]
+        row += [round(arm.energy, 2), *[arm.stress and round(arm.stress, 3)] * has_stress]
+        row += [round(arm.seconds), round(arm.size / 1000), arm.drift and round(arm.drift, 1)]
+        rows.append([*row, ", ".join(others)])
     train, val = choice.structures
     print_table(
         names, rows, title=f"validation, {val} structures; {train} to train, {choice.steps} steps"
@@ -133,9 +133,11 @@ def choose(
         >>> [arm.model for arm in choice.arms]
         ['frozen', 'sGDML']
     """
+    from hashlib import sha256
+
     from scionwood.authoring import check_target
     from scionwood_atoms.data.files import Files
-    from scionwood_atoms.evaluation.arms import RATES, Trials, digest, run_arms
+    from scionwood_atoms.evaluation.arms import RATES, Trials, run_arms
 
     check_target(run, force)
     options = {
@@ -153,9 +155,11 @@ def choose(
     }
     data = Files(**options)  # type: ignore[arg-type]  # one mapping for all of them
     data.setup("fit")  # bad labels end here, before any fit
-    sha256 = digest([Path(name) for name in (*data.source, *data.isolated)])
-    shared = {"data": options, "sha256": sha256, "budget": None if steps else budget}
-    record = Trials(Path(f"{run}-arms"), {**shared, "fixed": steps, "steps": steps or 0})
+    read = [Path(name).read_bytes() for name in (*data.source, *data.isolated, *data.test)]
+    shared: dict[str, Any] = {"data": options}
+    shared["sha256"] = [sha256(content).hexdigest() for content in read]
+    shared |= {"budget": None if steps else budget, "fixed": steps, "steps": steps or 0}
+    record = Trials(Path(f"{run}-arms"), shared)
     record.read(force=force)
     record.folder.mkdir(parents=True, exist_ok=True)
     run_arms(record, data, list(arms or RATES), budget)
@@ -173,15 +177,16 @@ def _chosen(
 
     best: dict[str, Arm] = {}
     for arm in sorted(found, key=lambda one: one.force):
-        best.setdefault(arm.model, arm)
+        if not arm.failure:
+            best.setdefault(arm.model, arm)
     ranked = tuple(best.values())
-    networks = [arm for arm in ranked if arm.model != "sGDML" and not arm.failure]
+    networks = [arm for arm in ranked if arm.model != "sGDML"]
     if not networks:
-        raise TrainingError("choose", f"each fit failed: {ranked[0].failure}", "Lower the rates")
-    rates: dict[str, dict[float, float]] = {}
+        raise TrainingError("choose", f"each fit failed: {found[-1].failure}", "Check the labels")
+    rates: Rates = {}
     for arm in found:
         if arm.rate:
-            rates.setdefault(arm.model, {})[arm.rate] = arm.force
+            rates.setdefault(arm.model, {})[arm.rate] = None if arm.failure else arm.force
     sizes = structures["train"], structures["val"]
     advice = advised(ranked, networks[0], rates, sizes[1])
     choice = Choice(run, ranked, rates, sizes, record.options["steps"], advice)
@@ -192,9 +197,7 @@ def _chosen(
     return choice
 
 
-def advised(
-    ranked: tuple[Arm, ...], network: Arm, rates: dict[str, dict[float, float]], structures: int
-) -> str:
+def advised(ranked: tuple[Arm, ...], network: Arm, rates: Rates, structures: int) -> str:
     """Return what to use, and why.
 
     Args:
@@ -204,7 +207,7 @@ def advised(
         structures: of the validation.
     """
     first = ranked[0]
-    others = [f"{arm.force:.3g} of {arm.model}" for arm in ranked[1:] if not arm.failure]
+    others = [f"{arm.force:.3g} of {arm.model}" for arm in ranked[1:]]
     against = f", against {', '.join(others)}" if others else ""
     error = f"{first.force:.3g} meV/A on the validation, {structures} structures{against}"
     if first.model == "sGDML":
@@ -221,6 +224,8 @@ def advised(
         notes.append(f"{' and '.join(close)} within 5 %: another seed may turn the order.")
     if structures < FEW:
         notes.append(f"{structures} structures of validation decide little: raise --share.")
+    if lost := [name for name, tried in rates.items() if not any(tried.values())]:
+        notes.append(f"{' and '.join(lost)} diverged at each rate.")
     if first.rate in (min(rates[first.model]), max(rates[first.model])):
         notes.append("The rate is at the edge of the search.")
     return " ".join(notes)
@@ -229,15 +234,5 @@ def advised(
 def _as_json(choice: Choice) -> str:
     from dataclasses import asdict
     from json import dumps
-    from math import isfinite
 
-    card = asdict(choice)
-    card["arms"] = [
-        {key: None if isinstance(v, float) and not isfinite(v) else v for key, v in arm.items()}
-        for arm in card["arms"]
-    ]
-    card["rates"] = {
-        model: {f"{rate:g}": error if isfinite(error) else None for rate, error in tried.items()}
-        for model, tried in choice.rates.items()
-    }
-    return dumps(card, indent=1, default=str)
+    return dumps(asdict(choice), indent=1, default=str)
