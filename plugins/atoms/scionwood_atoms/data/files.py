@@ -47,8 +47,8 @@ class Files(SplitData):
         n: training structures, drawn with the seed; `None` means all.
         n_val: the most validation structures, evenly spaced.
         n_test: the most test structures, evenly spaced; `None` means all.
-        replay: crystals with labels of the frozen base, added to the training split: they hold the
-            model where the labels say nothing.
+        replay: crystals with labels of the frozen base, added to the training split; a fit starts
+            without a loss on them.
         batch_size: structures of a step.
         on_bad_file: `raise` stops at a file that cannot be read, `skip` leaves it out.
         seed: the seed of the draw and of the split by composition.
