@@ -25,6 +25,7 @@ plugin = Plugin(
     tasks={"potential": "scionwood_atoms.tasks.potential:PotentialTask"},
     commands={
         "inspect": "scionwood_atoms.verbs.inspect:inspect",
+        "choose": "scionwood_atoms.verbs.choose:choose",
         "evaluate": "scionwood_atoms.verbs.evaluate:evaluate",
         "predict": "scionwood_atoms.verbs.predict:predict",
         "relax": "scionwood_atoms.verbs.relax:relax",

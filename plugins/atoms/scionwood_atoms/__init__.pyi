@@ -1,6 +1,7 @@
 from scionwood import Plugin
 from scionwood_atoms.inference.ase_calculator import calculator as calculator
 from scionwood_atoms.verbs.checkpoint import write_checkpoint as write_checkpoint
+from scionwood_atoms.verbs.choose import choose as choose
 from scionwood_atoms.verbs.evaluate import evaluate as evaluate
 from scionwood_atoms.verbs.inspect import inspect as inspect
 from scionwood_atoms.verbs.md import md as md

@@ -1,4 +1,4 @@
-"""Seeded clusters of silicon with the energies and forces of a pair potential."""
+"""Seeded clusters and crystals of silicon with the labels of a pair potential."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Labelled(NamedTuple):
     """(b,) float32, eV."""
     forces: Tensor
     """(n, 3) float32, eV/A."""
+    stress: Tensor
+    """(b, 3, 3) float32, eV/A^3, positive under tension; NaN where no label has it."""
 
 
 @final
@@ -35,7 +37,8 @@ class Clusters(L.LightningDataModule):
 
     Args:
         n: structures of the training split; the other two have a quarter as many each.
-        atoms: atoms of a structure.
+        atoms: atoms of a cluster.
+        periodic: strained cells of two atoms instead of clusters; they have a stress.
         cutoff: distance of the neighbours in the graph, A.
         batch_size: structures of a step.
         seed: the seed of all structures; each split has its own.
@@ -52,12 +55,13 @@ class Clusters(L.LightningDataModule):
         *,
         n: int = 32,
         atoms: int = 5,
+        periodic: bool = False,
         cutoff: float = 4.0,
         batch_size: int = 4,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.n, self.atoms, self.cutoff = n, atoms, cutoff
+        self.n, self.atoms, self.cutoff, self.periodic = n, atoms, cutoff, periodic
         self.batch_size, self.seed = batch_size, seed
         self._splits: dict[str, list[Labelled]] = {}
 
@@ -70,7 +74,8 @@ class Clusters(L.LightningDataModule):
         few = max(self.n // 4, 1)
         for split, count in zip(SPLITS, (self.n, few, few), strict=True):
             rng = np.random.default_rng([self.seed, SPLITS.index(split)])
-            self._splits[split] = [self._cluster(rng) for _ in range(count)]
+            make = self._crystal if self.periodic else self._cluster
+            self._splits[split] = [make(rng) for _ in range(count)]
 
     def train_dataloader(self) -> DataLoader:
         """Structures in random order."""
@@ -97,7 +102,27 @@ class Clusters(L.LightningDataModule):
         chain[:, 1] = 1.7 * (np.arange(self.atoms) % 2)
         atoms = Atoms("Si" * self.atoms, chain + rng.normal(0, 0.12, chain.shape))
         energy, forces = morse(torch.tensor(atoms.positions))
-        return Labelled(pairs(atoms, self.cutoff), energy[None].float(), forces.float())
+        graph = pairs(atoms, self.cutoff)
+        return Labelled(graph, energy[None].float(), forces.float(), no_stress())
+
+    def _crystal(self, rng: np.random.Generator) -> Labelled:
+        from ase.build import bulk
+        from ase.calculators.morse import MorsePotential
+
+        from scionwood_atoms.data.replay import shaken
+        from scionwood_atoms.model.graph import pairs
+
+        atoms = shaken(bulk("Si"), rng)
+        make: Any = MorsePotential
+        atoms.calc = make(epsilon=1.0, r0=2.35, rho0=1.5 * 2.35)
+        labels = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
+        energy, forces, stress = (torch.tensor(label).float() for label in labels)
+        return Labelled(pairs(atoms, self.cutoff), energy[None], forces, stress[None])
+
+
+def no_stress() -> Tensor:
+    """Return the stress of a structure without one, (1, 3, 3)."""
+    return torch.full((1, 3, 3), torch.nan)
 
 
 def joined(structures: list[Labelled]) -> Labelled:
@@ -106,8 +131,8 @@ def joined(structures: list[Labelled]) -> Labelled:
     Args:
         structures: one or more of them.
     """
-    graphs, energies, forces = zip(*structures, strict=True)
-    return Labelled(batch(graphs), torch.cat(energies), torch.cat(forces))
+    graphs, *labels = zip(*structures, strict=True)
+    return Labelled(batch(graphs), *(torch.cat(part) for part in labels))
 
 
 def morse(positions: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ import torch
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_atoms.backbones import potential
-from scionwood_atoms.data.clusters import Labelled, joined
+from scionwood_atoms.data.clusters import Labelled, joined, no_stress
 from scionwood_atoms.data.labels import (
     Frame,
     LabelError,
@@ -21,6 +21,7 @@ from scionwood_atoms.data.labels import (
     read_frames,
     split_frames,
 )
+from scionwood_atoms.data.replay import replay_structures
 from scionwood_atoms.data.scale import check_labels, check_residuals
 from scionwood_atoms.model.potential import Potential, predictions
 from scionwood_atoms.model.reference import Reference, reference
@@ -31,7 +32,7 @@ FRAME_LIMIT = 64
 
 @final
 class Files(SplitData):
-    """Structures of your files, with energies and forces.
+    """Structures of your files, with energies, forces and, of crystals, stress.
 
     Files are extended XYZ, databases of ase, OUTCAR or vasprun.xml of VASP; the content decides.
 
@@ -55,13 +56,15 @@ class Files(SplitData):
         n: training structures, drawn with the seed; `None` means all.
         n_val: the most validation structures, evenly spaced.
         n_test: the most test structures, evenly spaced; `None` means all.
+        replay: crystals with labels of the frozen base, added to the training split; a fit starts
+            without a loss on them.
         batch_size: structures of a step.
         on_bad_file: `raise` stops at a file that cannot be read, `skip` leaves it out.
         seed: the seed of the draw and of the split by composition.
 
     Shapes: a batch is a `Labelled`.
 
-    Units: eV, A and eV/A.
+    Units: eV, A, eV/A and eV/A^3.
 
     Raises:
         RecipeError: no source is named, or the base is not that of the recipe.
@@ -89,6 +92,7 @@ class Files(SplitData):
         n: int | None = None,
         n_val: int = 20,
         n_test: int | None = None,
+        replay: int = 0,
         batch_size: int = 2,
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
@@ -101,6 +105,7 @@ class Files(SplitData):
         self.energy, self.forces, self.by_element = energy, forces, reference == "element"
         self.by, self.share, self.n, self.n_val = split, share, n, n_val
         self.n_test, self.batch_size, self.seed = n_test, batch_size, seed
+        self.replay = replay
         self.data_files = DataFiles(on_bad_file, [*self.source, *self.test, *self.isolated])
         self._splits: dict[str, list[Labelled]] = {}
         self.reference: Reference | None = None
@@ -124,6 +129,7 @@ class Files(SplitData):
             split: [self._labelled(model, frame) for frame in part]
             for split, part in frames.items()
         }
+        self._splits["train"] += replay_structures(model, self.replay, self.seed)
 
     def frames(self) -> dict[str, list[Frame]]:
         """Return the frames of each split."""
@@ -155,6 +161,7 @@ class Files(SplitData):
         self.card = {
             "base": self.base,
             "structures": {split: len(part) for split, part in parts.items()},
+            "replay": self.replay,
             "compositions": sorted({frame.structure.formula for frame in parts["train"]}),
             "dropped": dict(labels.dropped),
         }
@@ -188,7 +195,10 @@ class Files(SplitData):
         one = frame.structure
         energy = float(one.energy or 0.0) - self.reference.of(frame.composition)
         forces = torch.tensor(one.forces, dtype=torch.float32)
-        return Labelled(graph_of(model, frame), torch.tensor([energy]).float(), forces)
+        stress = no_stress()
+        if one.stress is not None and one.pbc.all():
+            stress = torch.tensor(one.stress[None], dtype=torch.float32)
+        return Labelled(graph_of(model, frame), torch.tensor([energy]).float(), forces, stress)
 
     def _refuse_other_base(self) -> None:
         task = getattr(getattr(self, "trainer", None), "lightning_module", None)

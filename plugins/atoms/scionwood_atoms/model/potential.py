@@ -40,6 +40,11 @@ class Potential(nn.Module, ABC):
     takes_molecules: ClassVar[bool] = True
     card: dict[str, str]
 
+    @property
+    @abstractmethod
+    def elements(self) -> frozenset[int]:
+        """The atomic numbers that the network knows."""
+
     @abstractmethod
     def energies(self, graph: Graph) -> Tensor:
         """Return the energy of each structure, (b,), eV; differentiable in positions and cells."""

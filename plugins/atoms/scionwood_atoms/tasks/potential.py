@@ -1,35 +1,59 @@
-"""Train a potential on energies and forces."""
+"""Train a potential on energies, forces and stress."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
-from typing import Any, ClassVar, Unpack, final
+from typing import Any, ClassVar, NamedTuple, Unpack, final
 
+import lightning as L
 import torch
 from torch import Tensor, nn
 
-from scionwood import Optimiser, Task
-from scionwood.authoring import Deployed, Normalisation, Signal
+from scionwood import Optimiser, RecipeError, Task
+from scionwood.authoring import Deployed, Normalisation, Signal, atomic_path
 from scionwood_atoms.data.clusters import Labelled
 from scionwood_atoms.data.files import Files
+from scionwood_atoms.evaluation.drift import FILE, GPA, Probe, described
 from scionwood_atoms.model.graph import Graph
 from scionwood_atoms.model.potential import EnergyOf
 
 
+class _Errors(NamedTuple):
+    """Errors of b structures with n atoms, of which k have a stress."""
+
+    energy: Tensor
+    """(b,), eV/atom."""
+    forces: Tensor
+    """(n, 3), eV/A."""
+    stress: Tensor
+    """(k, 3, 3), eV/A^3."""
+
+
 @final
 class PotentialTask(Task):
-    """Squared errors of the energy of an atom and of the forces.
+    """Squared errors of the energy of an atom, of the forces, and of the stress of crystals.
+
+    At the end of a fit the errors on the validation split, and how far the model moved on other
+    crystals, are printed and written into `drift.json`.
 
     Args:
         backbone: a potential, with its adapter attached.
         energy_weight: the weight of the squared error of the energy, (eV/atom)^-2.
         force_weight: the weight of the squared error of the forces, (eV/A)^-2.
+        stress_weight: the weight of the squared error of the stress, (eV/A^3)^-2; structures
+            without a labelled stress do not count in it. 0 leaves it out.
 
     Shapes: a batch is a `Labelled` of b structures and n atoms.
 
-    Units: losses have none; the metrics are meV/atom and meV/A.
+    Units: losses have none; the metrics are meV/atom, meV/A and GPa.
 
-    Source: the loss of SevenNet (Park et al. 2024, doi:10.1021/acs.jctc.4c00190) without stress.
+    Raises:
+        RecipeError: the stress has a weight, and no training structure has a stress.
+
+    Source: the loss of SevenNet (Park et al. 2024, doi:10.1021/acs.jctc.4c00190), whose weights 0.1
+        for eV/A and 1e-6 for kbar are as 10 to 257 here.
     """
 
     defaults: ClassVar[Optimiser] = {"lr": 1e-2, "warmup_steps": 5, "schedule": "cosine"}
@@ -41,39 +65,77 @@ class PotentialTask(Task):
         *,
         energy_weight: float = 1.0,
         force_weight: float = 10.0,
+        stress_weight: float = 0.0,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.energy_weight, self.force_weight = energy_weight, force_weight
+        self.stress_weight = stress_weight
+        self._probe: Probe | None = None
+
+    def setup(self, stage: str) -> None:
+        """Remember what the frozen base predicts for crystals: adapters start as it is.
+
+        Args:
+            stage: of Lightning.
+        """
+        if stage == "fit" and not self.sharded:
+            training = self.backbone.training
+            self._probe = Probe(self.backbone.eval())
+            self.backbone.train(training)
 
     def on_fit_start(self) -> None:
         """Write the reference energies of the data into the run folder, if the data have them."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        if self.stress_weight and not _has_stress(data):
+            rule = "no training structure has a stress and periods in three directions"
+            raise RecipeError(f"task.stress_weight {self.stress_weight:g}", rule, "Set it to 0")
         if isinstance(data, Files) and self.trainer.is_global_zero:
             data.write(self.trainer.default_root_dir)
 
+    def before_export(self, trainer: L.Trainer) -> None:
+        """Print the errors on the validation split and the drift on crystals, and write them.
+
+        Args:
+            trainer: the trainer, whose validation provides the structures.
+        """
+        if self._probe is None or self.sharded or not trainer.is_global_zero:
+            return
+        self.eval()
+        card = {"validation": self._validation(trainer), **self._probe.drift(self.backbone)}
+        with atomic_path(Path(trainer.default_root_dir) / FILE, overwrite=True) as part:
+            part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+        print(described(card), file=sys.stderr)
+
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
-        """Return the loss and its two parts.
+        """Return the loss and its parts.
 
         Args:
             batch: structures with labels.
         """
-        energy, forces = self._errors(batch)
-        parts = {"energy": energy.square().mean(), "force": forces.square().mean()}
+        errors = self._errors(batch)
+        parts = {"energy": errors.energy.square().mean(), "force": errors.forces.square().mean()}
         loss = self.energy_weight * parts["energy"] + self.force_weight * parts["force"]
+        if self.stress_weight:
+            parts["stress"] = errors.stress.square().sum() / max(errors.stress.numel(), 1)
+            loss = loss + self.stress_weight * parts["stress"]
         return {"loss": loss, **parts}
 
     def metrics(self, batch: Labelled) -> dict[str, Tensor]:
-        """Return the mean absolute errors, meV/atom and meV/A.
+        """Return the mean absolute errors, meV/atom, meV/A and GPa.
 
         Args:
             batch: structures with labels.
         """
-        energy, forces = self._errors(batch)
-        return {
-            "energy_mae_mev": 1000 * energy.abs().mean(),
-            "force_mae_mev": 1000 * forces.abs().mean(),
+        errors = self._errors(batch)
+        measured = {
+            "energy_mae_mev": 1000 * errors.energy.abs().mean(),
+            "force_mae_mev": 1000 * errors.forces.abs().mean(),
         }
+        if self.stress_weight:
+            mean = errors.stress.abs().sum() / max(errors.stress.numel(), 1)
+            measured["stress_mae_gpa"] = GPA * mean
+        return measured
 
     def batch_size(self, batch: Labelled) -> int:
         """Return the structures of a batch.
@@ -106,8 +168,36 @@ class PotentialTask(Task):
             EnergyOf(backbone), example, inputs, (energy,), normalisation=Normalisation(after=steps)
         )
 
-    def _errors(self, batch: Labelled) -> tuple[Tensor, Tensor]:
-        """Return the errors of the energy, (b,), eV/atom, and of the forces, (n, 3), eV/A."""
+    def _errors(self, batch: Labelled) -> _Errors:
         predicted = self.backbone(*batch.graph)
         counts = torch.bincount(batch.graph.owners)
-        return (predicted.energy - batch.energy) / counts, predicted.forces - batch.forces
+        energy = (predicted.energy - batch.energy) / counts
+        known = ~batch.stress.isnan().any(2).any(1)
+        volumes = torch.linalg.det(batch.graph.cells[known]).abs()
+        stress = predicted.virial[known] / volumes[:, None, None] - batch.stress[known]
+        return _Errors(energy, predicted.forces - batch.forces, stress)
+
+    def _validation(self, trainer: L.Trainer) -> dict[str, float | None]:
+        """Return root mean square errors: meV/atom, meV/A and GPa; `None` without structures."""
+        loaders = trainer.val_dataloaders or []
+        found = []
+        for batch in loaders[0] if isinstance(loaders, list) and loaders else loaders:
+            with torch.no_grad():
+                found.append(self._errors(batch))
+        if not found:
+            return {"energy": None, "force": None, "stress": None}
+        energy, force, stress = (torch.cat(part) for part in zip(*found, strict=True))
+        return {
+            "energy": 1000 * _rms(energy),
+            "force": 1000 * _rms(force),
+            "stress": GPA * _rms(stress) if len(stress) else None,
+        }
+
+
+def _has_stress(data: Any) -> bool:
+    structures = data.train_dataloader().dataset
+    return any(not bool(one.stress.isnan().all()) for one in structures)
+
+
+def _rms(values: Tensor) -> float:
+    return float(values.double().square().mean().sqrt())

@@ -1,0 +1,107 @@
+"""Stress in the loss: of structures that have one, and as the slope of the energy by strain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk
+
+import scionwood
+from scionwood_atoms.backbones import chgnet
+from scionwood_atoms.data.clusters import Clusters, Labelled, joined, no_stress
+from scionwood_atoms.data.files import Files
+from scionwood_atoms.data.replay import shaken as strained
+from scionwood_atoms.model.potential import Potential
+from scionwood_atoms.tasks.potential import PotentialTask
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def labelled(model: Potential, atoms: Atoms, stress: torch.Tensor) -> Labelled:
+    found = model(*model.graph(atoms))
+    return Labelled(model.graph(atoms), found.energy.detach(), found.forces, stress)
+
+
+def silicon(seed: int = 0) -> Atoms:
+    return strained(bulk("Si"), np.random.default_rng(seed))
+
+
+def test_the_loss_counts_known_stresses_alone(tiny: Potential) -> None:
+    task = PotentialTask(tiny, energy_weight=0.0, force_weight=0.0, stress_weight=2.0).eval()
+    solid, molecule = silicon(), Atoms("OH", [(0, 0, 0), (0, 0, 1)])
+    virial = tiny(*tiny.graph(solid)).virial / solid.get_volume()
+    wrong = labelled(tiny, solid, virial + 0.03)
+    others = [labelled(tiny, one, no_stress()) for one in (molecule, silicon(1))]
+    assert float(task.losses(joined([wrong, *others]))["loss"]) == pytest.approx(2 * 0.03**2)
+    assert float(task.losses(joined(others))["loss"]) == 0
+    assert float(task.metrics(joined([wrong, *others]))["stress_mae_gpa"]) == pytest.approx(
+        160.21766 * 0.03
+    )
+
+
+@pytest.mark.parametrize("name", ["sevennet", "chgnet"])
+def test_the_gradient_of_the_stress_loss_is_its_slope(name: str, tiny: Potential) -> None:
+    model = tiny if name == "sevennet" else chgnet()
+    task = PotentialTask(model, energy_weight=0.0, force_weight=0.0, stress_weight=1.0)
+    one = labelled(model, silicon(), torch.full((1, 3, 3), 0.2))
+    model.train()
+    weight = max(model.parameters(), key=torch.numel)
+    (gradient,) = torch.autograd.grad(task.losses(one)["loss"], weight)
+    at, ends = int(gradient.abs().argmax()), []
+    for step in (1e-2, -1e-2):
+        with torch.no_grad():
+            weight.view(-1)[at] += step
+        ends.append(float(task.losses(one)["loss"]))
+        with torch.no_grad():
+            weight.view(-1)[at] -= step
+    model.eval()
+    assert float(gradient.view(-1)[at]) == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=0.05)
+
+
+def test_crystals_of_the_demonstration_have_the_stress_of_their_energy() -> None:
+    data = Clusters(n=4, periodic=True)
+    data.setup("fit")
+    (batch,) = data.train_dataloader()
+    assert batch.stress.shape == (4, 3, 3)
+    assert not batch.stress.isnan().any()
+
+
+def test_a_weight_without_stress_is_refused(tmp_path: Path) -> None:
+    recipe = scionwood.resolve("atoms/few_shot", ["task.stress_weight=1"], smoke=True)
+    with pytest.raises(scionwood.RecipeError, match=r"task\.stress_weight 1: no training"):
+        scionwood.fit(recipe, run_dir=tmp_path / "run")
+
+
+def test_a_stress_without_periods_is_left_out(
+    tmp_path: Path, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
+) -> None:
+    frames = shaken("H2O", "CH4", n=6)
+    for atoms in frames[::2]:
+        atoms.set_cell([4, 4.2, 4.4])
+        atoms.pbc = [True, True, atoms is frames[0]]
+
+    def with_stress(_: Atoms, labels: dict[str, object]) -> None:
+        labels.setdefault("stress", np.full(6, 1e-4))
+
+    path = label(tmp_path / "a.xyz", frames, with_stress)
+    options = {"reference": "composition", "base": "sevennet/tiny"}
+    data = Files(source=str(path), batch_size=9, **options)  # type: ignore[arg-type]
+    data.setup("fit")
+    (batch,) = data.train_dataloader()
+    assert int((~batch.stress.isnan()).all(2).all(1).sum()) == 1
+
+
+@pytest.mark.slow
+def test_a_fit_on_strained_crystals_lowers_the_stress_error(tmp_path: Path) -> None:
+    errors = {}
+    for steps in (1, 80):
+        change = [f"trainer.max_steps={steps}", f"trainer.val_check_interval={steps}"]
+        recipe = scionwood.resolve("atoms/periodic", change, smoke=True)
+        run = scionwood.fit(recipe, run_dir=tmp_path / str(steps))
+        errors[steps] = scionwood.test(run)["test_stress_mae_gpa"]
+    assert errors[80] < 0.85 * errors[1]  # 9.1 of 12.0 GPa: the small random network learns slowly
