@@ -24,6 +24,7 @@ plugin = Plugin(
         "evaluate": "scionwood_atoms.verbs.evaluate:evaluate",
     },
     recipes="scionwood_atoms.recipes",
+    bases="scionwood_atoms.bases",
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scionwood_atoms.model.graph import Graph, GraphError, pairs
 from scionwood_atoms.model.potential import Potential
-from scionwood_atoms.model.weights import card_of, load_shipped
+from scionwood_atoms.model.weights import load_shipped
 
 _READOUT = r"net\.reduce_\w+\.linear"
 _LAYERS = r"(self_connection_intro|self_interaction_[12])\.linear"
@@ -102,10 +102,10 @@ def load_sevennet(name: str) -> SevenNet:
     Raises:
         WeightsError: the package or its file is missing, or another.
     """
-    key = f"sevennet/{name}"
-    state = load_shipped(key)
+    key = f"atoms/sevennet-{name}"
+    state, card = load_shipped(key)
     with _without_advice():
-        return SevenNet(_checkpoint(key, state).build_model().float(), card_of(key))
+        return SevenNet(_checkpoint(key, state).build_model().float(), card)
 
 
 def _checkpoint(key: str, state: dict[str, Any]) -> Any:
