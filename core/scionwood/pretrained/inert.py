@@ -25,7 +25,7 @@ LARGEST = 4 << 30
 """The largest file in bytes; what a decoding child returns is bounded by the same."""
 PICKLE = 64 << 20
 """The largest pickle in the file; those of networks with thousands of layers take some MB."""
-OBJECTS = 1_000_000
+OBJECTS = 200_000
 """The most containers and placeholders that are searched for tensors."""
 DEPTH = 64
 """The deepest nesting of modules and containers."""
@@ -213,8 +213,14 @@ def read_inert(path: Path) -> dict[str, np.ndarray]:
         try:
             content = _Reader(archive, root, 2 * size).load()
             tensors = dict(_search(content))
-        except (RecursionError, MemoryError, OverflowError) as error:
-            raise ReadError(str(path), f"its pickle is hostile ({type(error).__name__})") from error
+        except (ReadError, MemoryError):  # a lack of memory is said by the parent of the child
+            raise
+        except Exception as error:  # a hostile pickle makes the interpreter raise anything
+            rule = f"its pickle breaks a bound, or is damaged ({type(error).__name__}: {error})"
+            raise ReadError(str(path), rule[:300], "Do not trust it") from error
+    if not tensors:
+        rule = "no tensor lies in its containers and modules"
+        raise ReadError(str(path), rule, "Save a state_dict instead")
     return {name: _plain(values) for name, values in tensors.items()}
 
 

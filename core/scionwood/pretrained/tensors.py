@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _torch(path: Path) -> dict[str, Tensor]:
     try:
-        return dict(_flat("", load_tensors(path)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of TorchScript and of protocols, which errors say too
+            return dict(_flat("", load_tensors(path)))
     except pickle.UnpicklingError:  # it names other classes than torch allows
         with service_in_commands():
             stored = call_in_child(read_inert, path)
