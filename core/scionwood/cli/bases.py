@@ -50,13 +50,13 @@ def bases(
 
 
 def _list(json: bool) -> None:
-    every = catalogue.bases()
+    every, users = catalogue.bases(), catalogue.users()
     if json:
         print(jsons.dumps([asdict(base) | {"state": _state(base)} for base in every], indent=2))
         return
     rows = [
         (base.name, f"{base.parameters / 1e6:.3g}", base.licence, base.commercial, _state(base),
-         len(catalogue.users(base)), base.title)
+         sum(len(users.get(name, ())) for name in base.backbones), base.title)
         for base in every
     ]  # fmt: skip
     columns = ("base", "million", "licence", "commercial", "state", "recipes", "what it is")
@@ -68,7 +68,8 @@ def _state(base: Base) -> str:
 
 
 def _show(base: Base, json: bool) -> None:
-    recipes = catalogue.users(base)
+    users = catalogue.users()
+    recipes = [recipe for name in base.backbones for recipe in users.get(name, ())]
     facts = {
         "what it is": base.title,
         "field": base.field,

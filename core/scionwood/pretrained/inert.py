@@ -64,6 +64,9 @@ class _Placeholder(_Sealed):
         made.parts = {}
         return made
 
+    def __call__(self, *_: object, **__: object) -> _Placeholder:
+        return _Placeholder()
+
     def __setstate__(self, state: object) -> None:
         for part in state if isinstance(state, tuple) else (state,):
             if isinstance(part, dict):

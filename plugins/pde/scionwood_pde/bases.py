@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from scionwood.authoring import Base
-from scionwood_pde.model.weights import LICENCE, PARTS, REPOSITORY
+
+PARTS = ("encoder", "decoder")
 
 
 def _tadpole(size: str, parameters: int) -> Base:
@@ -14,9 +15,9 @@ def _tadpole(size: str, parameters: int) -> Base:
         trained_on="simulations of many equations on periodic cubes, made by its authors",
         seen="no, where your equation is none of theirs; see arXiv:2605.15284",
         parameters=parameters,
-        licence=LICENCE,
+        licence="Apache-2.0",
         commercial="yes",
-        hub=f"{REPOSITORY}@main",
+        hub="thuerey-group/Tadpole@main",
         files={f"tadpole_{size.lower()}_{part}.safetensors": "" for part in PARTS},
         contract="fields (batch, field, x, y, z) of about zero mean and unit variance, sides in "
         "multiples of 16 voxels",

@@ -157,7 +157,7 @@ def test_calls_of_known_names_do_nothing(tmp_path: Path) -> None:
         b"cbuiltins\neval\n(" + word(code) + b"tR",
         b"csubprocess\ncall\n((" + word("touch") + word(str(mark)) + b"ltR",
         b"\x8c\x08builtins\x8c\x04exec\x93(" + word(code) + b"tR",
-        b"\x8c\x02os\x8c\x0bpath.os.sys\x93}" + word("modules") + b"Nsb",
+        b"\x8c\x02os\x8c\x0bpath.os.sys\x93)R}" + word("modules") + b"Nsb",
         b"(" + word(f"touch {mark}") + b"ios\nsystem\n",
         b"cbuiltins\ngetattr\n(cos\nsystem\n" + word("__call__") + b"tR(" + word("ls") + b"tR",
     ]
