@@ -24,7 +24,7 @@ INDEX = "PIP_INDEX_URL"
 """The environment variable of pip that names another package index."""
 
 
-def get(base: Base, *, licence: str = "", file: str | Path | None = None) -> Path:
+def get(base: Base, licence: str, file: str | Path | None) -> Path:
     """Do what `Base.get` says."""
     if base.commercial != "yes" and licence != base.licence:
         rule = f"commercial use is not simply allowed by its licence: {base.licence}"
@@ -98,13 +98,13 @@ def _streams(base: Base, source: Path) -> Iterator[tuple[str, IO[bytes]]]:
         with tarfile.open(source, "r:gz") as archive:
             for member in archive:  # nothing is extracted, and links are not followed
                 name = member.name.partition("/")[2]
-                if member.isfile() and name in base.files and (stream := archive.extractfile(member)):
-                    yield name, stream
+                inner = archive.extractfile(member) if member.isfile() else None
+                if inner and name in base.files:
+                    yield name, inner
     else:
         for name in base.files:
-            inner = source / name
-            place = inner if inner.is_file() else source / Path(name).name
-            place = place if source.is_dir() else source
+            places = [source / name, source / Path(name).name, source]
+            place = next((path for path in places if path.is_file()), source)
             if not place.is_file() or (source.is_file() and len(base.files) > 1):
                 rule = f"it needs {', '.join(Path(name).name for name in base.files)}"
                 raise WeightsError(str(source), rule, "Name the file, or the folder of all files")
@@ -122,6 +122,6 @@ def _address(base: Base) -> str:
     link = re.search(rf'href="([^"#]*{re.escape(base.archive)})["#]', text)
     if link is None:
         raise WeightsError(page, f"it does not offer {base.archive}", f"Name an index: {INDEX}=...")
-    address = urljoin(page, link[1])
+    address = str(urljoin(page, link[1]))
     check_address(address)
     return address

@@ -12,9 +12,9 @@ import io
 import math
 import pickle
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, final
+from typing import Any, final
 
 import numpy as np
 
@@ -25,10 +25,8 @@ LARGEST = 4 << 30
 """The largest file in bytes; what a decoding child returns is bounded by the same."""
 PICKLE = 64 << 20
 """The largest pickle in the file; those of networks with thousands of layers take some MB."""
-OBJECTS = 200_000
-"""The most containers and placeholders that are searched for tensors."""
-DEPTH = 64
-"""The deepest nesting of modules and containers."""
+OBJECTS, DEPTH = 200_000, 64
+"""The most containers and placeholders that are searched for tensors, and their deepest nesting."""
 
 DTYPES = {
     "DoubleStorage": "<f8",
@@ -42,22 +40,41 @@ DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
+SAME = {
+    ("torch._utils", "_rebuild_parameter"),
+    ("torch", "Size"),
+    ("builtins", "set"),
+    ("__builtin__", "set"),
+}
+"""Functions that give their first argument here: a parameter its tensor, a set its items."""
 
 
 class _Sealed:
-    """What a pickle can neither call, change nor subclass, unless a subclass here says so."""
+    """What this reader makes: a pickle may pass it on, but neither change nor call it."""
 
-    __slots__ = ()
+    __slots__ = ("value",)
 
-    def __setstate__(self, state: object) -> NoReturn:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __setstate__(self, state: object) -> None:
         raise pickle.UnpicklingError("it changes what this reader made")
 
 
 @final
-class _Placeholder(_Sealed):
+class _Function(_Sealed):
+    __slots__ = ()
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.value(*arguments)
+
+
+@final
+class _Placeholder:
     """Any object of a foreign class: it accepts whatever unpickling does, and does nothing."""
 
     __slots__ = ("parts",)
+    parts: dict[Any, Any]
 
     def __new__(cls, *_: object, **__: object) -> _Placeholder:
         made = object.__new__(cls)
@@ -69,8 +86,7 @@ class _Placeholder(_Sealed):
 
     def __setstate__(self, state: object) -> None:
         for part in state if isinstance(state, tuple) else (state,):
-            if isinstance(part, dict):
-                self.parts |= part
+            self.parts |= part if isinstance(part, dict) else {}
 
     def __setitem__(self, key: object, value: object) -> None:
         self.parts[key] = value
@@ -78,9 +94,8 @@ class _Placeholder(_Sealed):
     def append(self, value: object) -> None:
         self.parts[len(self.parts)] = value
 
-    def extend(self, values: Iterable[object]) -> None:
-        for value in values if isinstance(values, list) else ():
-            self.append(value)
+    def extend(self, values: list[object]) -> None:
+        self.parts |= enumerate(values, len(self.parts))
 
 
 @final
@@ -92,85 +107,41 @@ class _Ordered(dict[Any, Any]):
 
 
 @final
-class _Kind(_Sealed):
-    """The name of a type of storage."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
-@final
-class _Tensor(_Sealed):
-    """A view of a storage."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: np.ndarray) -> None:
-        self.values = values
-
-
-@final
-class _Rebuild(_Sealed):
-    """One of the known functions of torch."""
-
-    __slots__ = ("name", "reader")
-
-    def __init__(self, name: str, reader: _Reader) -> None:
-        self.name, self.reader = name, reader
-
-    def __call__(self, first: Any = None, *rest: Any) -> Any:
-        if self.name == "_rebuild_tensor_v2":
-            return self.reader.tensor(first, *rest)
-        return first  # a parameter is its tensor; a set or a size is its items
-
-
-KNOWN = {
-    ("torch._utils", "_rebuild_tensor_v2"),
-    ("torch._utils", "_rebuild_parameter"),
-    ("torch", "Size"),
-    ("builtins", "set"),
-    ("__builtin__", "set"),
-}
-
-
-@final
 class _Reader(pickle.Unpickler):
     """An unpickler that knows the names above and nothing else."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str, budget: int) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
+        super().__init__(io.BytesIO(archive.read(f"{root}data.pkl")))
         self.archive, self.root, self.budget = archive, root, budget
         self.storages: dict[str, np.ndarray] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in KNOWN:
-            return _Rebuild(name, self)
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _Function(self.tensor)
+        if (module, name) in SAME:
+            return _Function(lambda first=(), *_: first)
         if (module, name) == ("collections", "OrderedDict"):
             return _Ordered
-        if module == "torch" and name in DTYPES:
-            return _Kind(name)
-        return _Placeholder
+        return _Sealed(DTYPES[name]) if module == "torch" and name in DTYPES else _Placeholder
 
-    def persistent_load(self, reference: Any) -> np.ndarray:
+    def persistent_load(self, reference: Any) -> _Sealed:
         match reference:
-            case ("storage", _Kind(), str(key), str(), int(count)) if key.isalnum():
+            case ("storage", _Sealed(value=str(kind)), str(key), str(), int(count)):
                 pass
             case _:
                 raise pickle.UnpicklingError("a reference to a storage of an unknown form")
-        kind = DTYPES[reference[1].name]
-        if (values := self.storages.get(key)) is None:
-            stored = self.archive.read(f"{self.root}/data/{key}")
-            values = np.frombuffer(stored, kind, len(stored) // np.dtype(kind).itemsize)
-            self.storages[key] = values
+        if key not in self.storages and key.isalnum():
+            stored = self.archive.read(f"{self.root}data/{key}")
+            self.storages[key] = np.frombuffer(stored, kind, len(stored) // np.dtype(kind).itemsize)
+        values = self.storages[key]
         if values.dtype != np.dtype(kind) or not 0 <= count <= len(values):
             raise pickle.UnpicklingError(f"storage {key} has {len(values)} numbers, not {count}")
-        return values[:count]
+        return _Sealed(values[:count])
 
-    def tensor(self, values: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
-        sizes = [offset, *shape, *strides] if isinstance(shape, tuple | list) else [None]
-        if not isinstance(values, np.ndarray) or any(type(n) is not int or n < 0 for n in sizes):
+    def tensor(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Sealed:
+        values = storage.value if isinstance(storage, _Sealed) else None
+        plain = isinstance(values, np.ndarray) and type(shape) is type(strides) is tuple
+        if not plain or any(type(n) is not int or n < 0 for n in (offset, *shape, *strides)):
             raise pickle.UnpicklingError("a tensor of an unknown form")
         if len(shape) != len(strides) or len(shape) > 16:
             raise pickle.UnpicklingError(f"a shape {shape} with strides {strides}")
@@ -183,9 +154,9 @@ class _Reader(pickle.Unpickler):
         if self.budget < 0:
             raise pickle.UnpicklingError("tensors of more than twice the size of the file")
         if not count:
-            return _Tensor(np.zeros(shape, values.dtype))
+            return _Sealed(np.zeros(shape, values.dtype))
         steps = [values.itemsize * step for step in strides]
-        return _Tensor(np.lib.stride_tricks.as_strided(values[offset:], shape, steps))
+        return _Sealed(np.lib.stride_tricks.as_strided(values[offset:], shape, steps))
 
 
 def read_inert(path: Path) -> dict[str, np.ndarray]:
@@ -202,21 +173,20 @@ def read_inert(path: Path) -> dict[str, np.ndarray]:
     """
     size = path.stat().st_size
     if size > LARGEST:
-        raise ReadError(str(path), f"it has more than {LARGEST:,} bytes", "Save safetensors instead")
+        raise ReadError(
+            str(path), f"it has more than {LARGEST:,} bytes", "Save safetensors instead"
+        )
     check_zip(path, "PyTorch")
     with zipfile.ZipFile(path) as archive:
-        names = {info.filename: info for info in archive.infolist()}
-        pickles = [name for name in names if name.endswith("/data.pkl")]
-        if len(pickles) != 1 or names[pickles[0]].file_size > PICKLE:
-            rule = f"it has no single data.pkl of at most {PICKLE:,} bytes"
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+        (root, *others) = [n.removesuffix("data.pkl") for n in sizes if n.endswith("/data.pkl")]
+        order = archive.read(f"{root}byteorder") if f"{root}byteorder" in sizes else b"little"
+        if others or sizes[f"{root}data.pkl"] > PICKLE or order != b"little":
+            rule = f"it needs one data.pkl of at most {PICKLE:,} bytes, and little-endian numbers"
             raise ReadError(str(path), rule, "Save it again with torch.save")
-        root = pickles[0].rpartition("/")[0]
-        if archive.read(f"{root}/byteorder") != b"little" if f"{root}/byteorder" in names else False:
-            raise ReadError(str(path), "its numbers are big-endian", "Save it on a usual machine")
         try:
-            content = _Reader(archive, root, 2 * size).load()
-            tensors = dict(_search(content))
-        except (ReadError, MemoryError):  # a lack of memory is said by the parent of the child
+            tensors = dict(_search(_Reader(archive, root, 2 * size).load()))
+        except MemoryError:  # the parent of the child says it
             raise
         except Exception as error:  # a hostile pickle makes the interpreter raise anything
             rule = f"its pickle breaks a bound, or is damaged ({type(error).__name__}: {error})"
@@ -229,7 +199,7 @@ def read_inert(path: Path) -> dict[str, np.ndarray]:
 
 def _plain(values: np.ndarray) -> np.ndarray:
     if values.dtype != np.dtype("<u2"):
-        return np.ascontiguousarray(values).reshape(values.shape)
+        return values
     return (values.astype("<u4") << 16).view("<f4")
 
 
@@ -240,31 +210,25 @@ def _search(content: Any) -> Iterator[tuple[str, np.ndarray]]:
         name, thing, depth = pending.pop()
         visited += 1
         if visited > OBJECTS or depth > DEPTH:
-            rule = f"more than {OBJECTS:,} objects, or deeper than {DEPTH}"
-            raise pickle.UnpicklingError(rule)
-        if isinstance(thing, _Tensor):
-            yield name, thing.values
-            continue
-        parts = [*_parts(thing)]
-        pending += [(f"{name}.{key}" if name and key else name or key, part, depth + 1)
-                    for key, part in reversed(parts)]  # fmt: skip
+            raise pickle.UnpicklingError(f"over {OBJECTS:,} objects, or deeper than {DEPTH}")
+        if isinstance(thing, _Sealed) and isinstance(thing.value, np.ndarray):
+            yield name, thing.value
+        for key, part in reversed([*_parts(thing)]):
+            pending.append((f"{name}.{key}" if name and key else name or key, part, depth + 1))
 
 
 def _parts(thing: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(thing, list | tuple):
         yield from ((str(place), part) for place, part in enumerate(thing))
-    if not isinstance(thing, dict | _Placeholder):
-        return
     parts = thing.parts if isinstance(thing, _Placeholder) else thing
-    modules = isinstance(thing, _Placeholder) and "_modules" in parts
-    skipped = parts.get("_non_persistent_buffers_set") if modules else None
-    for key, part in dict.items(parts):
-        if not isinstance(key, str | int):
-            continue
-        if not modules:
-            yield str(key)[:200], part
-        elif key in ("_parameters", "_modules"):
-            yield "", part
-        elif key == "_buffers" and isinstance(part, dict):
-            names = skipped if isinstance(skipped, list | tuple) else ()
-            yield "", {name: buffer for name, buffer in part.items() if name not in names}
+    if not isinstance(parts, dict):
+        return
+    if parts is thing or "_modules" not in parts:
+        yield from ((str(k)[:200], v) for k, v in dict.items(parts) if isinstance(k, str | int))
+        return
+    skipped, buffers = parts.get("_non_persistent_buffers_set"), parts.get("_buffers")
+    names = skipped if isinstance(skipped, list) else ()
+    yield "", parts.get("_parameters")
+    if isinstance(buffers, dict):
+        yield "", {name: buffer for name, buffer in buffers.items() if name not in names}
+    yield "", parts["_modules"]

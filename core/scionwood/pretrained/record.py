@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
@@ -78,7 +79,7 @@ class Base:
     steps: str = ""
     size: int = 0
     layout: str = ""
-    backbones: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    backbones: Mapping[str, Mapping[str, Any]] = made(default_factory=dict)
     lay_out: str = ""
     probe: str = ""
     outputs: tuple[float, ...] = ()
@@ -96,9 +97,6 @@ class Base:
 
         Raises:
             WeightsError: they are not on this machine, or another file has their name.
-
-        Example:
-            path = scionwood.base("atoms/sevennet-0").path()
         """
         from scionwood.pretrained.place import path
 
@@ -112,15 +110,12 @@ class Base:
             file: a file or folder of yours, or the archive of the package, instead of the network.
 
         Raises:
-            WeightsError: the licence is not accepted, or a file is another than the record names.
-            ReadError: the server cannot be reached.
-
-        Example:
-            path = scionwood.base("audio/whisper-tiny.en").get()
+            WeightsError: the licence is not accepted, the server cannot be reached, or a file is
+                another than the record names.
         """
         from scionwood.pretrained.fetch import get
 
-        return get(self, licence=licence, file=file)
+        return get(self, licence, file)
 
     def verify(self, file: str | Path | None = None) -> list[Finding]:
         """Compare hashes, names and shapes, and the outputs on a fixed input.
@@ -130,9 +125,6 @@ class Base:
 
         Raises:
             WeightsError: the files are missing or cannot be read.
-
-        Example:
-            findings = scionwood.base("atoms/sevennet-0").verify()
         """
         from scionwood.pretrained.verify import verify
 

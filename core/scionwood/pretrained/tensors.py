@@ -50,7 +50,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     try:
         with reading(path, "weights"), path.open("rb") as file:
             start = file.read(16)
-            return _reader(path, start)(path)
+            tensors: dict[str, Tensor] = _reader(path, start)(path)
+            return tensors
     except (WeightsError, PluginError, ImportError):
         raise
     except Exception as error:
@@ -89,7 +90,7 @@ def _reader(path: Path, start: bytes) -> Any:
 def _safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
-    return load_file(path)
+    return dict(load_file(path))
 
 
 def _torch(path: Path) -> dict[str, Tensor]:

@@ -19,12 +19,13 @@ _SEVENNET = partial(
     licence="MIT",
     package="sevenn==0.13.0",
     archive="sevenn-0.13.0-py3-none-any.whl",
-    size=34_000_000,
+    size=43_193_213,
 )
 _CHGNET = partial(
     _POTENTIAL,
     licence="BSD-3-Clause",
     package="chgnet==0.4.2",
+    archive="chgnet-0.4.2.tar.gz",  # wheels differ by system, this does not
     size=9_000_000,
 )
 
@@ -38,6 +39,8 @@ BASES = {
             )
         },
         backbones={"atoms/sevennet": {"model": "0"}},
+        layout="223:cefb6af6b58ac8ba",
+        outputs=(-1.02043, 3.24135, -14.0213, 1.84728, -0.0215499, -0.00456132, -1.99298, -1.10567),
     ),
     "sevennet-l3i5": _SEVENNET(
         title="SevenNet-l3i5: larger, with higher degrees",
@@ -48,6 +51,8 @@ BASES = {
             )
         },
         backbones={"atoms/sevennet": {"model": "l3i5"}},
+        layout="271:1ecaf5ba17d70752",
+        outputs=(-1.10789, 3.36166, -14.0423, 2.82273, -0.0213468, -0.0116253, -2.8589, -1.68271),
     ),
     "chgnet-0.3.0": _CHGNET(
         title="CHGNet 0.3.0",
@@ -59,6 +64,26 @@ BASES = {
             )
         },
         backbones={"atoms/chgnet": {"model": "0.3.0"}},
+        layout="517:439829626f95712f",
+        outputs=(-2.94898, 4.04997, -9.70714, -5.19888, 5.19888, -4.44903, -3.68505, -2.38374),
+    ),
+    "so3lr": Base(
+        title="SO3LR, a force field of molecules with long range",
+        field="interatomic potentials",
+        trained_on="quantum calculations of molecules by its authors; not on energies",
+        parameters=529_852,
+        licence="MIT",
+        commercial="yes",
+        package="so3krates-torch==0.2.1",
+        archive="so3krates_torch-0.2.1-py3-none-any.whl",
+        size=2_977_241,
+        files={
+            "so3krates_torch/pretrained/so3lr/so3lr.model": (
+                "b5145564911ff983ed076ccb2bca5ce63454b74c9c8291092695463f1e6732be"
+            )
+        },
+        contract="positions in Å, atomic numbers, total charge and spin; cutoffs 4.5 and 12 Å",
+        layout="207:5fe343f36268291c",
     ),
     "chgnet-r2scan": _CHGNET(
         title="CHGNet, transferred to r2SCAN",
@@ -70,5 +95,7 @@ BASES = {
             )
         },
         backbones={"atoms/chgnet": {"model": "r2scan"}},
+        layout="517:439829626f95712f",
+        outputs=(-2.7288, 4.54113, -16.7602, -4.2443, 4.2443, -3.35323, -2.20331, -1.65106),
     ),
 }

@@ -25,5 +25,7 @@ BASES = {
         },
         contract="tokens of its own tokenizer, up to 8,192; needs the package gguf",
         backbones={"language/causal_lm": _MODEL},
+        layout="272:2ba6862c3b937ff2",
+        outputs=(8.43361, 7.78569, 18.6243, 23.7345, 1.01093, 9.13917, 17.2058, 11.3416),
     ),
 }

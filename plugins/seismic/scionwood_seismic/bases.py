@@ -62,6 +62,8 @@ BASES = {
         lay_out="scionwood_seismic.model.focus:lay_out",
         probe="scionwood_seismic.model.focus:features",
         backbones=_vit("dinov2_unet", "small", "vit_small_patch14_dinov2"),
+        layout="243:dcafccb8dc1a4c0b",
+        outputs=(0.00697759, 2.64129, 0.64773, 2.26406, 1.63451, 2.11546, 1.74847, 1.18064),
     ),
     "dinov3-s": _dinov3("small", "s", 21_601_152),
     "dinov3-b": _dinov3("base", "b", 85_660_416),

@@ -168,7 +168,7 @@ def test_verification_compares_names_shapes_and_outputs(wheel: Path, tmp_path: P
 
 def test_a_file_of_the_user_becomes_a_base(wheel: Path, tmp_path: Path) -> None:
     own = scionwood.base("toy/own")
-    with pytest.raises(WeightsError, match="no program may fetch.*Ask its author"):
+    with pytest.raises(WeightsError, match=r"no program may fetch.*Ask its author"):
         own.get()
     with pytest.raises(WeightsError, match=r"it needs line\.safetensors"):
         own.get(file=tmp_path / "index")

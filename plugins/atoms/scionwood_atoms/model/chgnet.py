@@ -10,6 +10,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from scionwood import WeightsError
 from scionwood_atoms.model.graph import Graph, GraphError, pairs_and_angles
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.model.weights import load_shipped

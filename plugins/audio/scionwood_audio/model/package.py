@@ -36,6 +36,7 @@ PARTS = {
 }
 """One matrix of CTranslate2 holds several projections of transformers."""
 
+
 def lay_out(files: Sequence[Path], folder: Path) -> None:
     """Write a folder with config.json, model.safetensors (float16) and tokenizer.json.
 

@@ -40,7 +40,11 @@ _LINE = partial(
     layout="8:1ea2e7aaf09368e6",
     backbones={"toy/stored": {"weights": "base:"}},
 )
-_WHEEL = {"package": "toy-weights==1.0", "archive": "toy_weights-1.0-py3-none-any.whl", "size": 3000}
+_WHEEL = {
+    "package": "toy-weights==1.0",
+    "archive": "toy_weights-1.0-py3-none-any.whl",
+    "size": 3000,
+}
 
 BASES = {
     "line": _LINE(**_WHEEL),
