@@ -21,9 +21,7 @@ BASES = {
             "open_clip_config.json": "",
             "open_clip_pytorch_model.bin": "",
             "config.json": "",
-            "tokenizer.json": "",
             "tokenizer_config.json": "",
-            "special_tokens_map.json": "",
             "vocab.txt": "",
         },
         steps=f"Run: hf download {_REPOSITORY} --local-dir FILE, and: hf download {_TEXT} "

@@ -67,6 +67,16 @@ BASES = {
                 "0075cef7a8b72f3ecf449cac3793d3446720a97fc0ba812fb29863a9be1e7ace"
             )
         },
+        outputs=(
+            3.72324e-05,
+            0.000497121,
+            0.000328184,
+            1.90335e-10,
+            2.05634e-09,
+            1.64714e-10,
+            3.66663e-10,
+            0.000145561,
+        ),
     ),
     "deepcr-decam": _DEEPCR(
         title="deepCR, cosmic rays in images of DECam",
@@ -77,6 +87,16 @@ BASES = {
                 "686de2afab28d13b2bff3c418ecf017d0b290ca5e8c811ef71f673ce12230815"
             )
         },
+        outputs=(
+            0.00898773,
+            0.0853738,
+            0.000820901,
+            0.000145398,
+            0.00201647,
+            0.000141504,
+            0.000148338,
+            0.000686116,
+        ),
     ),
     "admet-regression": _ADMET(
         title="ADMET-AI, ten properties of molecules as numbers",
