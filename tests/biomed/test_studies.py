@@ -329,10 +329,10 @@ def test_files_of_the_hub_become_a_base(biomedclip, tmp_path, monkeypatch):
     config["model_cfg"]["text_cfg"] |= {"hf_model_name": "a/b", "hf_tokenizer_name": "a/b"}
     (hub / "open_clip_config.json").write_text(json.dumps(config))
     monkeypatch.setenv("SCIONWOOD_CACHE", str(tmp_path / "cache"))
-    base = scionwood.base("biomed/biomedclip")
+    base = "biomed/biomedclip"
     with pytest.raises(WeightsError, match="hf download"):
-        base.path()
-    base.get(licence="MIT, for research", file=hub)
+        scionwood.base_path(base)
+    scionwood.get_base(base, licence="MIT, for research", file=hub)
     keys = {"backbone.weights": "base:biomed/biomedclip"}
     model = scionwood.resolve("biomed/few_shot", keys).backbone.build()
     assert model.tokenize(["a liver"]).shape[0] == 1

@@ -40,9 +40,13 @@ def bases(
     if action == "show":
         _show(base, json)
     elif action == "get":
-        print(base.get(licence=licence, file=file))
+        from scionwood.pretrained.fetch import get_base
+
+        print(get_base(base, licence=licence, file=file))
     else:
-        findings = base.verify(file)
+        from scionwood.pretrained.verify import verify_base
+
+        findings = verify_base(base, file)
         for finding in findings:
             print_status(finding.holds, finding.text)
         return int(any(finding.holds is False for finding in findings))

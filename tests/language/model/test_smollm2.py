@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from scionwood import base
+from scionwood import verify_base
 from scionwood_language import Decoding, load_model, write
 
 pytestmark = pytest.mark.skipif(
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.slow
 def test_the_base_computes_what_its_record_says() -> None:
-    findings = base("language/smollm2-135m").verify()
+    findings = verify_base("language/smollm2-135m")
     assert [finding.holds for finding in findings] == [True] * 3
 
 

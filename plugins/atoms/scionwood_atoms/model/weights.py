@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from scionwood import base
+from scionwood import base, base_path
 from scionwood.authoring import load_tensors
 
 
@@ -34,7 +34,7 @@ def load_shipped(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     """
     record = base(name)
     with torch.serialization.safe_globals(_names_of_numpy()):
-        state: dict[str, Any] = load_tensors(record.path())
+        state: dict[str, Any] = load_tensors(base_path(record))
     card = {
         "architecture": record.title,
         "weights": f"{record.source}, sha256 {next(iter(record.files.values()))}",

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from scionwood import WeightsError, base
+from scionwood import WeightsError, base_path
 from scionwood_audio.errors import TorchaudioError
 
 PACKAGE = "audio/whisper-tiny.en"
@@ -41,7 +41,7 @@ def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
 
 
 def _place(weights: str) -> str | Path:
-    return base(PACKAGE).path() if weights == "package" else weights
+    return base_path(PACKAGE) if weights == "package" else weights
 
 
 def check_torchaudio() -> None:

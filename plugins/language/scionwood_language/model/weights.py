@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from scionwood import WeightsError, base, load_weights
+from scionwood import WeightsError, base_path, load_weights
 from scionwood import quantize as to_four_bits
 from scionwood.authoring import empty_weights
 from scionwood_language.model.gguf import gguf_model, gguf_tokenizer
@@ -177,7 +177,7 @@ def _place(model: str, revision: str | None) -> tuple[str, dict[str, Any]]:
 
 def _gguf(model: str) -> Path | None:
     if model == SMOLLM2:
-        return base("language/smollm2-135m").path()
+        return base_path("language/smollm2-135m")
     return Path(model) if model.endswith(".gguf") and Path(model).is_file() else None
 
 
