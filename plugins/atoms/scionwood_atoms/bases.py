@@ -32,7 +32,7 @@ _CHGNET = partial(
 BASES = {
     "sevennet-0": _SEVENNET(
         title="SevenNet-0 of July 2024",
-        parameters=842_440,
+        parameters=842_623,
         files={
             "sevenn/pretrained_potentials/SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth": (
                 "7052cb42b7b3be42b40b97fa0d21077a48c54b5548948fc4dcf346629f813c36"
@@ -44,7 +44,7 @@ BASES = {
     ),
     "sevennet-l3i5": _SEVENNET(
         title="SevenNet-l3i5: larger, with higher degrees",
-        parameters=1_171_144,
+        parameters=1_171_327,
         files={
             "sevenn/pretrained_potentials/SevenNet_l3i5/checkpoint_l3i5.pth": (
                 "a7ff190d41efe5b8317a03d20a468e4036a1a3e64e0b14fdbab64ac3f4bfc09d"

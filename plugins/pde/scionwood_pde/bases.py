@@ -30,7 +30,7 @@ def _tadpole(size: str, parameters: int) -> Base:
 
 
 BASES = {
-    "tadpole-s": _tadpole("S", 0),
-    "tadpole-b": _tadpole("B", 0),
-    "tadpole-l": _tadpole("L", 0),
+    "tadpole-s": _tadpole("S", 8_783_913),
+    "tadpole-b": _tadpole("B", 38_068_329),
+    "tadpole-l": _tadpole("L", 152_105_169),
 }

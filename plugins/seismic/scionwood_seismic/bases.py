@@ -65,7 +65,7 @@ BASES = {
         layout="243:dcafccb8dc1a4c0b",
         outputs=(0.00697759, 2.64129, 0.64773, 2.26406, 1.63451, 2.11546, 1.74847, 1.18064),
     ),
-    "dinov3-s": _dinov3("small", "s", 21_601_152),
-    "dinov3-b": _dinov3("base", "b", 85_660_416),
-    "dinov3-l": _dinov3("large", "l", 303_129_600),
+    "dinov3-s": _dinov3("small", "s", 21_586_944),
+    "dinov3-b": _dinov3("base", "b", 85_641_216),
+    "dinov3-l": _dinov3("large", "l", 303_079_424),
 }
