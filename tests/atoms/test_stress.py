@@ -77,25 +77,6 @@ def test_a_weight_without_stress_is_refused(tmp_path: Path) -> None:
         scionwood.fit(recipe, run_dir=tmp_path / "run")
 
 
-def test_a_stress_without_periods_is_left_out(
-    tmp_path: Path, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
-) -> None:
-    frames = shaken("H2O", "CH4", n=6)
-    for atoms in frames[::2]:
-        atoms.set_cell([4, 4.2, 4.4])
-        atoms.pbc = [True, True, atoms is frames[0]]
-
-    def with_stress(_: Atoms, labels: dict[str, object]) -> None:
-        labels.setdefault("stress", np.full(6, 1e-4))
-
-    path = label(tmp_path / "a.xyz", frames, with_stress)
-    options = {"reference": "composition", "base": "sevennet/tiny"}
-    data = Files(source=str(path), batch_size=9, **options)  # type: ignore[arg-type]
-    data.setup("fit")
-    (batch,) = data.train_dataloader()
-    assert int((~batch.stress.isnan()).all(2).all(1).sum()) == 1
-
-
 @pytest.mark.slow
 def test_a_fit_on_strained_crystals_lowers_the_stress_error(tmp_path: Path) -> None:
     errors = {}

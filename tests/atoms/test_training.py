@@ -50,19 +50,6 @@ def test_structures_of_all_kinds_train_in_one_batch(tiny: Potential) -> None:
     assert any(bool(gradient.any()) for gradient in gradients)
 
 
-def test_forces_that_are_all_zero_are_labels(
-    tmp_path: Path, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
-) -> None:
-    frames = shaken("H2O", "CH4", "CH3OH")
-
-    def still(atoms: Atoms, labels: dict[str, object]) -> None:
-        labels["forces"] = np.zeros((len(atoms), 3))
-
-    data = Files(source=str(label(tmp_path / "a.xyz", frames, still)), base="sevennet/tiny")
-    data.setup("fit")
-    assert not any(batch.forces.any() for batch in data.train_dataloader())
-
-
 def test_totals_of_ten_thousand_ev_lose_no_tenth_of_a_mev(
     tmp_path: Path, tiny: Potential, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
 ) -> None:

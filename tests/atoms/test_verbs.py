@@ -27,6 +27,7 @@ def folder(
     """A folder with the runs and the labels that the examples name."""
     place = tmp_path_factory.mktemp("examples")
     label(place / "test.xyz", shaken("H2O", n=4, seed=1))
+    label(place / "train.xyz", [*shaken("H2O", n=6), Atoms("H"), Atoms("O")])
     for name, run in zip(("water", "other"), runs, strict=True):
         shutil.copytree(run, place / "runs" / name)
     return place

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import re
 import shutil
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -16,10 +14,12 @@ import pytest
 import torch
 from case_table import table
 from plain_figures import undrawn
+from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
+import scionwood
 import scionwood_biomed as biomed
-from scionwood import ReadError, RecipeError, fit, load_run, resolve
+from scionwood import ReadError, RecipeError, WeightsError, fit, load_run, resolve
 from scionwood.cli import main
 from scionwood_biomed import ClassifyOptions, RunOptions
 from scionwood_biomed.backbones import BagClassifier
@@ -332,21 +332,19 @@ def test_dice_and_hausdorff_distance_of_shifted_squares():
     assert np.isnan(hausdorff95(one, np.zeros_like(one), (1, 1)))
 
 
-def test_files_of_the_hub_become_a_folder_that_loads(biomedclip, tmp_path):
-    path = Path(__file__).parents[2] / "plugins/biomed/lay_out_biomedclip.py"
-    spec = importlib.util.spec_from_file_location("lay_out_biomedclip", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    hub, bert = tmp_path / "hub", tmp_path / "bert"
+def test_files_of_the_hub_become_a_base(biomedclip, tmp_path, monkeypatch):
+    hub = tmp_path / "hub"
     shutil.copytree(biomedclip, hub)
-    bert.mkdir()
-    with pytest.raises(ReadError, match="config of the text tower"):
-        script.lay_out(hub, bert, tmp_path / "model")
-    shutil.move(hub / "config.json", bert / "config.json")
+    state = load_file(hub / "open_clip_model.safetensors")
+    torch.save(state, hub / "open_clip_pytorch_model.bin")
     config = json.loads((hub / "open_clip_config.json").read_text())
     config["model_cfg"]["text_cfg"] |= {"hf_model_name": "a/b", "hf_tokenizer_name": "a/b"}
     (hub / "open_clip_config.json").write_text(json.dumps(config))
-    from scionwood_biomed.backbones import ClipBackbone
-
-    model = ClipBackbone(model=str(script.lay_out(hub, bert, tmp_path / "model")))
+    monkeypatch.setenv("SCIONWOOD_CACHE", str(tmp_path / "cache"))
+    base = "biomed/biomedclip"
+    with pytest.raises(WeightsError, match="hf download"):
+        scionwood.base_path(base)
+    scionwood.get_base(base, licence="MIT, for research", file=hub)
+    keys = {"backbone.weights": "base:biomed/biomedclip"}
+    model = scionwood.resolve("biomed/few_shot", keys).backbone.build()
     assert model.tokenize(["a liver"]).shape[0] == 1

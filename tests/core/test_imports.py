@@ -32,7 +32,7 @@ FLOORS = (
     ("lazy", "errors", "files", "plugins", "kernels"),
     ("recipes", "runs"),
     ("adapters",),
-    ("scale", "training"),
+    ("scale", "training", "pretrained"),
     ("cli",),
 )
 """The rooms of the core from the lowest floor up. At the head of a module a room imports rooms that

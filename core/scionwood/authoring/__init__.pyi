@@ -30,6 +30,9 @@ from scionwood.plugins.discovery import commands as commands
 from scionwood.plugins.discovery import plugins as plugins
 from scionwood.plugins.discovery import refresh as refresh
 from scionwood.plugins.probes import ProbeResult as ProbeResult
+from scionwood.pretrained.record import Base as Base
+from scionwood.pretrained.tensors import layout_of as layout_of
+from scionwood.pretrained.tensors import read_tensors as read_tensors
 from scionwood.recipes.arguments import InputPath as InputPath
 from scionwood.recipes.arguments import OutputPath as OutputPath
 from scionwood.recipes.arguments import RunPath as RunPath

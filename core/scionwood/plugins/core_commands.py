@@ -11,6 +11,7 @@ FUNCTIONS: dict[str, str] = {
     "push": "scionwood.cli.share:push",
     "pull": "scionwood.cli.share:pull",
     "runs": "scionwood.cli.share:runs",
+    "bases": "scionwood.cli.bases:bases",
     "sign": "scionwood.cli.signing:sign",
     "verify": "scionwood.cli.signing:verify",
     "new": "scionwood.cli.inspection:new",

@@ -58,6 +58,7 @@ class Plugin:
             data, that they are for: inputs whose right answer is known beforehand. `folder` is that
             of the run, or None.
         recipes: the package that holds the recipes (`*.yaml`).
+        bases: the module whose `BASES` holds records of pretrained weights by name.
         runs: the package that holds finished runs, one folder each; `plugin/name` names them.
         rooms: the folders or modules of the field's own world at the root of the package, such as
             `("synth",)`. The other rooms have the names of the plan in `docs/architecture.md`.
@@ -84,6 +85,7 @@ class Plugin:
     adapters: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     recipes: str | None = None
+    bases: str | None = None
     runs: str | None = None
     rooms: tuple[str, ...] = ()
     callbacks: Mapping[str, str] = field(default_factory=dict)

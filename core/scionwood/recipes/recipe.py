@@ -108,6 +108,9 @@ def _pairs(overrides: Overrides) -> list[tuple[str, Any]]:
 
 
 def _resolved(name: str, where: str, raw: dict[str, Any]) -> Recipe:
+    from scionwood.pretrained.catalogue import spread
+
+    spread(where, raw)
     settings = check_keys(where, raw)
     task, backbone, data = (_slot(where, raw, key, kind) for key, kind in SLOTS.items())
     adapter, trainer = _adapter(where, raw), _trainer(where, raw)

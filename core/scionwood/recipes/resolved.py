@@ -28,10 +28,16 @@ class Slot:
     options: Mapping[str, Any]
 
     def build(self, *injected: Any) -> Any:
-        """Call the component with the positional arguments of the core and with its options."""
+        """Call the component with the positional arguments of the core and with its options.
+
+        An option that names a base, as `base:plugin/name`, gets the place of its files.
+        """
         if self.component is None:
             raise RecipeError(f"adapter {self.name!r}", "a baseline has nothing to build")
-        return self.component(*injected, **self.options)
+        from scionwood.pretrained.place import localised
+
+        options = {key: localised(value) for key, value in self.options.items()}
+        return self.component(*injected, **options)
 
     def __repr__(self) -> str:
         """Return the name and how many options there are; `options` has their values."""

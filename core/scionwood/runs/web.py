@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -50,40 +52,89 @@ def download(run: ZipRun, target: Path) -> None:
     """
     refuse_offline(str(run))
     url = _address(run)
+    digest = fetch(url, target, f"Check the network, or name a mirror: {MIRROR}=https://...")
+    if digest != run.sha256:
+        rule = f"its SHA-256 is {digest}, not {run.sha256}"
+        raise ReadError(url, rule, "Do not use it: it was changed, or the reference is wrong")
+
+
+def fetch(url: str, target: Path, remedy: str = "Check the network") -> str:
+    """Write what an address answers to a file, and return its SHA-256.
+
+    A file that exists is the beginning of an earlier download. The rest of it is asked for.
+
+    Args:
+        url: the address.
+        target: the file.
+        remedy: what to do if the server cannot be reached.
+
+    Raises:
+        ReadError: the server cannot be reached or lacks the file, or the download is cut (what
+            has arrived stays) or too large.
+        WriteError: the disk is full.
+    """
+    # The last byte is asked for again, because a server refuses to send nothing.
+    start = max(target.stat().st_size - 1, 0) if target.is_file() else 0
+    with _opened(url, remedy, {"Range": f"bytes={start}-"} if start else {}) as answer:
+        resumes = (answer.headers.get("Content-Range") or "").startswith(f"bytes {start}-")
+        start = start if resumes else 0
+        total, announced = start, start + int(answer.length or 0)
+        print(f"fetching {url} ({announced / 1e6:.1f} MB)", file=sys.stderr)
+        with target.open("r+b" if start else "wb") as file, _bar(total, announced) as show:
+            file.truncate(file.seek(start))
+            while max(total, announced) <= LARGEST and (block := answer.read(_BLOCK)):
+                total += len(block)
+                show(total)
+                with writing(target):
+                    file.write(block)
+    if max(total, announced) > LARGEST:
+        rule = f"it has more than {LARGEST:,} bytes"
+        raise ReadError(url, rule, "Ask its author for a smaller one")
+    if total < announced:
+        rule = f"only {total:,} of {announced:,} bytes arrived"
+        raise ReadError(url, rule, "Try again: the connection was cut")
+    with target.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(url: str) -> str:
+    """Return the text of a page of at most 64 MiB.
+
+    Raises:
+        ReadError: the server cannot be reached, or lacks the page.
+    """
+    with _opened(url, "Check the network", {}) as answer:
+        return str(answer.read(64 << 20).decode("utf-8", "replace"))
+
+
+@contextmanager
+def _opened(url: str, remedy: str, headers: Mapping[str, str]) -> Iterator[Any]:
+    request = Request(url, headers={"User-Agent": "scionwood", **headers})
     try:
-        digest = _copy(url, target)
+        with build_opener(_Redirects).open(request, timeout=_WAIT) as answer:
+            yield answer
     except HTTPError as error:
         reason = f"the server answers {error.code} ({error.reason})"
         error.close()
         raise ReadError(url, reason, "Check the address") from error
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = " ".join(str(getattr(error, "reason", error)).split())[:200]
-        remedy = f"Check the network, or name a mirror: {MIRROR}=https://..."
         raise ReadError(url, f"the server cannot be reached ({reason})", remedy) from error
-    if digest != run.sha256:
-        rule = f"its SHA-256 is {digest}, not {run.sha256}"
-        raise ReadError(url, rule, "Do not use it: it was changed, or the reference is wrong")
 
 
-def _copy(url: str, target: Path) -> str:
-    """Write what an address answers to a file, and return its SHA-256."""
-    total, bytes_read = hashlib.sha256(), 0
-    request = Request(url, headers={"User-Agent": "scionwood"})
-    with build_opener(_Redirects).open(request, timeout=_WAIT) as answer, target.open("wb") as file:
-        announced = int(answer.length or 0)
-        print(f"fetching {url} ({announced / 1e6:.1f} MB)", file=sys.stderr)
-        while bytes_read <= LARGEST and announced <= LARGEST and (block := answer.read(_BLOCK)):
-            bytes_read += len(block)
-            total.update(block)
-            with writing(target):
-                file.write(block)
-    if max(bytes_read, announced) > LARGEST:
-        rule = f"it has more than {LARGEST:,} bytes"
-        raise ReadError(url, rule, "Ask its author for a smaller one")
-    if bytes_read < announced:
-        rule = f"only {bytes_read:,} of {announced:,} bytes arrived"
-        raise ReadError(url, rule, "Try again: the connection was cut")
-    return total.hexdigest()
+@contextmanager
+def _bar(start: int, total: int) -> Iterator[Callable[[int], None]]:
+    """Show progress on a terminal only."""
+    if not sys.stderr.isatty() or not total:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=total, completed=start)
+        yield lambda arrived: progress.update(task, completed=arrived)
 
 
 class _Redirects(HTTPRedirectHandler):

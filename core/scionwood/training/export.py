@@ -40,6 +40,9 @@ def export(task: Task, trainer: L.Trainer, folder: Path, recipe: Recipe) -> None
     task.before_export(trainer)
     bare = backbone(task.backbone)
     base = {str(k): str(v) for k, v in getattr(bare, "card", {}).items()}
+    from scionwood.pretrained.catalogue import facts
+
+    base |= facts(recipe.backbone.options)
     if bare is not task.backbone:
         corruption = task.corruption()
         record = corruption.record() if corruption is not None else None

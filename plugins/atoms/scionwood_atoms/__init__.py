@@ -34,6 +34,7 @@ plugin = Plugin(
         "checkpoint": "scionwood_atoms.verbs.checkpoint:write_checkpoint",
     },
     recipes="scionwood_atoms.recipes",
+    bases="scionwood_atoms.bases",
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -40,6 +40,7 @@ plugin = Plugin(
     services={"find": "scionwood_audio.verbs.find_request:find_request"},
     parsers={"selections": "scionwood_audio.readers.parsers:Selections"},
     recipes="scionwood_audio.recipes",
+    bases="scionwood_audio.bases",
     rooms=("errors",),
 )
 

@@ -51,6 +51,7 @@ plugin = Plugin(
     },
     probes={"few_shot": "scionwood_biomed.evaluation.behaviour:few_shot"},
     recipes="scionwood_biomed.recipes",
+    bases="scionwood_biomed.bases",
     rooms=("privacy", "monai"),
     services={
         "classify": "scionwood_biomed.verbs.requests:classify_request",

@@ -36,6 +36,7 @@ plugin = Plugin(
         "query_tune": "scionwood_language.verbs.query_tune:query_tune",
     },
     recipes="scionwood_language.recipes",
+    bases="scionwood_language.bases",
     rooms=("chat", "diffusion", "planning", "query", "review", "verifiable"),
     parsers={
         "conversations": "scionwood_language.readers.parsers:Conversations",

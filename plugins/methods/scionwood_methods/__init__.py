@@ -24,6 +24,7 @@ plugin = Plugin(
         "select": "scionwood_methods.verbs.select:select_examples",
         "sequence": "scionwood_methods.verbs.sequence:learn_sequence",
     },
+    bases="scionwood_methods.bases",
     optimizers={"lora_plus": "scionwood_methods.lora_plus:lora_plus"},
     rooms=(
         *(

@@ -54,6 +54,7 @@ plugin = Plugin(
         "generate": "scionwood_pde.evaluation.behaviour:generate",
     },
     recipes="scionwood_pde.recipes",
+    bases="scionwood_pde.bases",
     runs="scionwood_pde.runs",
     rooms=("solvers", "online"),
     services={

@@ -56,6 +56,7 @@ plugin = Plugin(
         "blind": "scionwood_seismic.evaluation.behaviour:denoise",
     },
     recipes="scionwood_seismic.recipes",
+    bases="scionwood_seismic.bases",
     runs="scionwood_seismic.runs",
     rooms=("synth",),
     services={

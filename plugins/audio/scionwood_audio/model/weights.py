@@ -10,23 +10,23 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from scionwood import WeightsError
+from scionwood import WeightsError, base_path
 from scionwood_audio.errors import TorchaudioError
-from scionwood_audio.model.package import INSTALL, package_file, state_dict, tensors
 
-TINY_EN = {"d_model": 384, "layers": 4, "heads": 6, "vocabulary": 51864}
+PACKAGE = "audio/whisper-tiny.en"
+"""The base that `package` stands for."""
+
 RANDOM = {"d_model": 64, "layers": 4, "heads": 2, "vocabulary": 51864}
 """A small network for trials of the mechanics: it has learnt nothing."""
 
 
-def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = True) -> nn.Module:
+def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
     """Build Whisper in evaluation mode, with the first positions of its encoder.
 
     Args:
         weights: `random`, `package`, a folder in the layout of transformers, or a name on the hub.
         positions: positions of the encoder that stay, of 20 ms.
         seed: seed of random weights.
-        decoder: whether the decoder of the package is read; it is four fifths of the memory.
 
     Raises:
         WeightsError: the weights are missing, changed, or do not fit.
@@ -37,18 +37,11 @@ def load_whisper(weights: str, positions: int, seed: int, *, decoder: bool = Tru
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cast(nn.Module, _network(RANDOM, positions).eval())
-    if weights == "package":
-        state = state_dict(tensors(package_file("model.bin"), "" if decoder else "encoder/"))
-        # The table is sinusoidal: the first positions are those of a shorter window.
-        table = "model.encoder.embed_positions.weight"
-        state[table] = state[table][:positions].clone()
-        with torch.device("meta"):
-            network = _network(TINY_EN, positions)
-        if not decoder:
-            del network.model.decoder, network.proj_out
-        network.load_state_dict(state, strict=True, assign=True)
-        return cast(nn.Module, network.eval())
-    return _of_transformers(weights, positions)
+    return _of_transformers(str(_place(weights)), positions)
+
+
+def _place(weights: str) -> str | Path:
+    return base_path(PACKAGE) if weights == "package" else weights
 
 
 def check_torchaudio() -> None:
@@ -80,10 +73,8 @@ def load_tokenizer(weights: str) -> Any:
     """
     from tokenizers import Tokenizer
 
-    folder = Path(weights)
-    if weights in ("random", "package"):
-        path = package_file("tokenizer.json")
-    elif folder.is_dir():
+    folder = Path(_place("package" if weights == "random" else weights))
+    if folder.is_dir():
         path = folder / "tokenizer.json"
     else:
         return Tokenizer.from_pretrained(weights)
@@ -121,8 +112,9 @@ def _of_transformers(weights: str, positions: int) -> nn.Module:
         )
     except (OSError, ValueError, RuntimeError) as error:
         rule = f"no Whisper can be loaded ({str(error).splitlines()[0][:200]})"
-        remedy = f"Give a folder with config.json and model.safetensors, or: {INSTALL}"
+        remedy = "Give a folder with config.json and model.safetensors, or `package`"
         raise WeightsError(weights, rule, remedy) from error
+    # The table is sinusoidal: the first positions are those of a shorter window.
     table = network.model.encoder.embed_positions
     table.weight = nn.Parameter(table.weight[:positions].clone(), requires_grad=False)
     table.num_embeddings = positions

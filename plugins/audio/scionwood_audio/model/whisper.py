@@ -114,7 +114,7 @@ class Whisper(_Windows):
         init_seed: int = 0,
     ) -> None:
         super().__init__(window, weights)
-        network: Any = load_whisper(weights, self.positions, init_seed, decoder=False)
+        network: Any = load_whisper(weights, self.positions, init_seed)
         self.encoder = network.model.encoder
         self.encoder.embed_positions.requires_grad_(False)
         layers = len(self.encoder.layers)

