@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from ase.build import bulk
 import scionwood
 from scionwood_atoms.backbones import chgnet
 from scionwood_atoms.data.clusters import Clusters, Labelled, joined, no_stress
-from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.replay import shaken as strained
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.tasks.potential import PotentialTask
