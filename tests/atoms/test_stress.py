@@ -13,7 +13,7 @@ from ase.build import bulk
 import scionwood
 from scionwood_atoms.backbones import chgnet
 from scionwood_atoms.data.clusters import Clusters, Labelled, joined, no_stress
-from scionwood_atoms.data.replay import shaken as strained
+from scionwood_atoms.data.clusters import shaken as strained
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.tasks.potential import PotentialTask
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,3 +63,21 @@ def test_totals_of_ten_thousand_ev_lose_no_tenth_of_a_mev(
     task = PotentialTask(tiny).eval()
     wrong = [float(task.metrics(batch)["energy_mae_mev"]) for batch in data.train_dataloader()]
     assert max(wrong) < 0.1
+
+
+def test_the_reference_follows_the_zero_that_a_fit_moves(
+    tmp_path: Path, tiny: Potential, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
+) -> None:
+    frames = [*shaken("H2O", "CH4", "CO"), *map(Atoms, "CHO")]
+    data = Files(source=str(label(tmp_path / "a.xyz", frames)), base="sevennet/tiny", share=0.2)
+    data.setup("fit")
+    moved = copy.deepcopy(tiny)
+    moved.net.rescale_atomic_energy.shift.data += 3.0  # eV for each atom
+    before = data.reference
+    assert before is not None
+    data.refer_to(moved)
+    assert data.reference is not None
+    water = {"H": 2, "O": 1}
+    assert data.reference.of(water) == pytest.approx(before.of(water) - 9, abs=1e-3)
+    for batch in data.val_dataloader():
+        assert torch.allclose(moved(*batch.graph).energy, batch.energy, atol=1e-3)

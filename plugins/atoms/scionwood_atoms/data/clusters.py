@@ -109,7 +109,6 @@ class Clusters(L.LightningDataModule):
         from ase.build import bulk
         from ase.calculators.morse import MorsePotential
 
-        from scionwood_atoms.data.replay import shaken
         from scionwood_atoms.model.graph import pairs
 
         atoms = shaken(bulk("Si"), rng)
@@ -118,6 +117,20 @@ class Clusters(L.LightningDataModule):
         labels = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False)
         energy, forces, stress = (torch.tensor(label).float() for label in labels)
         return Labelled(pairs(atoms, self.cutoff), energy[None], forces, stress[None])
+
+
+def shaken(atoms: Any, rng: np.random.Generator) -> Any:
+    """Return a copy of a crystal with a strain of 2 % and moves of 0.1 A.
+
+    Args:
+        atoms: a crystal of ase.
+        rng: draws them.
+    """
+    moved = atoms.copy()
+    strain = np.eye(3) + rng.normal(0, 0.02, (3, 3))
+    moved.set_cell(moved.cell.array @ strain, scale_atoms=True)
+    moved.positions += rng.normal(0, 0.1, moved.positions.shape)
+    return moved
 
 
 def no_stress() -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 import numpy as np
 import torch
 
-from scionwood import RecipeError, SplitData
+from scionwood import RecipeError, SplitData, TrainingError
 from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.clusters import Labelled, joined, no_stress
@@ -24,7 +24,7 @@ from scionwood_atoms.data.labels import (
 from scionwood_atoms.data.replay import replay_structures
 from scionwood_atoms.data.scale import check_labels, check_residuals
 from scionwood_atoms.model.potential import Potential, predictions
-from scionwood_atoms.model.reference import Reference, reference
+from scionwood_atoms.model.reference import FILE, OffsetError, Reference, reference
 
 FRAME_LIMIT = 64
 """Frames that the frozen model predicts for reference energies and scales: a minute on one core."""
@@ -108,6 +108,7 @@ class Files(SplitData):
         self.replay = replay
         self.data_files = DataFiles(on_bad_file, [*self.source, *self.test, *self.isolated])
         self._splits: dict[str, list[Labelled]] = {}
+        self._frames: dict[str, list[Frame]] = {}
         self.reference: Reference | None = None
         self.card: dict[str, Any] = {}
 
@@ -115,21 +116,61 @@ class Files(SplitData):
         """Read, check and split the labels, so that errors appear before training.
 
         Args:
-            stage: of Lightning; not used.
+            stage: of Lightning. A test of a run takes the reference energies of the run.
         """
         self._refuse_other_base()
         if self._splits:
             return
-        frames = self.frames()
+        self._frames = self.frames()
         model = potential(self.base).eval()
-        self.reference = reference_of(
-            model, frames["train"], self._isolated, by_element=self.by_element
-        )
+        self.reference = self.reference_for(model, self._frames["train"])
+        folder = Path(self.trainer.default_root_dir) if self.trainer else None
+        if stage == "test" and folder and (folder / FILE).is_file():
+            self.reference = Reference.read(folder)
         self._splits = {
             split: [self._labelled(model, frame) for frame in part]
-            for split, part in frames.items()
+            for split, part in self._frames.items()
         }
         self._splits["train"] += replay_structures(model, self.replay, self.seed)
+
+    def reference_for(self, model: Potential, frames: Sequence[Frame]) -> Reference:
+        """Return the reference energies of frames for a model; `frames()` comes before.
+
+        Args:
+            model: the frozen model, or a fitted one.
+            frames: structures with labels.
+
+        Raises:
+            LabelError: a unit or sign is another.
+            OffsetError: the labels do not fix the reference energies.
+        """
+        return reference_of(model, frames, self._isolated, by_element=self.by_element)
+
+    def refer_to(self, model: Potential) -> None:
+        """Take reference energies for a fitted model, and move the labels to its scale.
+
+        A fit on forces moves the zero of the energies, which no force sees.
+
+        Args:
+            model: the model after its fit, in evaluation mode.
+
+        Raises:
+            TrainingError: it diverged.
+        """
+        before, frames = self.reference, self._frames["train"]
+        assert before is not None
+        try:
+            self.reference = reference_of(
+                model, frames, self._isolated, by_element=self.by_element, check=False
+            )
+        except OffsetError as error:
+            rule = "the energies of the fitted model are not finite"
+            raise TrainingError("fit", rule, "Lower task.lr") from error
+        for split, part in self._frames.items():
+            for at, frame in enumerate(part):
+                one, there = self._splits[split][at], frame.composition
+                shift = before.of(there) - self.reference.of(there)
+                self._splits[split][at] = one._replace(energy=one.energy + shift)
 
     def frames(self) -> dict[str, list[Frame]]:
         """Return the frames of each split."""
@@ -209,15 +250,21 @@ class Files(SplitData):
 
 
 def reference_of(
-    model: Potential, frames: Sequence[Frame], isolated: dict[str, float], *, by_element: bool
+    model: Potential,
+    frames: Sequence[Frame],
+    isolated: dict[str, float],
+    *,
+    by_element: bool,
+    check: bool = True,
 ) -> Reference:
-    """Return the reference energies of labels, whose units and signs are checked.
+    """Return the reference energies of labels.
 
     Args:
         model: the frozen model.
         frames: structures with labels.
         isolated: the label energy of an isolated atom, by element, eV.
         by_element: refuse labels that do not fix each element.
+        check: compare units and signs with the model.
 
     Raises:
         LabelError: a unit or sign is another.
@@ -225,7 +272,8 @@ def reference_of(
     """
     sample = spaced(frames, FRAME_LIMIT)
     prediction = predictions(model, [graph_of(model, frame) for frame in sample])
-    check_labels(sample, *prediction, trained=model.card.get("weights") != "random")
+    if check:
+        check_labels(sample, *prediction, trained=model.card.get("weights") != "random")
     result = reference(
         [frame.composition for frame in sample],
         [float(frame.structure.energy or 0.0) for frame in sample],
@@ -233,7 +281,8 @@ def reference_of(
         isolated=differences(model, isolated),
         by_element=by_element,
     )
-    check_residuals(sample, prediction.energies, result)
+    if check:
+        check_residuals(sample, prediction.energies, result)
     return result
 
 

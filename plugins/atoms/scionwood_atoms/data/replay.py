@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from scionwood import RecipeError
-from scionwood_atoms.data.clusters import Labelled
+from scionwood_atoms.data.clusters import Labelled, shaken
 from scionwood_atoms.model.potential import Potential, predictions
 
 DRIFT = """NaCl rocksalt 5.64, Si diamond 5.43, Cu fcc 3.61, GaAs zincblende 5.65,
@@ -50,20 +50,6 @@ def crystals(lattices: str, count: int, seed: int, elements: frozenset[int]) -> 
     known = [cell for cell in cells if elements.issuperset(cell.numbers.tolist())]
     rng = np.random.default_rng(seed)
     return [shaken(known[at * len(known) // count], rng) for at in range(count)] if known else []
-
-
-def shaken(atoms: Any, rng: np.random.Generator) -> Any:
-    """Return a copy of a crystal with a strain of 2 % and moves of 0.1 A.
-
-    Args:
-        atoms: a crystal of ase.
-        rng: draws them.
-    """
-    moved = atoms.copy()
-    strain = np.eye(3) + rng.normal(0, 0.02, (3, 3))
-    moved.set_cell(moved.cell.array @ strain, scale_atoms=True)
-    moved.positions += rng.normal(0, 0.1, moved.positions.shape)
-    return moved
 
 
 def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]:

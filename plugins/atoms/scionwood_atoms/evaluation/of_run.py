@@ -110,6 +110,7 @@ def evaluate_run(
         prediction = predictions(network, [graph_of(network, frame) for frame in frames])
         if model is base:
             check_labels(frames, *prediction, trained=base.card.get("weights") != "random")
+            reference = data.reference_for(base, parts["train"])  # of its own, to be fair
         totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
         rows.append(errors(name, frames, totals, prediction.forces))
         first = first or (totals, prediction.forces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Unpack, final
+from typing import Any, ClassVar, NamedTuple, Unpack, cast, final
 
 import lightning as L
 import torch
@@ -17,7 +17,7 @@ from scionwood_atoms.data.clusters import Labelled
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.evaluation.drift import FILE, GPA, Probe, described
 from scionwood_atoms.model.graph import Graph
-from scionwood_atoms.model.potential import EnergyOf
+from scionwood_atoms.model.potential import EnergyOf, Potential
 
 
 class _Errors(NamedTuple):
@@ -94,7 +94,7 @@ class PotentialTask(Task):
             data.write(self.trainer.default_root_dir)
 
     def before_export(self, trainer: L.Trainer) -> None:
-        """Print the errors on the validation split and the drift on crystals, and write them.
+        """Take reference energies for the fitted model, and write errors and drift on crystals.
 
         Args:
             trainer: the trainer, whose validation provides the structures.
@@ -102,8 +102,12 @@ class PotentialTask(Task):
         if self._probe is None or self.sharded or not trainer.is_global_zero:
             return
         self.eval()
+        data, folder = trainer.datamodule, trainer.default_root_dir  # type: ignore[attr-defined]
+        if isinstance(data, Files):
+            data.refer_to(cast(Potential, self.backbone))
+            data.write(folder)
         card = {"validation": self._validation(trainer), **self._probe.drift(self.backbone)}
-        with atomic_path(Path(trainer.default_root_dir) / FILE, overwrite=True) as part:
+        with atomic_path(Path(folder) / FILE, overwrite=True) as part:
             part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
         print(described(card), file=sys.stderr)
 
