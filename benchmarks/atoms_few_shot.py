@@ -71,11 +71,12 @@ def written(parts: Parts, folder: Path) -> dict[str, Any]:
             structures.append(atoms)
         paths.append(folder / f"{name}.xyz")
         write(paths[-1], structures, format="extxyz")
+    write(folder / "test.xyz", structures[0], format="extxyz")
     few, all_ = len(splits["val"]), len(structures)
     return {
         "name": "atoms/files",
         "source": [str(path) for path in paths],
-        "test": [str(paths[0])],  # so that none is cut off; it is not read
+        "test": [str(folder / "test.xyz")],  # so that none is cut off
         "share": few / all_,
         # The isolated atoms of the two files differ: each molecule has an energy of its own.
         "reference": "composition",
@@ -114,8 +115,8 @@ def trained(job: Row, parts: Parts, rate: float) -> Any:
             "data": {**written(parts, Path(work)), "batch_size": job["batch"]},
             "task.lr": rate,
             "trainer.max_steps": job["steps"],
-            "trainer.val_check_interval": max(job["steps"] // 6, 1),
-            "trainer.callbacks": [{"name": "ema", "decay": 0.99}],
+            "trainer.val_check_interval": max(job["steps"] // 3, 1),
+            "trainer.callbacks": [{"name": "ema", "decay": 0.99 if job["steps"] >= 300 else 0.95}],
             "trainer.accelerator": "cpu",
             "trainer.enable_progress_bar": False,
             "seed": job["seed"],
