@@ -1834,7 +1834,7 @@ SELECT arm, count(*) AS seeds, spread(ap, '.1f') AS "average precision, %",
 FROM audio_find GROUP BY arm ORDER BY min(place);
 
 -- table: atoms_few_shot
-SELECT n AS structures, title AS model, steps, batch, rate, count(*) AS seeds,
+SELECT n AS structures, title AS model, steps, batch, nullif(rate, '0') AS rate, count(*) AS seeds,
   spread(force_300K, '.0f') AS "force, 300 K", spread(force_600K, '.0f') AS "force, 600 K",
   spread(energy_300K, '.0f') AS "energy, 300 K", spread(energy_600K, '.0f') AS "energy, 600 K",
   digits(mean(cpu_seconds), '.0f') AS "CPU s"
