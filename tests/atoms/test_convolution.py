@@ -28,7 +28,7 @@ def test_it_computes_what_the_layer_of_sevenn_computes(
     fast = sevennet(model=model).train()  # type: ignore[arg-type]
     monkeypatch.setattr(module, "Convolution", lambda layer: layer)
     slow = sevennet(model=model).train()  # type: ignore[arg-type]
-    graph = batch([fast.graph(molecule(name)) for name in ("CH3CH2OH", "H2O")])
+    graph = batch([fast.graph(molecule(name)) for name in ("CH3CH2OH", "H", "H2O")])
     results, gradients = [], []
     for net in (fast, slow):
         found = net(*graph)

@@ -75,14 +75,19 @@ class Convolution(nn.Module):
         for paths, (count, size), part, matrix in zip(
             self.paths, self.inputs, parts, matrices, strict=True
         ):
-            last = part.reshape(atoms, count, size).mT.reshape(atoms, -1)[start]
-            last, matrix = last.view(edges, size, count), matrix.reshape(edges, -1, size)
+            # No size is -1: an isolated atom has no edges, which would leave it open.
+            rows = sum(dim for _, dim in paths)
+            last = part.reshape(atoms, count, size).mT.reshape(atoms, size * count)[start]
+            last = last.view(edges, size, count)
+            matrix = matrix.reshape(edges, rows, size)
             turned = matrix @ last if size > 1 else matrix * last
             messages = turned.split([dim for _, dim in paths], 1)
             for (at, dim), message in zip(paths, messages, strict=True):
-                flat = (message * scales[at][:, None]).reshape(edges, -1)
+                flat = (message * scales[at][:, None]).reshape(edges, dim * count)
                 total = flat.new_zeros(atoms, dim * count).index_add(0, end, flat)
-                sums[self.outputs[at]] = total.view(atoms, dim, count).mT.reshape(atoms, -1)
+                sums[self.outputs[at]] = total.view(atoms, dim, count).mT.reshape(
+                    atoms, dim * count
+                )
         return torch.cat([sums[at] for at in sorted(sums)], 1)
 
 
