@@ -1849,11 +1849,12 @@ FROM atoms_few_shot JOIN atoms_arm USING (arm) WHERE molecules = 'acac+ethanol'
 GROUP BY arm, steps, batch ORDER BY nr, steps + 0;
 
 -- table: atoms_left_out
-SELECT title AS model, n AS "structures of acetylacetone", steps, count(*) AS seeds,
+SELECT title AS model, CASE arm WHEN 'frozen' THEN NULL ELSE n END AS "structures of acetylacetone",
+  steps, count(DISTINCT seed) AS seeds,
   spread(force_ethanol, '.0f') AS "force on ethanol, meV/A"
 FROM atoms_few_shot JOIN atoms_arm USING (arm)
 WHERE molecules = 'acac' AND force_ethanol IS NOT NULL
-GROUP BY arm, n, steps ORDER BY nr, n + 0;
+GROUP BY 1, 2, steps ORDER BY nr, n + 0;
 
 -- table: atoms_few_shot_rates
 SELECT title AS model, steps, batch, rate, val_force AS "validation force, meV/A",
@@ -1865,3 +1866,12 @@ ORDER BY nr, batch + 0 DESC, steps + 0, rate + 0;
 SELECT batch AS structures, e3nn AS "e3nn, CPU s", ours AS "here, CPU s",
   digits((e3nn + 0.0) / ours, '.1f') AS ratio, difference AS "largest difference of forces"
 FROM atoms_step ORDER BY batch + 0;
+
+-- table: atoms_short
+SELECT CASE molecules WHEN 'acac' THEN n || ' of acetylacetone' ELSE n || ' each of two molecules' END
+    AS structures, title AS across,
+  digits(mean(force_300K), '.0f') || ' / ' || digits(mean(force_600K), '.0f')
+    || coalesce(', ethanol ' || CASE molecules WHEN 'acac' THEN NULL
+      ELSE digits(mean(force_ethanol), '.0f') END, '') AS cell
+FROM atoms_few_shot JOIN atoms_arm USING (arm)
+GROUP BY molecules, n, arm, steps ORDER BY molecules, n + 0, nr;
