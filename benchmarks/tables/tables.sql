@@ -20,6 +20,14 @@
 --   auc(value, positive)              share of pairs in which the positive is larger
 -- An empty cell is NULL, which they leave out.
 
+CREATE VIEW atoms_arm(nr, arm, title) AS VALUES
+  (1, 'kernel', 'kernel model (sGDML)'),
+  (2, 'frozen', 'frozen SevenNet-0'),
+  (3, 'ia3', 'IA3'),
+  (4, 'lora', 'LoRA, r = 4'),
+  (5, 'lora8', 'LoRA, r = 8'),
+  (6, 'full', 'all weights');
+
 CREATE VIEW bangla_greedy AS
 SELECT * FROM bangla_generation
 WHERE [group] = 'all' AND method IS NOT NULL AND coalesce(decoding, 'greedy') = 'greedy';
@@ -1824,3 +1832,46 @@ SELECT arm, count(*) AS seeds, spread(ap, '.1f') AS "average precision, %",
   spread([held-out ap], '.1f') AS "held-out songs, composed, %",
   spread([cpu s], '.0f') AS "CPU s", digits(min(parameters + 0), ',.0f') AS parameters
 FROM audio_find GROUP BY arm ORDER BY min(place);
+
+-- table: atoms_few_shot
+SELECT n AS structures, title AS model, steps, batch, nullif(rate, '0') AS rate, count(*) AS seeds,
+  spread(force_300K, '.0f') AS "force, 300 K", spread(force_600K, '.0f') AS "force, 600 K",
+  spread(energy_300K, '.0f') AS "energy, 300 K", spread(energy_600K, '.0f') AS "energy, 600 K",
+  digits(mean(cpu_seconds), '.0f') AS "CPU s"
+FROM atoms_few_shot JOIN atoms_arm USING (arm) WHERE molecules = 'acac'
+GROUP BY n, arm, steps, batch ORDER BY n + 0, nr, steps + 0;
+
+-- table: atoms_together
+SELECT title AS model, steps, batch, count(*) AS seeds,
+  spread(force_300K, '.0f') AS "acetylacetone, 300 K", spread(force_600K, '.0f') AS "600 K",
+  spread(force_ethanol, '.0f') AS ethanol, digits(mean(cpu_seconds), '.0f') AS "CPU s"
+FROM atoms_few_shot JOIN atoms_arm USING (arm) WHERE molecules = 'acac+ethanol'
+GROUP BY arm, steps, batch ORDER BY nr, steps + 0;
+
+-- table: atoms_left_out
+SELECT title AS model, CASE arm WHEN 'frozen' THEN NULL ELSE n END AS "structures of acetylacetone",
+  steps, count(*) AS seeds,
+  spread(force_ethanol, '.0f') AS "force on ethanol, meV/A"
+FROM atoms_few_shot JOIN atoms_arm USING (arm)
+WHERE molecules = 'acac' AND force_ethanol IS NOT NULL AND NOT (arm = 'frozen' AND n = '10')
+GROUP BY arm, n, steps ORDER BY nr, n + 0;
+
+-- table: atoms_few_shot_rates
+SELECT title AS model, steps, batch, rate, val_force AS "validation force, meV/A",
+  val_energy AS "energy, meV", cpu_seconds AS "CPU s"
+FROM atoms_few_shot_rates JOIN atoms_arm USING (arm)
+ORDER BY nr, batch + 0 DESC, steps + 0, rate + 0;
+
+-- table: atoms_step
+SELECT batch AS structures, e3nn AS "e3nn, CPU s", ours AS "here, CPU s",
+  digits((e3nn + 0.0) / ours, '.1f') AS ratio, difference AS "largest difference of forces"
+FROM atoms_step ORDER BY batch + 0;
+
+-- table: atoms_short
+SELECT CASE molecules WHEN 'acac' THEN n || ' of acetylacetone' ELSE n || ' each of two molecules' END
+    AS structures, title AS across,
+  digits(mean(force_300K), '.0f') || ' / ' || digits(mean(force_600K), '.0f')
+    || coalesce(', ethanol ' || CASE molecules WHEN 'acac' THEN NULL
+      ELSE digits(mean(force_ethanol), '.0f') END, '') AS cell
+FROM atoms_few_shot JOIN atoms_arm USING (arm)
+GROUP BY molecules, n, arm, steps ORDER BY molecules, n + 0, nr;

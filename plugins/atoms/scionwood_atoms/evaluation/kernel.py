@@ -1,7 +1,7 @@
 """A kernel model of one molecule: what a run on one composition must beat.
 
-With some tens of structures of one molecule this model is better than an adapted network, and ten
-times as fast. It knows no other molecule and no crystal.
+With some tens of structures of one molecule this model is better than a network that was adapted
+for as many seconds. It knows no other molecule and no crystal.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from scionwood_atoms.model.convolution import Convolution
 from scionwood_atoms.model.graph import Graph, GraphError, pairs
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.model.weights import load_shipped
@@ -45,6 +46,9 @@ class SevenNet(Potential):
         net.delete_module_by_key("reduce_total_enegy")  # the name of sevenn, as it is
         net.key_grad = None
         net.set_is_batch_data(True)
+        for name, layer in list(net.named_children()):
+            if name.endswith("_convolution"):
+                net.add_module(name, Convolution(layer))
         self.net, self.card = net, card
         last = max(int(name.split("_")[0]) for name, _ in net.named_children() if name[0].isdigit())
         self.adapter_targets = {
