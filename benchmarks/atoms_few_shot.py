@@ -67,14 +67,14 @@ def written(parts: Parts, folder: Path) -> dict[str, Any]:
         structures = []
         # A split gives the validation less than half: beside 10 structures a run has 7 of the 20.
         val = splits["val"][:: 1 + len(splits["val"]) // len(splits["train"])]
-        for frame in splits["train"] + val:
+        for frame in [*splits["train"], *val, splits["test"][0]]:
             atoms, one = frame.structure.atoms(), frame.structure
             atoms.calc = SinglePointCalculator(atoms, energy=one.energy, forces=one.forces)
             structures.append(atoms)
         paths.append(folder / f"{name}.xyz")
-        write(paths[-1], structures, format="extxyz")
-    write(folder / "test.xyz", structures[0], format="extxyz")
-    few, all_ = len(val), len(structures)
+        write(paths[-1], structures[:-1], format="extxyz")
+    write(folder / "test.xyz", structures[-1], format="extxyz")
+    few, all_ = len(val), len(structures) - 1
     return {
         "name": "atoms/files",
         "source": [str(path) for path in paths],
