@@ -98,10 +98,6 @@ class Sft(Task):
         )
         return {"loss": loss}
 
-    def batch_size(self, batch: dict[str, Any]) -> int:
-        """Return the conversations of a batch, of which a packed row has several."""
-        return len(batch["prompt_ids"] if "prompt_ids" in batch else batch["input_ids"])
-
     def counts(self, batch: dict[str, Any]) -> dict[str, float]:
         """Return the learned tokens, over which the loss is a mean."""
         return {"loss": int((batch["labels"][:, 1:] != IGNORED).sum())}
