@@ -143,7 +143,8 @@ def _check(image: Image.Image, path: Path, pixels: int, inside: int) -> None:
         remedy = "Scale them to whole numbers from 0 to 65,535, and write 16 bits"
         raise ReadError(str(path), rule, remedy)
     # Pillow reads 16 bits of several channels as 8; the raw modes of its tiles say so.
-    if not image.mode.startswith("I") and any(";16" in str(tile[3]) for tile in image.tile):
+    tiles = getattr(image, "tile", ())
+    if not image.mode.startswith("I") and any(";16" in str(tile[3]) for tile in tiles):
         rule = "picture: its channels have 16 bits each, of which Pillow reads 8"
         raise ReadError(str(path), rule, "Write 8 bits, or a picture for each channel")
 
