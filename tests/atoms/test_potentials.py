@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
 from case_table import table
+from torch.utils.data import DataLoader
 
 import scionwood
 from scionwood_atoms.backbones import chgnet, sevennet
+from scionwood_atoms.data.clusters import Labelled
 from scionwood_atoms.model.graph import Graph, GraphError, batch
 from scionwood_atoms.model.potential import Potential
+from scionwood_atoms.tasks.potential import PotentialTask
 
 # pymatgen and e3nn warn about what they will drop.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -119,3 +123,34 @@ def test_a_run_on_forces_trains_and_is_measured(tmp_path: Path) -> None:
         run = scionwood.fit(recipe, run_dir=tmp_path / str(steps))
         errors[steps] = scionwood.test(run)["test_force"]
     assert errors[60] < errors[1] / 2
+
+
+def test_the_error_of_forces_in_validation_is_the_mean_over_the_atoms_of_all_batches() -> None:
+    torch.manual_seed(0)
+    task = PotentialTask(sevennet())
+    batches = []
+    for count in (1, 3):
+        graph = task.backbone.graph(silicon().repeat((count, 1, 1)))
+        atoms = len(graph.numbers)
+        batches.append(Labelled(graph, torch.zeros(1), torch.randn(atoms, 3)))
+    trainer = L.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, inference_mode=False
+    )
+    loader = DataLoader(batches, batch_size=None)
+    (values,) = trainer.validate(task, loader, verbose=False)
+    errors = [(task.backbone(*batch.graph).forces - batch.forces).abs() for batch in batches]
+    mean = float(torch.cat(errors).mean())
+    assert values["val_force_mae_mev"] == pytest.approx(1000 * mean, rel=1e-4)
+    squares = float(torch.cat(errors).square().mean())
+    assert values["val_force"] == pytest.approx(squares, rel=1e-4)
+
+
+@pytest.mark.parametrize("make", [sevennet, chgnet])
+def test_forces_far_from_the_origin_are_those_at_the_origin(make: object) -> None:
+    potential, atoms = make().eval(), silicon()  # type: ignore[operator]
+    here = potential(*potential.graph(atoms)).forces
+    for shift in ((5000.3, -4999.1, 12.7), tuple(1000 * atoms.cell.sum(0))):
+        moved = atoms.copy()
+        moved.positions += shift
+        there = potential(*potential.graph(moved)).forces
+        assert float((there - here).abs().max()) <= 1e-5 * float(here.abs().max())

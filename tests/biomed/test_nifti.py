@@ -54,6 +54,17 @@ def test_real_files_in_las_become_ras_with_their_corners_where_they_were(name):
     same_corners(NiftiReader(path), first, stored.affine)
 
 
+@table("codes", ["RAS", "LAS", "PIR"])
+def test_a_plane_is_a_volume_of_one_slice(codes, tmp_path):
+    values = np.arange(12, dtype="i2").reshape(3, 4)
+    turn = nib.orientations.inv_ornt_aff(nib.orientations.axcodes2ornt(codes), (3, 4, 1))
+    reader = NiftiReader(saved(tmp_path / "a.nii", values, turn))
+    assert reader.shape == reader.read(0).data.shape
+    same_corners(reader, values[..., None], turn)
+    reader.rewrite(tmp_path / "b.nii", lambda record: record.data + 1)
+    np.testing.assert_array_equal(nib.load(tmp_path / "b.nii").get_fdata(), values + 1)
+
+
 def test_slope_and_intercept_are_applied(tmp_path):
     path = saved(tmp_path / "a.nii", np.arange(8, dtype="i2").reshape(2, 2, 2), np.eye(4))
     raw = bytearray(path.read_bytes())

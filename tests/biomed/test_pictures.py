@@ -43,6 +43,13 @@ def test_samples_of_other_kinds_are_refused_by_name(kind, tmp_path):
         PictureReader(tmp_path / "a.tif")
 
 
+def test_channels_of_16_bits_are_refused_as_pillow_reads_8_of_them(tmp_path):
+    values = np.arange(72, dtype=np.uint16).reshape(4, 6, 3) * 900
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb")
+    with pytest.raises(ReadError, match="16 bits each, of which Pillow reads 8"):
+        PictureReader(tmp_path / "a.tif")
+
+
 def test_further_pages_are_named(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 40, 60), "uint8"), photometric="minisblack")
     with pytest.warns(UserWarning, match="a.tif: the first of its 3 pages is read"):

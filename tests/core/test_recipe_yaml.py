@@ -22,6 +22,9 @@ WRONG = {
     "no such day": "!!timestamp 2001-99-99",
     "5,000 digits": "9" * 5000,
     "5,000 hexadecimal digits": "0x" + "f" * 5000,
+    "octal": "010",
+    "base 60": "1:30",
+    "real of base 60": "0:0.2",
     "class": "!!python/object:os.system {}",
     "deep": "[" * 1000,
 }

@@ -192,7 +192,7 @@ def test_a_method_without_a_meaningful_mean_is_refused(sent):
     for name in NAMES:
         path = sent / name / "adapter" / "adapter_config.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "use_dora": True}))
-    with pytest.raises(FederationError, match="LORA with DoRA: averages of its parameters"):
+    with pytest.raises(FederationError, match="LORA with use_dora: averages of its parameters"):
         pool([sent / name for name in NAMES], sent / "out")
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from case_table import table
 from peft import LoraConfig, PeftConfig, get_peft_model
+from peft.tuners.lora.config import KasaConfig
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
@@ -94,7 +95,8 @@ def test_the_exact_rule_gives_the_mean_of_the_merged_weights(name):
 
 def test_methods_without_a_meaningful_mean_are_refused():
     assert poolable(HeadSliceConfig(target_modules=LAYERS)) == "mean"
-    for config in (DiselConfig(target_modules=LAYERS), LoftConfig(target_modules=LAYERS)):
+    kasa = LoraConfig(target_modules=LAYERS, kasa_config=KasaConfig())  # B diag(d) A, not B A
+    for config in (kasa, *(kind(target_modules=LAYERS) for kind in (DiselConfig, LoftConfig))):
         assert poolable(config) == "no"
         sent = [replace(each, config=config) for each in updates(METHODS["lora"])]
         with pytest.raises(FederationError, match="averages of its parameters mean nothing"):

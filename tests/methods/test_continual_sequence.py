@@ -14,7 +14,15 @@ from peft import PeftModel
 from plain_figures import undrawn
 from safetensors.torch import load_file
 
-from scionwood import AdapterError, RecipeError, load_adapter, load_run, resolve
+from scionwood import (
+    AdapterError,
+    RecipeError,
+    Task,
+    TrainingError,
+    load_adapter,
+    load_run,
+    resolve,
+)
 from scionwood import test as measured
 from scionwood.cli import main
 from scionwood_methods.continual import METHODS, ContinualController, make_method
@@ -249,6 +257,21 @@ def test_loss_of_a_batch_is_split_into_samples(recipes):
     batch = next(iter(recipe.data.build().val_dataloader()))
     values = losses(backbone, batch)
     torch.testing.assert_close(values, (backbone(batch[0]) - batch[1]).square()[:, 0])
+
+
+def test_a_batch_that_cannot_be_split_is_refused():
+    class Pairs(Task):
+        def losses(self, batch):
+            return {"loss": self.backbone(batch).mean()}
+
+        def batch_size(self, batch):
+            return len(batch) // 2
+
+    losses, backbone = SampleLosses(), torch.nn.Linear(2, 1)
+    losses.task = Pairs(backbone)
+    assert len(losses(backbone, torch.ones(2, 2))) == 1
+    with pytest.raises(TrainingError, match="do not part the 3 samples"):
+        losses(backbone, torch.ones(6, 2))
 
 
 def test_several_adapters_are_summed_temporarily():

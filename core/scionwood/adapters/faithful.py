@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.nn.modules import module as everywhere
 from torch.nn.utils.parametrize import is_parametrized
 
+from scionwood.adapters.head import backbone
+from scionwood.adapters.layers.attention import is_dead
 from scionwood.errors import AdapterError
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
@@ -56,6 +58,23 @@ def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
                 continue
             rule = f"its {key} is no parameter, but {_origin(base, key)}: a merge would be lost"
             raise AdapterError(f"{name} ({type(base).__name__})", rule, _REMEDY)
+
+
+def check_called(model: nn.Module, layers: Mapping[str, BaseTunerLayer]) -> None:
+    """Refuse layers that are never called, as a merge would switch their adapters on.
+
+    Args:
+        model: The model of the layers.
+        layers: The layers with adapters by name in the backbone.
+
+    Raises:
+        AdapterError: There is such a layer. Files of peft have them, from `all-linear`.
+    """
+    for name in layers:
+        if is_dead(backbone(model), name):
+            rule = "nn.MultiheadAttention reads its weight and never calls it: merged, its adapter"
+            remedy = "Use it unmerged, or adapt the attention as a whole"
+            raise AdapterError(name, f"{rule} would change the output for the first time", remedy)
 
 
 def _keys(layer: BaseTunerLayer) -> set[str]:

@@ -13,7 +13,7 @@ from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 
-from scionwood.adapters.faithful import check_stored, same_outputs
+from scionwood.adapters.faithful import check_called, check_stored, same_outputs
 from scionwood.adapters.fusing import fused_classes
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.sharing import Undo, adapter_ties, put_back, separate
@@ -53,6 +53,7 @@ def merge(model: PeftModel, *, untie: bool = False) -> None:
     if any(layer.merged for layer in layers.values()):
         raise AdapterError("the model", "its adapters are merged already", "Unmerge first")
     check_stored(layers)
+    check_called(model, layers)
     object.__setattr__(model, _MERGE_STATE, _keep(model, layers, untie))
     try:
         with fused_classes(model), warnings.catch_warnings():

@@ -181,12 +181,15 @@ def adapted(model: PeftModel, name: str) -> list[str]:
     """List the modules that an adapter wraps, in the order of the model.
 
     The order is part of the state of some methods. Parameters that the config targets directly
-    (`target_parameters`) are not modules and are left out.
+    (`target_parameters`) are not modules and are left out, and so is the part of peft that holds
+    trained tokens (`trainable_token_indices`).
     """
     return [
         module
         for module, layer in tuner_layers(model).items()
-        if name in layer._all_available_adapter_names() and not hasattr(layer, "parameter_name")
+        if name in layer._all_available_adapter_names()
+        and not hasattr(layer, "parameter_name")
+        and not module.endswith(".token_adapter")
     ]
 
 

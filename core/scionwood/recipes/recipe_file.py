@@ -50,7 +50,13 @@ class _Loader(yaml.SafeLoader):
             keys |= {key} if isinstance(key, Hashable) else set()
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+        _refuse_other_base(node)
+        value: float = super().construct_yaml_float(node)
+        return value
+
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        _refuse_other_base(node)
         value: int = super().construct_yaml_int(node)
         if value.bit_length() > BITS:  # Python refuses to print such a number, also in an error
             rule = f"a whole number has at most {BITS} bits"
@@ -64,8 +70,16 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+def _refuse_other_base(node: yaml.ScalarNode) -> None:
+    """Refuse 010, which YAML 1.1 reads as 8, and 1:30, which it reads as 90."""
+    if node.style is None and re.match(r"[-+]?(0[0-9_]+$|[0-9_]+:)", node.value):
+        rule = f"YAML reads {node.value[:_EXCERPT]} in base 8 or 60: write the number, or quote it"
+        raise yaml.constructor.ConstructorError(None, None, rule, node.start_mark)
+
+
 # YAML 1.1 reads 3e-4 as text; people who write learning rates mean a number.
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_yaml_float)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )

@@ -187,21 +187,30 @@ class Task(L.LightningModule, ABC):
         tensors = [t for t in tree_leaves(batch) if isinstance(t, Tensor) and t.ndim]
         return len(tensors[0]) if tensors else 1
 
+    def counts(self, batch: Any) -> Mapping[str, float]:
+        """Return what some values of a batch are means over, where that is not samples, by name.
+
+        Validation and test weight these values by it, such as a loss by tokens, so that the mean
+        over batches is the mean over all tokens. A value of weight 0 has no part in the mean.
+        """
+        return {}
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of a batch; log it with the other scalars and the learning rate."""
         losses = (self.replay or self.losses)(batch)
         size = self.batch_size(batch)
-        self._log("train_", {k: v for k, v in losses.items() if k != "loss"}, size)
+        parts = {f"train_{k}": v for k, v in losses.items() if k != "loss"}
+        self.log_dict(parts, batch_size=size)
         self.log("train_loss", losses["loss"], batch_size=size)
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
         return losses["loss"]
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Log losses and metrics as `val_...`, averaged over samples."""
+        """Log losses and metrics as `val_...`, averaged over samples or `counts`."""
         self._evaluate("val_", batch)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Log losses and metrics as `test_...`, averaged over samples."""
+        """Log losses and metrics as `test_...`, averaged over samples or `counts`."""
         self._evaluate("test_", batch)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -282,11 +291,12 @@ class Task(L.LightningModule, ABC):
     def _evaluate(self, prefix: str, batch: Any) -> None:
         with torch.set_grad_enabled(self.needs_gradient):
             values = {**self.losses(batch), **self.metrics(batch)}
-        self._log(prefix, values, self.batch_size(batch))
-
-    def _log(self, prefix: str, values: Mapping[str, Tensor], size: int) -> None:
-        sync = prefix != "train_" and self.trainer.world_size > 1
-        self.log_dict({prefix + k: v for k, v in values.items()}, batch_size=size, sync_dist=sync)
+        size, counts = self.batch_size(batch), self.counts(batch)
+        several = self.trainer.world_size > 1
+        for name, value in values.items():
+            # Lightning weights a mean by the batch size, which may be any number.
+            weight: Any = counts.get(name, size)
+            self.log(prefix + name, value, batch_size=weight, sync_dist=several)
 
 
 def _expanded(task: type[Task]) -> Signature:

@@ -11,6 +11,7 @@ from typing import Any
 
 from scionwood.cli.command import parse_command
 from scionwood.cli.words import command_words, meanings
+from scionwood.errors import ReadError
 from scionwood.plugins import discovery
 from scionwood.runs.digest import weights_digest
 from scionwood.runs.reference import find_run
@@ -130,25 +131,47 @@ def check_outputs(lifted: Lifted, arguments: Sequence[Mapping[str, Any]]) -> Non
             raise BatchError(option, "all jobs would write to it", f"Use {field} in it")
 
 
-def weights(lifted: Lifted, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Return the hash of the weights of each run that the command uses, by parameter."""
+def also_read(lifted: Lifted, arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a job reads besides its source, by parameter.
+
+    It is the hash of the weights of a run, and the stamp of a file that an option names.
+    """
     roles = meanings(lifted.function)
     runs = [name for name in arguments if name == "run" or roles.get(name) == "run"]
     run_paths = {name: arguments[name] for name in runs if arguments[name] is not None}
-    return {name: weights_digest(find_run(run, quiet=True)) for name, run in run_paths.items()}
+    read = {name: weights_digest(find_run(run, quiet=True)) for name, run in run_paths.items()}
+    for name in lifted.options & {name for name, role in roles.items() if role == "input"}:
+        value = arguments.get(name)
+        files = value if isinstance(value, list | tuple) else [value]
+        if stamps := [stamp_of(Path(file)) for file in files if file and Path(file).exists()]:
+            read[name] = str(stamps)
+    return dict(sorted(read.items()))
 
 
-def key(lifted: Lifted, job: Job, options: Sequence[str], runs: Mapping[str, str]) -> str:
+def stamp_of(source: Path) -> tuple[int, int]:
+    """Return the size of a file in bytes and its time of change in ns; for a folder, of all in it.
+
+    Raises:
+        ReadError: it does not exist.
+    """
+    if not source.exists():
+        raise ReadError(str(source), "there is no such file", "Check the path")
+    files = [source, *(source.rglob("*") if source.is_dir() else ())]
+    facts = [path.stat() for path in files]
+    return sum(stat.st_size for stat in facts), max(stat.st_mtime_ns for stat in facts)
+
+
+def key(lifted: Lifted, job: Job, options: Sequence[str], others: Mapping[str, str]) -> str:
     """Hash what a result depends on, besides its source; 16 hexadecimal digits.
 
     Args:
         lifted: the command.
         job: the job.
         options: the options of all jobs.
-        runs: the hashes of the runs; see `weights`.
+        others: what else the job reads; see `also_read`.
     """
     words = [part for word in job.words(options) for part in _split(word)]
-    text = json.dumps([lifted.name, words, dict(runs)])
+    text = json.dumps([lifted.name, words, dict(others)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

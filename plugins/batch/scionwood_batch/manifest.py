@@ -30,7 +30,7 @@ class Row:
         source: the file that was read; empty if the command reads nothing.
         stamp: the size of the source in bytes and its time of change in ns, when it was queued.
         command: `plugin/command`.
-        key: a hash of the command, its options and the weights of its runs.
+        key: a hash of the command, its options, the weights of its runs and its other files.
         status: `queued`, `done`, `failed` (an error of this job), or `died` (its workers ended
             without an answer). `skipped` rows are not written: an earlier map has done the job.
         error: what went wrong; empty if nothing did.

@@ -10,11 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood.errors import ReadError
 from scionwood_batch.cluster import DEATHS, engine, local_client
 from scionwood_batch.errors import BatchError
 from scionwood_batch.jobs import Job, check_targets
-from scionwood_batch.lifting import Lifted, check_options, check_outputs, key, lift, weights
+from scionwood_batch.lifting import (
+    Lifted,
+    also_read,
+    check_options,
+    check_outputs,
+    key,
+    lift,
+    stamp_of,
+)
 from scionwood_batch.manifest import MANIFEST, Manifest, Row, read_manifest
 from scionwood_batch.worker import Answer, Call, work
 
@@ -55,9 +62,9 @@ def run(
 ) -> Iterator[Row]:
     """Run a command for each job, and yield a row as soon as a job has ended.
 
-    A job that an earlier call has done is skipped if its source, the options and the weights of the
-    run are the same. An error of one job, or the death of its worker, stops no other. Each row is
-    in `manifest.jsonl` before it is yielded.
+    A job that an earlier call has done is skipped if its source, the options, the files that they
+    name and the weights of the run are the same. An error of one job, or the death of its worker,
+    stops no other. Each row is in `manifest.jsonl` before it is yielded.
 
     Args:
         command: `plugin/command`, whose positional parameters are a source and a target, or a
@@ -116,12 +123,12 @@ def plan(
         jobs = [job for job in jobs if _failed(old.get(_name(job.target, path)))]
     first = [_arguments(lifted, job, options) for job in jobs[:2]]
     check_outputs(lifted, first)
-    runs = weights(lifted, first[0]) if first else {}
-    has_field = any("{" in word for word in options)  # each job may name a run of its own
+    others = also_read(lifted, first[0]) if first else {}
+    has_field = any("{" in word for word in options)  # each job may name others
     todo, skipped, foreign = [], [], []
     for job in jobs:
-        runs = weights(lifted, _arguments(lifted, job, options)) if has_field else runs
-        row = _row(lifted, job, path, key(lifted, job, options, runs))
+        others = also_read(lifted, _arguments(lifted, job, options)) if has_field else others
+        row = _row(lifted, job, path, key(lifted, job, options, others))
         before = old.get(row.target)
         exists = job.target.exists()
         if exists and before and not force and _same(before, row) and before.status == "done":
@@ -227,19 +234,6 @@ def _row(lifted: Lifted, job: Job, manifest: Path, key: str) -> Row:
     source = "" if job.source is None else str(job.source)
     stamp = None if job.source is None else stamp_of(job.source)
     return Row(name, source, stamp, lifted.name, key)
-
-
-def stamp_of(source: Path) -> tuple[int, int]:
-    """Return the size of a file in bytes and its time of change in ns; for a folder, of all in it.
-
-    Raises:
-        ReadError: it does not exist.
-    """
-    if not source.exists():
-        raise ReadError(str(source), "there is no such file", "Check the path")
-    files = [source, *(source.rglob("*") if source.is_dir() else ())]
-    facts = [path.stat() for path in files]
-    return sum(stat.st_size for stat in facts), max(stat.st_mtime_ns for stat in facts)
 
 
 def _same(before: Row, row: Row) -> bool:

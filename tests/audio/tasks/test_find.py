@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -9,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch.utils.data import DataLoader
 
 import scionwood
 from scionwood_audio.evaluation.frames import average_precision
@@ -68,3 +70,13 @@ def test_the_head_is_that_of_scikit_learn_with_its_scaler():
     peer = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, tol=1e-8))
     odds = peer.fit(features, target).decision_function(features)
     np.testing.assert_allclose(features @ weight + bias, odds, atol=1e-3 * np.abs(odds).max())
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning warns of itself
+def test_the_precision_of_a_validation_leaves_out_batches_without_a_call(batch):
+    task = Find(Whisper(window=0.5, outputs=1))
+    silent = {**batch, "target": torch.zeros(4, 25)}
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
+    loader = DataLoader([batch, silent], batch_size=None)
+    (values,) = trainer.validate(task, loader, verbose=False)
+    assert values["val_ap"] == pytest.approx(task.metrics(batch)["ap"].item(), rel=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,12 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from case_table import table
-from peft import IA3Config, LoHaConfig, LoraConfig, PeftConfig
+from peft import IA3Config, LoHaConfig, LoraConfig, PeftConfig, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn import utils
 from torch.nn.utils import parametrizations, prune
 
-from scionwood import AdapterError, attach, merge, unmerge
+from scionwood import AdapterError, attach, load_adapter, merge, unmerge
 from scionwood_export.merging import plain
 
 
@@ -196,6 +197,22 @@ def test_a_layer_that_changes_its_weight_is_refused_and_stays() -> None:
 def test_another_forward_with_the_plain_weight_is_merged() -> None:
     model = attach(nn.Sequential(Padded(2, 3, 2)), METHODS["lora"](), targets="0", head=()).eval()
     assert not equal_or_refused(model, torch.randn(1, 2, 6, 6))
+
+
+def test_a_layer_that_is_never_called_is_not_switched_on_by_a_merge(tmp_path: Path) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(6, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.attention(x, x, x)[0]
+
+    config = LoraConfig(r=2, target_modules=["out_proj"], init_lora_weights=False)
+    get_peft_model(Net(), config).save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="scionwood.json"):
+        model = load_adapter(Net(), tmp_path)
+    assert "never calls it" in equal_or_refused(model, torch.randn(4, 6)[None])
 
 
 def test_a_merge_that_stops_halfway_leaves_an_attention_adapted() -> None:

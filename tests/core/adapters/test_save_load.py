@@ -139,6 +139,16 @@ def test_saves_and_loads_parameters_that_are_direct_targets(tmp_path: Path) -> N
     assert not torch.equal(model(x), make()(x))
 
 
+def test_saves_and_loads_tokens_that_train_beside_a_lora(tmp_path: Path) -> None:
+    config = LoraConfig(r=2, trainable_token_indices={"embed": [1, 3]})
+    ids = torch.arange(10).reshape(2, 5)
+    model = unsettle(attach(Net(), config, targets="mlp", example=(ids,))).eval()
+    save_adapter(model, tmp_path)
+    rows = [each.get_base_model().embed(ids) for each in (load_adapter(Net(), tmp_path), model)]
+    assert torch.equal(*rows)
+    assert not torch.equal(rows[0], Net().embed(ids))
+
+
 def test_saves_and_loads_modules_to_save(tmp_path: Path) -> None:
     config = LoraConfig(r=2, modules_to_save=["stem"])
     model = unsettle(attach(Net(), config, targets="mlp")).eval()

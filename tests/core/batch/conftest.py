@@ -24,7 +24,7 @@ from scionwood.authoring import (
     InputPath, OutputPath, RunPath, atomic_path, check_target, writing,
 )
 from scionwood import Plugin, ReadError
-names = ("copy", "draw", "show", "pair", "plain", "tell", "mix", "hire", "use")
+names = ("copy", "draw", "show", "pair", "plain", "tell", "mix", "hire", "use", "join")
 plugin = Plugin(name="many", commands={name: f"fake_many:{name}" for name in names})
 def copy(
     source: InputPath, target: OutputPath, *,
@@ -76,6 +76,11 @@ def tell(
 def use(source: InputPath, target: OutputPath, *, run: RunPath, force: bool = False) -> None:
     """Write the name of a run."""
     target.write_text(str(run))
+def join(
+    source: InputPath, target: OutputPath, *, more: list[InputPath], force: bool = False
+) -> None:
+    """Join texts."""
+    target.write_text("".join(path.read_text() for path in [source, *more]))
 def hire(source: InputPath, target: OutputPath, *, force: bool = False) -> None:
     """Let another process write the target."""
     context = multiprocessing.get_context("spawn")

@@ -11,7 +11,7 @@ from case_table import table
 from scionwood import PluginError
 from scionwood_batch.errors import BatchError
 from scionwood_batch.jobs import Job
-from scionwood_batch.lifting import key, lift, weights
+from scionwood_batch.lifting import also_read, key, lift
 
 JOB = Job(Path("out/a"), Path("in/a"), {"stem": "a"})
 
@@ -62,7 +62,7 @@ def test_the_fields_of_a_class_of_options_count_as_options(tmp_path, monkeypatch
     assert {"run", "tile", "qc"} < lifted.options
     arguments = lifted.parse(["a.sgy", "b.sgy", "--run", "seismic/denoise", "--tile", "64"])
     assert arguments["tile"] == 64
-    assert weights(lifted, arguments).keys() == {"run"}
+    assert also_read(lifted, arguments).keys() == {"run"}
 
 
 def test_force_and_resume_are_given_where_the_command_has_them(many):
@@ -98,10 +98,10 @@ def test_weights_are_those_of_the_run(many, tmp_path):
     (tmp_path / "adapter").mkdir()
     (tmp_path / "recipe.yaml").touch()
     (tmp_path / "adapter/adapter_model.safetensors").write_bytes(b"1")
-    first = weights(lift("many/copy"), {"run": tmp_path, "times": 3})
+    first = also_read(lift("many/copy"), {"run": tmp_path, "times": 3})
     (tmp_path / "adapter/adapter_model.safetensors").write_bytes(b"2")
-    second = weights(lift("many/copy"), {"run": str(tmp_path)})
+    second = also_read(lift("many/copy"), {"run": str(tmp_path)})
     assert list(first) == ["run"]
     assert first != second
     assert json.loads(json.dumps(first)) == first
-    assert weights(lift("many/copy"), {"run": None, "times": 3}) == {}
+    assert also_read(lift("many/copy"), {"run": None, "times": 3}) == {}

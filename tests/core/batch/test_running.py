@@ -94,6 +94,21 @@ def test_changed_weights_of_a_run_of_one_job_run_that_job_again(copy, here):
     assert again["3"] == "done"
 
 
+@pytest.mark.parametrize("named", ["more.txt", "more/{stem}.txt"])
+def test_a_changed_file_that_an_option_names_is_not_passed_over(named, copy, here):
+    (here / "more").mkdir()
+    for name in ("more.txt", *(f"more/{number}.txt" for number in range(6))):
+        (here / name).write_text("before")
+    words, options = ("--more", named), {"command": "many/join"}
+    assert set(statuses(copy(*words, **options)).values()) == {"done"}
+    assert set(statuses(copy(*words, **options)).values()) == {"skipped"}
+    (here / named.format(stem=3)).write_text("afterwards")
+    with pytest.raises(BatchError, match="targets exist"):
+        copy(*words, **options)
+    copy(*words, force=True, **options)
+    assert (here / "out/3.txt").read_text().endswith("afterwards")
+
+
 def test_failed_files_run_again_and_alone_if_asked(copy, here):
     (here / "in/2.txt").write_text("damaged")
     copy()

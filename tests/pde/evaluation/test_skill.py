@@ -30,6 +30,11 @@ def test_skill_is_one_minus_the_error_over_that_of_the_best_filter(states):
     assert best < float(row["persistence"])
 
 
+def test_a_field_that_is_small_in_its_unit_has_a_warning(states):
+    with pytest.warns(UserWarning, match="u_x: its variance is .*e-1.*See nrmse"):
+        pde.evaluate(1e-5 * states[3:, :2], 1e-5 * states[3:, :2], pde.Placing(fields=NAMES))
+
+
 def test_filters_take_the_step_of_the_prediction(states):
     every = pde.evaluate(
         states[3:, ::2], states[3:], pde.Placing(fields=NAMES), training=states[:3, ::2]

@@ -99,6 +99,16 @@ def test_meshes_of_openpmd_have_points_times_and_units(tmp_path):
     np.testing.assert_allclose(states.x, 0.05 * np.arange(4))
 
 
+def test_the_times_of_openpmd_have_the_offset_that_most_fields_have(tmp_path):
+    path = openpmd(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        for step in (20, 100):
+            file[f"data/{step}/meshes/E"].attrs["timeOffset"] = -0.25
+    with pytest.warns(UserWarning, match="rho are of other times than the rest"):
+        states = pde.open_states(path)
+    np.testing.assert_allclose(states.time, [3.5, 19.5])
+
+
 def test_components_of_openpmd_on_faces_and_other_names_are_refused(tmp_path):
     path = openpmd(tmp_path / "a.h5", position=[0.5, 0.0, 0.5])
     with pytest.raises(ReadError, match=r"other points.*E_x \('offset \(0.5, 0.0, 0.5\)',\)"):

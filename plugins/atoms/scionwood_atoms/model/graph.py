@@ -38,7 +38,7 @@ class Graph(NamedTuple):
     numbers: Tensor
     """(n,) int64, atomic numbers."""
     positions: Tensor
-    """(n, 3) float32, A."""
+    """(n, 3) float32, A, from the first atom of each structure."""
     cells: Tensor
     """(b, 3, 3) float32, A; the rows are lattice vectors, zero for a molecule."""
     owners: Tensor
@@ -178,17 +178,35 @@ def _graph(
     atoms: Atoms, edges: Tensor, images: np.ndarray, bonds: Tensor, firsts: Tensor, angles: Tensor
 ) -> Graph:
     cell = np.where(atoms.pbc[:, None], np.asarray(atoms.cell), 0.0)
+    positions, moved = _near_first(atoms, cell)
+    start, end = edges.numpy()
+    images = np.asarray(images).reshape(-1, 3) + moved[end] - moved[start]
     return Graph(
         torch.tensor(atoms.numbers, dtype=torch.int64),
-        torch.tensor(atoms.positions, dtype=torch.float32),
+        torch.tensor(positions, dtype=torch.float32),
         torch.tensor(cell[None], dtype=torch.float32),
         torch.zeros(len(atoms), dtype=torch.int64),
         edges,
-        torch.tensor(np.asarray(images).reshape(-1, 3), dtype=torch.float32),
+        torch.tensor(images, dtype=torch.float32),
         bonds,
         firsts,
         angles,
     )
+
+
+def _near_first(atoms: Atoms, lattice: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions from the first atom, A, and the lattice translations taken from each.
+
+    float32 has 7 digits: an atom at 1e4 A would be 1e-3 A off. Atoms of a trajectory that was not
+    wrapped are put into the image nearest to the first.
+    """
+    from ase.cell import Cell
+
+    make: Any = Cell
+    relative = atoms.positions - atoms.positions[0]
+    steps = np.rint(relative @ np.linalg.inv(np.asarray(make(lattice).complete())))
+    translations = np.where(atoms.pbc, steps, 0.0)
+    return relative - translations @ lattice, translations
 
 
 def _enclosing(atoms: Atoms, cutoff: float) -> np.ndarray:

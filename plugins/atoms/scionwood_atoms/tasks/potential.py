@@ -149,6 +149,17 @@ class PotentialTask(Task):
         """
         return len(batch.energy)
 
+    def counts(self, batch: Labelled) -> dict[str, float]:
+        """Return the atoms, over which the errors of forces are means.
+
+        The loss stays a mean over structures, as its first part.
+
+        Args:
+            batch: structures with labels.
+        """
+        atoms = len(batch.forces)
+        return {"force": atoms, "force_mae_mev": atoms}
+
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the energy of each structure; the caller differentiates it and adds the reference.
 

@@ -135,7 +135,9 @@ class Event(Task):
     def _report(self, prefix: str, batch: dict[str, Any]) -> None:
         logits, label = self.logits(batch), self._labels(batch)
         right, event = logits.argmax(-1) == label, label < len(self.backbone.names)
-        self.log(prefix + "loss", self.fitted(logits, label), batch_size=len(label), on_epoch=True)
+        # The loss is a mean over seconds by these weights.
+        weight: Any = int(event.sum()) + BACKGROUND * int((~event).sum())
+        self.log(prefix + "loss", self.fitted(logits, label), batch_size=weight, on_epoch=True)
         # Each is a mean over its own seconds, so that batches with few events count less.
         for name, seconds in (("event", event), ("background", ~event)):
             if count := int(seconds.sum()):

@@ -57,6 +57,14 @@ class Find(Task):
         is_known = target >= 0
         return {"ap": average_precision(logits[is_known], target[is_known])}
 
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """Return the known positions for the loss, and those with a call for the precision.
+
+        A batch without a call has no precision, and so no part in its mean.
+        """
+        target = batch["target"]
+        return {"loss": int((target >= 0).sum()), "ap": int((target > 0.5).sum())}
+
     def on_fit_start(self) -> None:
         """Fit the head to frozen features, unless the run continues an earlier one."""
         if not self.warm or self.trainer.ckpt_path is not None:

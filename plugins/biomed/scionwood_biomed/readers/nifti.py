@@ -59,7 +59,7 @@ class NiftiReader(IndexedReader):
             image = nib.load(self.path)
             self._check(image, largest)
             self._image = image
-            self._turned = nib.as_closest_canonical(image)
+            self._turned = nib.as_closest_canonical(_with_three_axes(image))
             self.affine = np.array(self._turned.affine)
             # The low bits of xyzt_units; unknown counts as mm, as programs write it.
             self.affine[:3] *= MILLIMETRES.get(int(image.header["xyzt_units"]) & 7, 1.0)
@@ -167,6 +167,13 @@ class NiftiReader(IndexedReader):
         # NIfTI stores its first axis fastest. A float32 of a record has fewer bits than some files.
         flat[mask.ravel("F")] = stored.astype(dtype).ravel("F")[mask.ravel("F")]
         _store(part, content)
+
+
+def _with_three_axes(image: Any) -> Any:
+    """Return an image; a plane gets a third axis, without which nibabel cannot turn it."""
+    if len(image.shape) > 2:
+        return image
+    return nib.Nifti1Image(np.asarray(image.dataobj)[..., None], image.affine)
 
 
 def _bytes(path: Path) -> bytearray:

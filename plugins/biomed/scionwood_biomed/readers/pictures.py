@@ -40,7 +40,8 @@ class PictureReader(Reader):
 
     Raises:
         ReadError: the file is not a picture, is damaged or truncated, has too many pixels, declares
-            more than its bytes can hold, or holds signed or real numbers or more than 16 bits.
+            more than its bytes can hold, or holds signed or real numbers, more than 16 bits, or
+            several channels of 16 bits.
 
     Source: the formats that Pillow reads, https://pillow.readthedocs.io
     """
@@ -141,6 +142,11 @@ def _check(image: Image.Image, path: Path, pixels: int, inside: int) -> None:
         rule = f"picture: its samples are {_KINDS.get(kind, 'whole numbers')} of {bits} bits"
         remedy = "Scale them to whole numbers from 0 to 65,535, and write 16 bits"
         raise ReadError(str(path), rule, remedy)
+    # Pillow reads 16 bits of several channels as 8; the raw modes of its tiles say so.
+    tiles = getattr(image, "tile", ())
+    if not image.mode.startswith("I") and any(";16" in str(tile[3]) for tile in tiles):
+        rule = "picture: its channels have 16 bits each, of which Pillow reads 8"
+        raise ReadError(str(path), rule, "Write 8 bits, or a picture for each channel")
 
 
 def _tag(image: Image.Image, number: int, default: int) -> int:

@@ -166,6 +166,19 @@ class Update:
     folder: Path | None = None
 
 
+_VARIANTS = ("use_dora", "kasa_config", "monteclora_config", "use_bdlora", "arrow_config")
+"""Options of LoRA with which the change of a weight is not linear in B A."""
+
+
+def variants(config: PeftConfig) -> list[str]:
+    """Return the options of an adapter with which the mean of its products means nothing.
+
+    Args:
+        config: the config of an adapter.
+    """
+    return [name for name in _VARIANTS if getattr(config, name, None)]
+
+
 def poolable(config: PeftConfig) -> Poolable:
     """Return how adapters of a method may be pooled.
 
@@ -186,6 +199,6 @@ def poolable(config: PeftConfig) -> Poolable:
     """
     kind = str(getattr(config.peft_type, "value", config.peft_type))
     if kind == "LORA":
-        return "no" if getattr(config, "use_dora", False) else "product"
+        return "no" if variants(config) else "product"
     declared: Any = getattr(type(config), "poolable", "mean" if kind == "IA3" else "no")
     return declared if declared in ("product", "mean") else "no"

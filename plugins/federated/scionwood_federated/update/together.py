@@ -8,7 +8,14 @@ from typing import Any
 from scionwood_federated.rules.low_rank import pair_names, rank_of
 from scionwood_federated.rules.registry import RULES
 from scionwood_federated.update.folder import digest_of
-from scionwood_federated.update.record import FederationError, Site, Update, folded, poolable
+from scionwood_federated.update.record import (
+    FederationError,
+    Site,
+    Update,
+    folded,
+    poolable,
+    variants,
+)
 
 _SAME = {
     "base": ("base", "Give all sites the same base: the same weights, size and dtype"),
@@ -125,9 +132,9 @@ def _kind(update: Update) -> str:
 def _check_method(first: Update, rule: str) -> None:
     kind = _kind(first)
     if poolable(first.config) == "no":
-        name = f"{kind} with DoRA" if getattr(first.config, "use_dora", False) else kind
+        name = f"{kind} with {options[0]}" if (options := variants(first.config)) else kind
         fact = "averages of its parameters mean nothing"
-        raise FederationError(f"method {name}", fact, "Use lora without use_dora, or ia3")
+        raise FederationError(f"method {name}", fact, "Use lora without variants, or ia3")
     if rule == "residual" and kind != "LORA":
         fact = "its product is not the change of the weight, so nothing can be added to the base"
         raise FederationError(f"method {kind}", fact, "Use the rule exact")

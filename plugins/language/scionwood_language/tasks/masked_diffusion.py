@@ -106,10 +106,14 @@ class MaskedDiffusion(Task):
         logits = model(input_ids=corrupted, **padding).logits.float()
         nats = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view_as(ids)
         weights = WEIGHTS[self.noise](times.double()).float()[:, None]
-        count = ids.numel() if fixed is None else int((~fixed).sum())
         # Over all tokens that can be masked, not over the masked ones: the weight has the share
         # already.
-        return (nats * hidden * weights).sum() / max(1, count)
+        return (nats * hidden * weights).sum() / max(1.0, self.counts(batch)["loss"])
+
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """Return the tokens that can be masked, over which the loss is a mean."""
+        ids = batch["input_ids"]
+        return {"loss": int((batch["labels"] != -100).sum()) if "labels" in batch else ids.numel()}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the encoder as tokens to logits."""

@@ -60,6 +60,10 @@ class Seq2Seq(Task):
         )
         return {"loss": loss}
 
+    def counts(self, batch: dict[str, Any]) -> dict[str, float]:
+        """Return the tokens of the answers, over which the loss is a mean."""
+        return {"loss": int((batch["labels"] != IGNORED).sum())}
+
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the model as tokens to logits."""
         return deployed_seq2seq(self.backbone)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from scionwood import Optimiser, RecipeError, Task
 from scionwood.authoring import Deployed
-from scionwood_language.chat.templates import end_of_text, end_of_turn
+from scionwood_language.chat.templates import IGNORED, end_of_text, end_of_turn
 from scionwood_language.tasks.causal import (
     check_context,
     check_isolated,
@@ -97,6 +97,10 @@ class Sft(Task):
             self.backbone, inputs, batch["labels"], smoothing=smoothing, whole=self._whole
         )
         return {"loss": loss}
+
+    def counts(self, batch: dict[str, Any]) -> dict[str, float]:
+        """Return the learned tokens, over which the loss is a mean."""
+        return {"loss": int((batch["labels"][:, 1:] != IGNORED).sum())}
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the share of greedy answers that end, and the shares of the judge of the data."""

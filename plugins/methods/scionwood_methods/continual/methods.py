@@ -86,10 +86,17 @@ class SampleLosses:
         self.task: Task | None = None
 
     def __call__(self, model: nn.Module, batch: Any) -> Tensor:
-        """Return the losses (n,) of a batch of n samples."""
+        """Return the losses (n,) of a batch of n samples.
+
+        Raises:
+            TrainingError: the batch is not split by the first axes of its tensors, such as a graph.
+        """
         assert self.task is not None, "no task yet"
         count = self.task.batch_size(batch)
         samples = [_sample(batch, index, count) for index in range(count)]
+        if count > 1 and any(self.task.batch_size(sample) != 1 for sample in samples):
+            rule = f"the first axes of its tensors do not part the {count} samples of a batch"
+            raise TrainingError(type(self.task).__name__, rule, "Set data.batch_size: 1")
         return torch.stack([self.task.losses(sample)["loss"] for sample in samples])
 
     def pairs(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:

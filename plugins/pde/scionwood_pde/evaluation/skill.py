@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
@@ -12,8 +13,9 @@ import xarray as xr
 from torch import Tensor
 
 from scionwood import RecipeError
+from scionwood_pde.data.normaliser import SMALLEST_DOUBLE
 from scionwood_pde.evaluation.filters import FILTERS, HORIZON, PERSISTENCE, Filters, fitted
-from scionwood_pde.evaluation.metrics import vrmse
+from scionwood_pde.evaluation.metrics import EPSILON, vrmse
 from scionwood_pde.evaluation.modes import Modes
 from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import layout_of
@@ -145,6 +147,22 @@ def notes(layout: Layout, fitted: bool) -> list[str]:
     open_axes = {a: kind for a, kind in layout.boundary.items() if kind != "periodic"}
     listed = ", ".join(f"{axis} ({kind})" for axis, kind in open_axes.items())
     return [f"filters use cosine modes along {listed}, not marked as periodic"] if listed else []
+
+
+def warn_of_faint(reference: xr.DataArray) -> None:
+    """Warn of fields so small in their unit that the 1e-7 in VRMSE hides their errors.
+
+    Args:
+        reference: states as `readers.states` defines them.
+    """
+    state = reference[0, -1].values.astype(np.float64).reshape(reference.sizes["channel"], -1)
+    variance, square = np.nanvar(state, 1), np.nanmean(np.square(state), 1)
+    # Beyond a share of 1 %; a field that is constant up to rounding has no other unit.
+    is_faint = (variance < 100 * EPSILON) & (variance > SMALLEST_DOUBLE * square)
+    names = reference.coords["channel"].values[is_faint]
+    for name, size in zip(names, variance[is_faint], strict=True):
+        text = f"{name}: its variance is {size:.2g}, and VRMSE adds {EPSILON:g} to it. "
+        warnings.warn(f"{text}See nrmse, or give the field in a smaller unit", stacklevel=3)
 
 
 def filled(state: Tensor) -> Tensor:

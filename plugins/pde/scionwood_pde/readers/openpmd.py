@@ -23,7 +23,8 @@ DIMENSIONS = ("m", "kg", "s", "A", "K", "mol", "cd")
 def openpmd(path: Path, file: h5py.File) -> Variables | None:
     """Return the meshes of a file, or `None` if it has no attribute `openPMD`.
 
-    Points are in metres and times in seconds. The unit of a field has its factor, such as
+    Points are in metres and times in seconds, with the `timeOffset` that most fields have; a
+    warning names fields of another one. The unit of a field has its factor, such as
     `1e-06 m`. Particles are left out with a warning.
 
     Raises:
@@ -61,8 +62,25 @@ def openpmd(path: Path, file: h5py.File) -> Variables | None:
         attrs = {"units": _unit(mesh, record), "position": _position(record, mesh)}
         parts[name] = Part(Stacked(arrays, path), ("time", *dims), attrs)
     metres = {axis: coordinate(line, axis, {"units": "m"}) for axis, line in lines.items()}
-    times = [float(p.attrs["time"]) * float(p.attrs.get("timeUnitSI", 1)) for p in places]
+    times = _times(path, places, meshes)
     return named_parts(parts | metres | {"time": coordinate(times, "time", {"units": "s"})})
+
+
+def _times(path: Path, places: Sequence[Any], meshes: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return the times of the steps in seconds, with the offset that most fields have."""
+    offsets = {
+        name: tuple(float(step[name][0].attrs.get("timeOffset", 0)) for step in meshes)
+        for name in meshes[-1]
+    }
+    values = list(offsets.values())
+    common = max(values, key=values.count, default=(0.0,) * len(places))
+    if others := sorted(name for name, offset in offsets.items() if offset != common):
+        text = f"{path.name}: {', '.join(others)} are of other times than the rest: of timeOffset "
+        warnings.warn(f"{text}{offsets[others[0]][0]:g}, not {common[0]:g}", stacklevel=3)
+    return [
+        (float(place.attrs["time"]) + offset) * float(place.attrs.get("timeUnitSI", 1))
+        for place, offset in zip(places, common, strict=True)
+    ]
 
 
 def _records(group: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -114,6 +114,7 @@ def evaluate(
     truth = referenced(reference)
     grid = layout_of(truth)
     truth = compare.at_times_of(states, truth)
+    skill.warn_of_faint(truth)
     errors = compare.errors(states, truth, given=given)
     files: Sequence[Any] = training if isinstance(training, list | tuple) else [training]
     examples = [referenced(file) for file in files if file is not None]
