@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 import scionwood
 from scionwood_atoms.backbones import chgnet, sevennet
-from scionwood_atoms.data.clusters import Labelled
+from scionwood_atoms.data.clusters import Labelled, no_stress
 from scionwood_atoms.model.graph import Graph, GraphError, batch
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.tasks.potential import PotentialTask
@@ -132,7 +132,7 @@ def test_the_error_of_forces_in_validation_is_the_mean_over_the_atoms_of_all_bat
     for count in (1, 3):
         graph = task.backbone.graph(silicon().repeat((count, 1, 1)))
         atoms = len(graph.numbers)
-        batches.append(Labelled(graph, torch.zeros(1), torch.randn(atoms, 3)))
+        batches.append(Labelled(graph, torch.zeros(1), torch.randn(atoms, 3), no_stress()))
     trainer = L.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, inference_mode=False
     )

@@ -150,15 +150,16 @@ class PotentialTask(Task):
         return len(batch.energy)
 
     def counts(self, batch: Labelled) -> dict[str, float]:
-        """Return the atoms, over which the errors of forces are means.
+        """Return the atoms and the known stresses, over which these errors are means.
 
         The loss stays a mean over structures, as its first part.
 
         Args:
             batch: structures with labels.
         """
-        atoms = len(batch.forces)
-        return {"force": atoms, "force_mae_mev": atoms}
+        atoms, known = len(batch.forces), int((~batch.stress.isnan().any(2).any(1)).sum())
+        forces = {"force": atoms, "force_mae_mev": atoms}
+        return {**forces, "stress": known, "stress_mae_gpa": known}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the energy of each structure; the caller differentiates it and adds the reference.
