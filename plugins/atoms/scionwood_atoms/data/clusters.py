@@ -66,11 +66,7 @@ class Clusters(L.LightningDataModule):
         self._splits: dict[str, list[Labelled]] = {}
 
     def setup(self, stage: str) -> None:
-        """Make the splits.
-
-        Args:
-            stage: of Lightning; not used.
-        """
+        """Make the splits."""
         few = max(self.n // 4, 1)
         for split, count in zip(SPLITS, (self.n, few, few), strict=True):
             rng = np.random.default_rng([self.seed, SPLITS.index(split)])
@@ -120,12 +116,7 @@ class Clusters(L.LightningDataModule):
 
 
 def shaken(atoms: Any, rng: np.random.Generator) -> Any:
-    """Return a copy of a crystal with a strain of 2 % and moves of 0.1 A.
-
-    Args:
-        atoms: a crystal of ase.
-        rng: draws them.
-    """
+    """Return a copy of a crystal with a strain of 2 % and moves of 0.1 A."""
     moved = atoms.copy()
     strain = np.eye(3) + rng.normal(0, 0.02, (3, 3))
     moved.set_cell(moved.cell.array @ strain, scale_atoms=True)
@@ -139,11 +130,7 @@ def no_stress() -> Tensor:
 
 
 def joined(structures: list[Labelled]) -> Labelled:
-    """Return several labelled structures as one batch.
-
-    Args:
-        structures: one or more of them.
-    """
+    """Return several labelled structures as one batch."""
     graphs, *labels = zip(*structures, strict=True)
     return Labelled(batch(graphs), *(torch.cat(part) for part in labels))
 
@@ -156,11 +143,6 @@ def morse(positions: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         The energy, a scalar, eV; and the forces, (n, 3), eV/A.
-
-    Example:
-        >>> from scionwood_atoms.data.clusters import morse
-        >>> morse(torch.tensor([[0.0, 0.0, 0.0], [2.35, 0.0, 0.0]]))[0]
-        tensor(-1.)
     """
     start, end = torch.triu_indices(len(positions), len(positions), 1)
     apart = positions[end] - positions[start]

@@ -151,9 +151,6 @@ class Files(SplitData):
 
         A fit on forces moves the zero of the energies, which no force sees.
 
-        Args:
-            model: the model after its fit, in evaluation mode.
-
         Raises:
             TrainingError: it diverged.
         """
@@ -214,11 +211,7 @@ class Files(SplitData):
         return DataLoader(structures, self.batch_size, shuffle=split == "train", collate_fn=joined)
 
     def write(self, folder: str | Path) -> None:
-        """Write the reference energies into a run folder.
-
-        Args:
-            folder: the run folder.
-        """
+        """Write the reference energies into a run folder."""
         if self.reference is not None:
             self.reference.write(folder, self.card)
 
@@ -306,12 +299,7 @@ def differences(model: Potential, isolated: dict[str, float]) -> dict[str, float
 
 
 def spaced(frames: Sequence[Frame], count: int | None) -> list[Frame]:
-    """Return at most so many frames, evenly spaced.
-
-    Args:
-        frames: the frames.
-        count: the most of them; `None` means all.
-    """
+    """Return at most so many frames, evenly spaced."""
     if count is None or len(frames) <= count:
         return list(frames)
     return [frames[at] for at in np.linspace(0, len(frames) - 1, count).round().astype(int)]

@@ -20,13 +20,7 @@ from scionwood_atoms.readers.vasp import read_vasp
 
 
 class LabelError(ScionwoodError, ValueError):
-    """The labels of a set of files cannot be trained on together.
-
-    Example:
-        >>> from scionwood_atoms.data.labels import LabelError
-        >>> str(LabelError("a.xyz", "no frame has forces", "Name their column"))
-        'a.xyz: no frame has forces. Name their column'
-    """
+    """The labels of a set of files cannot be trained on together."""
 
 
 @final
@@ -83,10 +77,6 @@ def read_frames(
 
 def graph_of(model: Potential, frame: Frame) -> Graph:
     """Return the graph of a frame for a model.
-
-    Args:
-        model: the potential.
-        frame: the structure.
 
     Raises:
         GraphError: the model does not take it; the message names file and frame.

@@ -32,11 +32,7 @@ class Register:
         self._bins, self._count = defaultdict(list), 0
 
     def add(self, one: Structure) -> int:
-        """Return the number of the structure: that of an equal one, or the next.
-
-        Args:
-            one: the structure.
-        """
+        """Return the number of the structure: that of an equal one, or the next."""
         key = (*one.symbols.tolist(), *one.pbc.tolist())
         distances = _distances(one)
         place = int(np.floor(distances.mean() / _WIDTH))
@@ -63,11 +59,7 @@ def _distances(one: Structure) -> np.ndarray:
 
 
 def is_isolated(one: Structure) -> bool:
-    """Return whether a structure is an atom alone: without periods, or in a large box.
-
-    Args:
-        one: the structure.
-    """
+    """Return whether a structure is an atom alone: without periods, or in a large box."""
     if len(one.symbols) > 1 or not one.pbc.any():
         return len(one.symbols) == 1
     from ase.geometry import minkowski_reduce
@@ -78,11 +70,7 @@ def is_isolated(one: Structure) -> bool:
 
 
 def fault(one: Structure) -> tuple[str, str] | None:
-    """Return what is wrong with a labelled structure, and the remedy; or `None`.
-
-    Args:
-        one: the structure.
-    """
+    """Return what is wrong with a labelled structure, and the remedy; or `None`."""
     start, end, lengths, images = _neighbours(one, TOUCHING, one.pbc)
     if len(lengths):
         rule = f"its atoms {start[0]} and {end[0]} are {lengths[0]:.3g} A apart"
@@ -114,11 +102,7 @@ def fault(one: Structure) -> tuple[str, str] | None:
 
 
 def length_fault(structures: list[Structure]) -> str:
-    """Return why the places cannot be in A, by the nearest neighbours; empty if they can.
-
-    Args:
-        structures: some of a file.
-    """
+    """Return why the places cannot be in A, by the nearest neighbours; empty if they can."""
     ratios = []
     for one in structures:
         start, end, lengths, _ = _neighbours(one, 5.0, one.pbc)

@@ -61,9 +61,6 @@ def chosen(frames: Iterable[Frame]) -> Labels:
     A frame without energy or forces, an unconverged one, and one that is there already, is dropped
     and counted.
 
-    Args:
-        frames: frames of one or several files.
-
     Raises:
         LabelError: the levels of theory differ, a structure has two energies or a charge, the
             places or energies of a frame cannot be right, or no frame is left.
@@ -243,11 +240,7 @@ def _number(text: str | None) -> float | None:
 
 
 def stated_theory(notes: Mapping[str, str]) -> dict[str, str]:
-    """Return what a frame states of the level of theory.
-
-    Args:
-        notes: what its file states of it.
-    """
+    """Return what a frame states of the level of theory."""
     return {
         key: value
         for key, value in notes.items()

@@ -36,11 +36,6 @@ def crystals(lattices: str, count: int, seed: int, elements: frozenset[int]) -> 
         count: how many structures.
         seed: the seed of strains and moves.
         elements: the atomic numbers that may occur.
-
-    Example:
-        >>> from scionwood_atoms.data.replay import DRIFT, crystals
-        >>> [str(one.symbols) for one in crystals(DRIFT, 2, 0, frozenset({14}))]
-        ['Si4', 'Si4']
     """
     from ase.build import bulk
 
@@ -56,11 +51,6 @@ def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]
     """Return crystals that the frozen model labels with energy, forces and stress.
 
     Their labels are on the scale of the model. A fit that starts from it has no loss on them.
-
-    Args:
-        model: the frozen model.
-        count: how many structures.
-        seed: the seed of strains and moves.
 
     Raises:
         RecipeError: the number is negative.

@@ -62,17 +62,7 @@ RESIDUAL = 1.0
 
 
 def slope(labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
-    """Return the slope of labels against predictions through zero, and their cosine.
-
-    Args:
-        labels: any shape.
-        predictions: of the same shape and unit.
-
-    Example:
-        >>> import numpy as np
-        >>> slope(np.array([2.0, 4.0]), np.array([1.0, 2.0]))
-        (2.0, 1.0)
-    """
+    """Return the slope of labels against predictions through zero, and their cosine."""
     both, size = float((labels * predictions).sum()), float(np.square(predictions).sum())
     if not size or not labels.any():
         return 0.0, 0.0
@@ -94,11 +84,6 @@ def check_scale(
         LabelError: the nearest slope is not 1.
 
     Source: this project; the tests turn and scale labels of acetylacetone.
-
-    Example:
-        >>> import numpy as np
-        >>> from scionwood_atoms.data.scale import STRESS, check_scale
-        >>> check_scale("stress", np.array([0.3, 0.4]), np.array([0.3, 0.5]), STRESS)
     """
     ratio, cosine = slope(labels, predictions)
     rms = float(np.sqrt(np.square(predictions).mean())) if predictions.size else 0.0

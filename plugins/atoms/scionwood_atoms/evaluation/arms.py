@@ -102,9 +102,6 @@ class Trials:
     def read(self, *, force: bool) -> None:
         """Take over the arms that an earlier call finished.
 
-        Args:
-            force: start anew if they have other options.
-
         Raises:
             OutputExistsError: they have other options and `force` is false.
             ReadError: the file is damaged.
@@ -122,11 +119,7 @@ class Trials:
             raise OutputExistsError(str(self.folder), rule, "Name another run, or use --force")
 
     def add(self, arm: Arm) -> None:
-        """Add an arm and write the file.
-
-        Args:
-            arm: with its result.
-        """
+        """Add an arm and write the file."""
         self.arms.append(arm)
         content = {"options": self.options, "arms": [asdict(one) for one in self.arms]}
         with atomic_path(self.path, overwrite=True) as part:
@@ -167,15 +160,7 @@ def run_arms(record: Trials, data: Files, arms: Sequence[str], budget: float) ->
 
 
 def fitted(record: Trials, model: str, rate: float, data: Files, stress_weight: float) -> Arm:
-    """Fit one arm at one rate.
-
-    Args:
-        record: names the folder, the steps and the options of the data.
-        model: a name of `RATES`.
-        rate: the learning rate.
-        data: the labels.
-        stress_weight: of the loss.
-    """
+    """Fit one arm at one rate."""
     start, run = time.monotonic(), record.folder / Arm(model, rate).name
     if run.exists():  # an interrupted call left it
         shutil.rmtree(run)
@@ -213,11 +198,7 @@ def fitted(record: Trials, model: str, rate: float, data: Files, stress_weight: 
 
 
 def kernel_arm(parts: Mapping[str, Sequence[Frame]]) -> Arm | None:
-    """Return the errors of a kernel model (sGDML), if all structures are one molecule.
-
-    Args:
-        parts: the frames of the training and the validation.
-    """
+    """Return the errors of a kernel model (sGDML), if all structures are one molecule."""
     train, val = parts["train"], parts["val"]
     orders = {tuple(frame.structure.symbols.tolist()) for frame in (*train, *val)}
     periodic = any(frame.structure.pbc.any() for frame in (*train, *val))
@@ -235,10 +216,6 @@ def kernel_arm(parts: Mapping[str, Sequence[Frame]]) -> Arm | None:
 
 def steps_within(data: Files, seconds: float) -> int:
     """Return the steps of a fit that takes so long, by the time of three of them.
-
-    Args:
-        data: the labels, read already.
-        seconds: for one fit.
 
     Raises:
         RecipeError: there is no time for `FEWEST_STEPS`.

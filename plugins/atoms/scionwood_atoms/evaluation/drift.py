@@ -50,9 +50,6 @@ class Probe:
     def drift(self, potential: nn.Module) -> dict[str, Any]:
         """Return how far a model is from the predictions before.
 
-        Args:
-            potential: the model after its fit, in evaluation mode.
-
         Returns:
             `crystals`, root mean squares of the change of force, meV/A, energy, meV/atom, and
             stress, GPa, and of the force before; and `dimers`, the forces that push two atoms
@@ -81,17 +78,7 @@ class Probe:
 
 
 def described(card: Mapping[str, Any]) -> str:
-    """Return the content of `drift.json` in two lines.
-
-    Args:
-        card: the errors on the validation split, and the drift.
-
-    Example:
-        >>> from scionwood_atoms.evaluation.drift import described
-        >>> validation = {"energy": 3.0, "force": 78.0, "stress": None}
-        >>> print(described({"validation": validation, "crystals": {}, "dimers": {}}))
-        validation: force 78 meV/A, energy 3 meV/atom
-    """
+    """Return the content of `drift.json` in two lines."""
     units = {"force": "meV/A", "energy": "meV/atom", "stress": "GPa"}
 
     def line(values: Mapping[str, float | None]) -> str:

@@ -139,12 +139,6 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
     Args:
         symbols: the elements of the atoms.
         positions: (m, atom, 3), A; the mean distances count.
-
-    Example:
-        >>> from ase.build import molecule
-        >>> methane = molecule("CH3Cl")
-        >>> len(permutations(list(methane.symbols), methane.positions[None]))
-        3
     """
     import networkx as nx
     from ase.data import atomic_numbers, covalent_radii
@@ -200,11 +194,7 @@ def _described(positions: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def arrays(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return positions (m, atom, 3), energies (m,) and forces (m, atom, 3) of labelled frames.
-
-    Args:
-        frames: m structures with the same atoms in the same order, A, eV and eV/A.
-    """
+    """Return positions (m, atom, 3), energies (m,) and forces (m, atom, 3) of labelled frames."""
     structures = [frame.structure for frame in frames]
     positions = np.array([one.positions for one in structures])
     energies = np.array([one.energy for one in structures], dtype=np.float64)

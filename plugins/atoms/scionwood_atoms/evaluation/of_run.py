@@ -75,12 +75,6 @@ def evaluate_run(
     Structures that the run was trained or validated on are left out and counted. The kernel model
     is fitted to the training structures of the run, if they and the file have one composition.
 
-    Args:
-        run: the run folder, or another reference to a run.
-        file: an extended XYZ file with labels.
-        energy: the key of the energy.
-        forces: the column of the forces.
-
     Raises:
         ReadError: the file or the run is damaged.
         LabelError: the file has no labels, or none that the run has not seen.
@@ -188,12 +182,6 @@ def _parity(
 
 def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: bool = False) -> None:
     """Write parity.png, and report.html with the tables.
-
-    Args:
-        evaluation: of a run.
-        run: its name.
-        folder: the folder of both files.
-        overwrite: replace files that exist.
 
     Raises:
         WriteError: a file exists or cannot be written.

@@ -52,9 +52,6 @@ class RunCalculator(Calculator):
 
         That is one of `LABELS`, `ISOLATED` and, where no label fixes it, `BASE`.
 
-        Args:
-            composition: the number of atoms of each element.
-
         Raises:
             OffsetError: no label fixes its energy, and the calculator is strict.
         """
@@ -79,11 +76,6 @@ class RunCalculator(Calculator):
         system_changes: Any = all_changes,
     ) -> None:
         """Compute all properties of a structure.
-
-        Args:
-            atoms: a structure of ase.
-            properties: of ase; all are computed.
-            system_changes: of ase.
 
         Raises:
             OffsetError: an element, or the composition, has no reference energy.

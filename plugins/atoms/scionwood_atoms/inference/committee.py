@@ -68,10 +68,6 @@ def spreads(forces: np.ndarray) -> np.ndarray:
 
     Args:
         forces: (run, atom, 3), eV/A.
-
-    Example:
-        >>> spreads(np.array([[[1.0, 0.0, 0.0]], [[-1.0, 0.0, 0.0]]]))
-        array([1.])
     """
     found: np.ndarray = np.sqrt(np.square(forces - forces.mean(0)).sum(2).mean(0))
     return found

@@ -98,16 +98,7 @@ def run_dynamics(
 
 
 def near_atoms(atoms: Any) -> str:
-    """Return which two atoms are nearer than 0.6 of their covalent radii; empty if none are.
-
-    Args:
-        atoms: of ase.
-
-    Example:
-        >>> from ase import Atoms
-        >>> near_atoms(Atoms("OH", [(0, 0, 0), (0, 0, 0.5)]))
-        'atoms 0 and 1 are 0.500 A apart, below 0.6 of their covalent radii'
-    """
+    """Return which two atoms are nearer than 0.6 of their covalent radii; empty if none are."""
     radii = CLOSEST * covalent_radii[atoms.numbers]
     graph = pairs(atoms, 2 * float(radii.max()))
     (start, end), lengths = graph.edges.numpy(), graph.vectors().norm(dim=1).numpy()

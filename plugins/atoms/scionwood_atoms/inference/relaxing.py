@@ -51,10 +51,6 @@ def check_cell(atoms: Any, options: RelaxOptions) -> None:
 def relax_atoms(atoms: Any, options: RelaxOptions) -> Relaxed:
     """Relax a structure in place.
 
-    Args:
-        atoms: a structure with its calculator.
-        options: of the relaxation.
-
     Raises:
         GraphError: the structure has no graph, or no cell that could be relaxed.
     """

@@ -79,10 +79,6 @@ def farthest(places: np.ndarray, candidates: np.ndarray, n: int) -> list[int]:
         places: (m, feature), the description of each structure.
         candidates: indices of structures.
         n: how many; copies of one another are left out.
-
-    Example:
-        >>> farthest(np.array([[0.0], [0.0], [1.0], [5.0]]), np.arange(4), 4)
-        [0, 3, 2]
     """
     chosen = [int(candidates[0])]
     apart = np.linalg.norm(places[candidates] - places[chosen[0]], axis=1)
@@ -96,9 +92,6 @@ def descriptions(graphs: Sequence[Graph]) -> np.ndarray:
     """Return smoothed distances of each pair of elements for an atom, (m, feature).
 
     They do not change if a structure is turned or shifted, or its atoms change their order.
-
-    Args:
-        graphs: a graph of each of m structures.
     """
     ends = [np.sort(graph.numbers[graph.edges].numpy(), axis=0) for graph in graphs]
     kinds = [1000 * low + high for low, high in ends]

@@ -22,10 +22,6 @@ Write = Callable[[Any], None]
 def read_structures(path: str | Path, *, moving: bool = False) -> list[Any]:
     """Return structures with momenta, masses and fixed atoms (the column `move_mask`).
 
-    Args:
-        path: an extended XYZ file.
-        moving: drop labels and notes, which do not belong to a structure that moves.
-
     Raises:
         ReadError: the file is damaged.
         LabelError: a structure has a charge.

@@ -54,9 +54,6 @@ class ChgNet(Potential):
     def graph(self, atoms: Any) -> Graph:
         """Return the graph of one structure, with angles.
 
-        Args:
-            atoms: one periodic structure of ase.
-
         Raises:
             GraphError: the network does not know an element; or see `pairs_and_angles`.
         """
@@ -138,11 +135,6 @@ def load_chgnet(name: str) -> ChgNet:
 
 def tiny_chgnet(width: int, layers: int, init_seed: int) -> ChgNet:
     """Return a small CHGNet with random weights.
-
-    Args:
-        width: features of atoms, bonds and angles.
-        layers: message passings.
-        init_seed: the seed of the weights.
 
     Raises:
         WeightsError: the package is not installed.

@@ -53,11 +53,7 @@ class Convolution(nn.Module):
         self.register_buffer("constants", torch.cat(tables, 1), persistent=False)
 
     def forward(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Replace the features of the atoms by the sums of their messages.
-
-        Args:
-            data: the tensors that the layers of sevenn pass on.
-        """
+        """Replace the features of the atoms by the sums of their messages."""
         key, harmonics, radial, edges = self.keys
         end, start = data[edges]
         layer: Any = self.weight_nn

@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
 
 class GraphError(ScionwoodError, ValueError):
-    """A structure has no graph for a model.
-
-    Example:
-        >>> from ase import Atoms
-        >>> from scionwood_atoms.model.graph import pairs
-        >>> pairs(Atoms(), 5.0)
-        Traceback (most recent call last):
-        ...
-        scionwood_atoms.model.graph.GraphError: structure '': it has no atoms. ...
-    """
+    """A structure has no graph for a model."""
 
 
 @final
@@ -73,12 +64,6 @@ def pairs(atoms: Atoms, cutoff: float) -> Graph:
 
     Raises:
         GraphError: there are no atoms, a position is not finite, or two atoms are at one place.
-
-    Example:
-        >>> from ase.build import molecule
-        >>> from scionwood_atoms.model.graph import pairs
-        >>> pairs(molecule("H2O"), 5.0).edges.shape
-        torch.Size([2, 6])
     """
     from matscipy.neighbours import neighbour_list
 
@@ -109,12 +94,6 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
 
     Raises:
         GraphError: as `pairs`; or the structure is not periodic, or an atom has no neighbour.
-
-    Example:
-        >>> from ase.build import bulk
-        >>> from scionwood_atoms.model.graph import pairs_and_angles
-        >>> pairs_and_angles(bulk("Si"), 6.0, 3.0).angles.shape
-        torch.Size([24, 5])
     """
     from chgnet.graph.converter import CrystalGraphConverter
     from pymatgen.core.structure import Structure
@@ -145,16 +124,7 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
 def batch(graphs: Sequence[Graph]) -> Graph:
     """Return several graphs as one; the structures keep their order.
 
-    Args:
-        graphs: one or more graphs.
-
     Shapes: as `Graph`, with the sums of all counts.
-
-    Example:
-        >>> from ase.build import molecule
-        >>> from scionwood_atoms.model.graph import batch, pairs
-        >>> batch([pairs(molecule(name), 5.0) for name in ("H2O", "CH4")]).owners.tolist()
-        [0, 0, 0, 1, 1, 1, 1, 1]
     """
     shifted, atoms, structures, edges, bonds = [], 0, 0, 0, 0
     for graph in graphs:

@@ -57,9 +57,6 @@ class Potential(nn.Module, ABC):
         """Return energy, forces and virial of the structures of a graph.
 
         Gradients by the weights reach forces and virial in training mode only.
-
-        Args:
-            tensors: the tensors of a `Graph`, in order.
         """
         graph = Graph(*tensors)
         differentiable = torch.is_grad_enabled()
@@ -94,11 +91,7 @@ class EnergyOf(nn.Module):
         self.potential = potential
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        """Return the energy of each structure, (b,), eV.
-
-        Args:
-            tensors: the tensors of a `Graph`, in order.
-        """
+        """Return the energy of each structure, (b,), eV."""
         potential: Any = self.potential
         energies: Tensor = potential.energies(Graph(*tensors))
         return energies

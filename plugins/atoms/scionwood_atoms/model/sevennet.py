@@ -65,9 +65,6 @@ class SevenNet(Potential):
     def graph(self, atoms: Any) -> Graph:
         """Return the graph of one structure.
 
-        Args:
-            atoms: one structure of ase.
-
         Raises:
             GraphError: the network does not know an element; or see `pairs`.
         """
@@ -115,11 +112,7 @@ def load_sevennet(name: str) -> SevenNet:
 
 
 def state_of(model: SevenNet) -> dict[str, Any]:
-    """Return a SevenNet as a checkpoint of the installed version of sevenn.
-
-    Args:
-        model: a network without an adapter.
-    """
+    """Return a SevenNet as a checkpoint of the installed version of sevenn."""
     from sevenn import __version__
 
     config = {**model.config, "version": __version__}
@@ -149,13 +142,7 @@ def _without_advice() -> Iterator[None]:
 
 
 def tiny_sevennet(channels: int, layers: int, init_seed: int) -> SevenNet:
-    """Return a small SevenNet with random weights, for the elements of `TINY`.
-
-    Args:
-        channels: copies of each representation.
-        layers: message passings.
-        init_seed: the seed of the weights.
-    """
+    """Return a small SevenNet with random weights, for the elements of `TINY`."""
     from ase.data import atomic_numbers
 
     with _without_advice():

@@ -80,9 +80,6 @@ class ExtxyzReader(Reader):
     def structure(self, index: int) -> Structure:
         """Read a frame by its index, from 0.
 
-        Args:
-            index: the index of the frame.
-
         Raises:
             IndexError: there is no such frame.
             ReadError: the frame is damaged.

@@ -74,11 +74,7 @@ class PotentialTask(Task):
         self._probe: Probe | None = None
 
     def setup(self, stage: str) -> None:
-        """Remember what the frozen base predicts for crystals: adapters start as it is.
-
-        Args:
-            stage: of Lightning.
-        """
+        """Remember what the frozen base predicts for crystals: adapters start as it is."""
         if stage == "fit" and not self.sharded:
             training = self.backbone.training
             self._probe = Probe(self.backbone.eval())
@@ -94,11 +90,7 @@ class PotentialTask(Task):
             data.write(self.trainer.default_root_dir)
 
     def before_export(self, trainer: L.Trainer) -> None:
-        """Take reference energies for the fitted model, and write errors and drift on crystals.
-
-        Args:
-            trainer: the trainer, whose validation provides the structures.
-        """
+        """Take reference energies for the fitted model, and write errors and drift on crystals."""
         if self._probe is None or self.sharded or not trainer.is_global_zero:
             return
         self.eval()
@@ -112,11 +104,7 @@ class PotentialTask(Task):
         print(described(card), file=sys.stderr)
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
-        """Return the loss and its parts.
-
-        Args:
-            batch: structures with labels.
-        """
+        """Return the loss and its parts."""
         errors = self._errors(batch)
         parts = {"energy": errors.energy.square().mean(), "force": errors.forces.square().mean()}
         loss = self.energy_weight * parts["energy"] + self.force_weight * parts["force"]
@@ -126,11 +114,7 @@ class PotentialTask(Task):
         return {"loss": loss, **parts}
 
     def metrics(self, batch: Labelled) -> dict[str, Tensor]:
-        """Return the mean absolute errors, meV/atom, meV/A and GPa.
-
-        Args:
-            batch: structures with labels.
-        """
+        """Return the mean absolute errors, meV/atom, meV/A and GPa."""
         errors = self._errors(batch)
         measured = {
             "energy_mae_mev": 1000 * errors.energy.abs().mean(),
@@ -142,19 +126,11 @@ class PotentialTask(Task):
         return measured
 
     def batch_size(self, batch: Labelled) -> int:
-        """Return the structures of a batch.
-
-        Args:
-            batch: structures with labels.
-        """
+        """Return the structures of a batch."""
         return len(batch.energy)
 
     def deploy(self, folder: Path | None = None) -> Deployed:
-        """Return the energy of each structure; the caller differentiates it and adds the reference.
-
-        Args:
-            folder: the run folder, or `None`.
-        """
+        """Return the energy of each structure; the caller derives it and adds the reference."""
         backbone: Any = self.backbone
         units = {"positions": "A", "cells": "A", "images": "lattice vectors"}
         example = tuple(backbone.example_input())

@@ -198,14 +198,7 @@ def _chosen(
 
 
 def advised(ranked: tuple[Arm, ...], network: Arm, rates: Rates, structures: int) -> str:
-    """Return what to use, and why.
-
-    Args:
-        ranked: each way with its best rate, the smallest error first.
-        network: the best network.
-        rates: the force error at each rate, by way.
-        structures: of the validation.
-    """
+    """Return what to use, and why."""
     first = ranked[0]
     others = [f"{arm.force:.3g} of {arm.model}" for arm in ranked[1:]]
     against = f", against {', '.join(others)}" if others else ""
