@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, final
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood.authoring import DataLoader
-from scionwood_atoms.model.graph import Graph, batch
+from scionwood import SplitData
+from scionwood.authoring import DataLoader, Split
+from scionwood_atoms.model.graph import Graph, batch, pairs
 
 SPLITS = ("train", "val", "test")
 
@@ -29,7 +29,7 @@ class Labelled(NamedTuple):
 
 
 @final
-class Clusters(L.LightningDataModule):
+class Clusters(SplitData):
     """Small silicon clusters, moved at random, with a Morse potential as the labels.
 
     E = sum over pairs of D ((1 - exp(-a (r - r0)))^2 - 1). They show that a recipe runs; they are
@@ -73,26 +73,13 @@ class Clusters(L.LightningDataModule):
             make = self._crystal if self.periodic else self._cluster
             self._splits[split] = [make(rng) for _ in range(count)]
 
-    def train_dataloader(self) -> DataLoader:
-        """Structures in random order."""
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Other structures, in order."""
-        return self._loader("val", shuffle=False)
-
-    def test_dataloader(self) -> DataLoader:
-        """Structures of a third draw, in order."""
-        return self._loader("test", shuffle=False)
-
-    def _loader(self, split: str, *, shuffle: bool) -> DataLoader:
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; each has its own draw."""
         structures: Any = self._splits[split]
-        return DataLoader(structures, self.batch_size, shuffle=shuffle, collate_fn=joined)
+        return DataLoader(structures, self.batch_size, shuffle=split == "train", collate_fn=joined)
 
     def _cluster(self, rng: np.random.Generator) -> Labelled:
         from ase import Atoms
-
-        from scionwood_atoms.model.graph import pairs
 
         chain = np.arange(self.atoms)[:, None] * (1.6, 1.6, 0.0) * np.array([1.0, 0.0, 0.0])
         chain[:, 1] = 1.7 * (np.arange(self.atoms) % 2)
@@ -104,8 +91,6 @@ class Clusters(L.LightningDataModule):
     def _crystal(self, rng: np.random.Generator) -> Labelled:
         from ase.build import bulk
         from ase.calculators.morse import MorsePotential
-
-        from scionwood_atoms.model.graph import pairs
 
         atoms = shaken(bulk("Si"), rng)
         make: Any = MorsePotential

@@ -133,18 +133,14 @@ class Files(SplitData):
         }
         self._splits["train"] += replay_structures(model, self.replay, self.seed)
 
-    def reference_for(self, model: Potential, frames: Sequence[Frame]) -> Reference:
-        """Return the reference energies of frames for a model; `frames()` comes before.
+    def reference_for(
+        self, model: Potential, frames: Sequence[Frame], *, check: bool = True
+    ) -> Reference:
+        """Return the reference energies of frames for a model, fitted or not; see `reference_of`.
 
-        Args:
-            model: the frozen model, or a fitted one.
-            frames: structures with labels.
-
-        Raises:
-            LabelError: a unit or sign is another.
-            OffsetError: the labels do not fix the reference energies.
+        `frames()` comes before.
         """
-        return reference_of(model, frames, self._isolated, by_element=self.by_element)
+        return reference_of(model, frames, self._isolated, by_element=self.by_element, check=check)
 
     def refer_to(self, model: Potential) -> None:
         """Take reference energies for a fitted model, and move the labels to its scale.
@@ -157,9 +153,7 @@ class Files(SplitData):
         before, frames = self.reference, self._frames["train"]
         assert before is not None
         try:
-            self.reference = reference_of(
-                model, frames, self._isolated, by_element=self.by_element, check=False
-            )
+            self.reference = self.reference_for(model, frames, check=False)
         except OffsetError as error:
             rule = "the energies of the fitted model are not finite"
             raise TrainingError("fit", rule, "Lower task.lr") from error
@@ -253,7 +247,7 @@ def reference_of(
     """Return the reference energies of labels.
 
     Args:
-        model: the frozen model.
+        model: the frozen model, or a fitted one.
         frames: structures with labels.
         isolated: the label energy of an isolated atom, by element, eV.
         by_element: refuse labels that do not fix each element.
@@ -280,22 +274,15 @@ def reference_of(
 
 
 def differences(model: Potential, isolated: dict[str, float]) -> dict[str, float]:
-    """Return label energies of isolated atoms less those of a model, eV.
-
-    Args:
-        model: the frozen model.
-        isolated: the label energy of an isolated atom, by element, eV.
-    """
+    """Return label energies of isolated atoms, by element, less those of a model, eV."""
     from ase import Atoms
 
     if not isolated or not model.takes_molecules:
         return dict(isolated)
     graphs = [model.graph(Atoms(symbol)) for symbol in isolated]
     energies = predictions(model, graphs).energies
-    return {
-        symbol: label - float(labelled)
-        for (symbol, label), labelled in zip(isolated.items(), energies, strict=True)
-    }
+    pairs = zip(isolated.items(), energies.tolist(), strict=True)
+    return {symbol: label - energy for (symbol, label), energy in pairs}
 
 
 def spaced(frames: Sequence[Frame], count: int | None) -> list[Frame]:

@@ -31,11 +31,7 @@ BN zincblende 3.62, Na bcc 4.29, LiH rocksalt 4.08"""
 def crystals(lattices: str, count: int, seed: int, elements: frozenset[int]) -> list[Any]:
     """Return strained and rattled crystals of two or four atoms, spread over the lattices.
 
-    Args:
-        lattices: `DRIFT` or `REPLAY`.
-        count: how many structures.
-        seed: the seed of strains and moves.
-        elements: the atomic numbers that may occur.
+    The lattices are `DRIFT` or `REPLAY`; of them remain those of the elements, by atomic number.
     """
     from ase.build import bulk
 

@@ -13,6 +13,7 @@ from itertools import permutations
 import numpy as np
 
 from scionwood_atoms.data.labels import Frame, LabelError
+from scionwood_atoms.model.potential import rms
 from scionwood_atoms.model.reference import Reference
 
 FORCES: Mapping[float, str] = {
@@ -82,12 +83,10 @@ def check_scale(
 
     Raises:
         LabelError: the nearest slope is not 1.
-
-    Source: this project; the tests turn and scale labels of acetylacetone.
     """
     ratio, cosine = slope(labels, predictions)
-    rms = float(np.sqrt(np.square(predictions).mean())) if predictions.size else 0.0
-    if not labels.any() and rms > 1e-3:  # a perfect crystal has no forces
+    # A perfect crystal has no forces.
+    if predictions.any() and not labels.any() and rms(predictions) > 1e-3:
         raise LabelError(name, "all of them are zero", "Export the labels of the code")
     if abs(cosine) < COSINE_LIMIT:
         return
@@ -103,6 +102,15 @@ def check_scale(
         rule = f"their slope against the frozen model is {ratio:.4g}, that of no unit known here"
         remedy = "Convert them to eV, A and totals of the structure; eV/bohr has 0.529"
         raise LabelError(name, rule, remedy)
+
+
+def stress_pairs(
+    frames: Sequence[Frame], predicted: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return labelled stresses and those of a model, (k, 3, 3) each; `None` without labels."""
+    pairs = [(f.structure.stress, one) for f, one in zip(frames, predicted, strict=True)]
+    both = [np.stack([label, one]) for label, one in pairs if label is not None]
+    return (np.stack([b[0] for b in both]), np.stack([b[1] for b in both])) if both else None
 
 
 def check_labels(
@@ -134,16 +142,13 @@ def check_labels(
         predicted = np.concatenate([forces[at] for at in rows])
         check_scale(f"{name}: forces", labels, predicted, FORCES)
         _, cosine = slope(labels, predicted)
-        if trained and cosine < 0.3 and np.sqrt(np.square(labels).mean()) > 0.5:
+        if trained and cosine < 0.3 and rms(labels) > 0.5:
             rule = f"they do not resemble those of the frozen model (cosine {cosine:.2f})"
             remedy = "Check the order of the atoms, and that forces and places are of one step"
             raise LabelError(f"{name}: forces", rule, remedy)
-        pairs = [(frames[at].structure.stress, stresses[at]) for at in rows]
-        both = [np.stack([label, other]) for label, other in pairs if label is not None]
-        if both:
-            stress, of_model = np.stack(both, axis=1)
-            check_scale(f"{name}: stress", stress, of_model, STRESS)
-            _check_order(f"{name}: stress", stress, of_model)
+        if both := stress_pairs(sample, [stresses[at] for at in rows]):
+            check_scale(f"{name}: stress", *both, STRESS)
+            _check_order(f"{name}: stress", *both)
         totals = np.array([frame.structure.energy for frame in sample], dtype=np.float64)
         centred, count = (totals, energies[rows].copy()), 0
         formulas = np.array([frame.structure.formula for frame in sample])

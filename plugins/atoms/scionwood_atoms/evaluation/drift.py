@@ -9,13 +9,11 @@ import numpy as np
 from torch import nn
 
 from scionwood_atoms.data.replay import DRIFT, crystals
-from scionwood_atoms.model.potential import Predicted, predictions
+from scionwood_atoms.model.potential import GPA as GPA
+from scionwood_atoms.model.potential import Predicted, predictions, rms
 
 FILE = "drift.json"
 """The file of a run folder with the errors on the validation split and the drift."""
-
-GPA = 160.21766
-"""GPa in eV/A^3; CODATA 2018."""
 
 DIMERS = {"O-H at 0.5 A": ("OH", 0.5), "C-C at 0.75 A": ("CC", 0.75)}
 """Two atoms at half a bond length: a potential that pulls them together ends in a collapse."""
@@ -62,10 +60,10 @@ class Probe:
             pulls, before = self._forces(after), self._forces(self.base)
             tensors = [np.stack(one.stresses[: self.count]) for one in (after, self.base)]
             solids |= {
-                "force": 1000 * _rms(pulls - before),
-                "force_before": 1000 * _rms(before),
-                "energy": 1000 * _rms(change),
-                "stress": GPA * _rms(tensors[0] - tensors[1]),
+                "force": 1000 * rms(pulls - before),
+                "force_before": 1000 * rms(before),
+                "energy": 1000 * rms(change),
+                "stress": GPA * rms(tensors[0] - tensors[1]),
             }
         pushes = {
             name: [float(one.forces[self.count + at][1, 2]) for one in (self.base, after)]
@@ -99,7 +97,3 @@ def described(card: Mapping[str, Any]) -> str:
                 f"pulls them together with {-after:.3g}: dynamics may collapse"
             )
     return "\n".join(lines)
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.square(values).mean()))

@@ -7,12 +7,12 @@ for as many seconds. It knows no other molecule and no crystal.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from scionwood_atoms.data.labels import Frame
+from scionwood_atoms.data.frames import Frame
+from scionwood_atoms.data.geometry import covalent
 
 LENGTHS = (1.0, 3.0, 10.0)
 """Lengths of the kernel that are tried, in units of inverse distances, 1/A."""
@@ -20,6 +20,8 @@ RIDGES = (1e-8, 1e-5)
 """Ridges that are tried, for forces of unit variance."""
 MOST_PERMUTATIONS = 100
 """More symmetries than this cost more than they give; then none but the identity is used."""
+MOST_FOR_KERNEL = 200
+"""Training structures above which the fit takes longer than a minute."""
 
 
 @final
@@ -112,6 +114,18 @@ class Kernel:
         return out.reshape(count * size, count * size)
 
 
+def kernel_of(
+    train: Sequence[Frame], val: Sequence[Frame], others: Sequence[Frame] = ()
+) -> Kernel | None:
+    """Return the model of labels, or `None` unless all structures, others too, are one molecule."""
+    frames = [*train, *val, *others]
+    orders = {tuple(frame.structure.symbols.tolist()) for frame in frames}
+    periodic = any(frame.structure.pbc.any() for frame in frames)
+    if len(orders) > 1 or periodic or len(train) > MOST_FOR_KERNEL:
+        return None
+    return fit_kernel(orders.pop(), arrays(train), arrays(val))
+
+
 def fit_kernel(
     symbols: Sequence[str],
     train: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -141,9 +155,8 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
         positions: (m, atom, 3), A; the mean distances count.
     """
     import networkx as nx
-    from ase.data import atomic_numbers, covalent_radii
 
-    radii = np.array([covalent_radii[atomic_numbers[name]] for name in symbols])
+    radii = covalent(symbols)
     apart = positions[:, :, None] - positions[:, None]
     lengths = np.linalg.norm(apart, axis=3).mean(0)
     bonded = lengths < 1.25 * (radii[:, None] + radii)
@@ -156,7 +169,7 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
     matcher = nx.isomorphism.GraphMatcher(
         graph, graph, node_match=lambda one, other: one["element"] == other["element"]
     )
-    tops = [leaves for leaves in (_leaves(bonded, at) for at in range(len(symbols)))]
+    tops = [_leaves(bonded, at) for at in range(len(symbols))]
     symmetries: list[tuple[int, ...]] = []
     for match in matcher.isomorphisms_iter():
         turn = tuple(match[at] for at in range(len(symbols)))

@@ -17,12 +17,9 @@ from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.geometry import Register
 from scionwood_atoms.data.labels import Frame, LabelError, chosen, graph_of, read_frames
 from scionwood_atoms.data.scale import check_labels
-from scionwood_atoms.evaluation.kernel import arrays, fit_kernel
-from scionwood_atoms.model.potential import predictions
+from scionwood_atoms.evaluation.kernel import arrays, kernel_of
+from scionwood_atoms.model.potential import predictions, rms
 from scionwood_atoms.model.reference import Reference
-
-MOST_FOR_KERNEL = 200
-"""Training structures above which the kernel model takes longer than a minute."""
 
 
 @final
@@ -108,34 +105,32 @@ def evaluate_run(
         totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
         rows.append(errors(name, frames, totals, prediction.forces))
         first = first or (totals, prediction.forces)
-    kernel = _kernel(parts, frames)
-    if kernel is not None:
-        rows.append(errors("sGDML", frames, *kernel))
+    if kernel := kernel_of(parts["train"], parts["val"], frames):
+        rows.append(errors("sGDML", frames, *kernel.predict(arrays(frames)[0])))
     assert first is not None
     return Evaluation(tuple(rows), len(frames), dict(labels.dropped), *_parity(frames, *first))
 
 
 def errors(
-    name: str, frames: Sequence[Frame], energies: np.ndarray, forces: Sequence[np.ndarray]
+    name: str,
+    frames: Sequence[Frame],
+    energies: np.ndarray,
+    forces: Sequence[np.ndarray] | np.ndarray,
 ) -> Errors:
-    """Return the errors of predictions.
+    """Return the errors of predictions of m structures.
 
-    Args:
-        name: of the model.
-        frames: m structures with labels.
-        energies: (m,), predicted, on the scale of the labels, eV.
-        forces: m arrays (atom, 3), predicted, eV/A.
+    Energies, (m,), eV, are on the scale of the labels; forces are m arrays (atom, 3), eV/A.
     """
-    sizes = np.array([len(frame.structure.symbols) for frame in frames])
-    labels = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    _, sizes, labels = _labels(frames)
     wrong = np.concatenate(list(forces)) - np.concatenate([_forces(frame) for frame in frames])
     symbols = np.concatenate([frame.structure.symbols for frame in frames])
-    by_element = {str(name): _rms(wrong[symbols == name]) for name in np.unique(symbols)}
+    by_element = {str(name): 1000 * rms(wrong[symbols == name]) for name in np.unique(symbols)}
     above = {
-        name: _rms(np.concatenate([forces[at] - _forces(frames[at]) for at in part]))
+        name: 1000 * rms(np.concatenate([forces[at] - _forces(frames[at]) for at in part]))
         for name, part in _quarters(frames, labels / sizes).items()
     }
-    return Errors(name, _rms((energies - labels) / sizes), _rms(wrong), by_element, above)
+    total = 1000 * rms((energies - labels) / sizes)
+    return Errors(name, total, 1000 * rms(wrong), by_element, above)
 
 
 def _quarters(frames: Sequence[Frame], energies: np.ndarray) -> dict[str, np.ndarray]:
@@ -147,33 +142,21 @@ def _quarters(frames: Sequence[Frame], energies: np.ndarray) -> dict[str, np.nda
     return {f"{above[part[0]]:.0f} to {above[part[-1]]:.0f}": part for part in parts}
 
 
-def _rms(values: np.ndarray) -> float:
-    return 1000 * float(np.sqrt(np.square(values).mean()))
+def _labels(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the formulas, the numbers of atoms and the energies."""
+    names = np.array([frame.structure.formula for frame in frames])
+    sizes = np.array([len(frame.structure.symbols) for frame in frames])
+    return names, sizes, np.array([frame.structure.energy for frame in frames], dtype=np.float64)
 
 
 def _forces(frame: Frame) -> np.ndarray:
     return np.asarray(frame.structure.forces, dtype=np.float64)
 
 
-def _kernel(
-    parts: Mapping[str, Sequence[Frame]], frames: Sequence[Frame]
-) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    frames_of_both = [*parts["train"], *parts["val"], *frames]
-    orders = {tuple(frame.structure.symbols.tolist()) for frame in frames_of_both}
-    periodic = any(frame.structure.pbc.any() for frame in frames_of_both)
-    if len(orders) > 1 or periodic or len(parts["train"]) > MOST_FOR_KERNEL:
-        return None
-    model = fit_kernel(next(iter(orders)), arrays(parts["train"]), arrays(parts["val"]))
-    energies, forces = model.predict(arrays(frames)[0])
-    return energies, list(forces)
-
-
 def _parity(
     frames: Sequence[Frame], energies: np.ndarray, forces: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    names = np.array([frame.structure.formula for frame in frames])
-    sizes = np.array([len(frame.structure.symbols) for frame in frames])
-    labels = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    names, sizes, labels = _labels(frames)
     means = np.array([labels[names == name].mean() for name in names])
     both = np.stack([labels - means, energies - means]) / sizes
     mine = np.concatenate([_forces(frame).ravel() for frame in frames])
@@ -195,6 +178,7 @@ def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: boo
         Number("energy", f"{row.energy:.2f} meV/atom", "root mean square"),
         Number("structures", str(evaluation.structures), "not seen by the training"),
     ]
+    warning = f"{best.model} has smaller errors of the forces than the run."
     head, rows = table(evaluation)
     above = [
         [one.model, *(f"{value:.1f}" for value in one.above.values())] for one in evaluation.rows
@@ -213,9 +197,7 @@ def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: boo
             ),
             parity,
         ],
-        warning=""
-        if best is row
-        else f"{best.model} has smaller errors of the forces than the run.",
+        warning="" if best is row else warning,
         notes=[f"Left out: {count} frames, {why}." for why, count in evaluation.dropped.items()],
     )
     with writing(folder), atomic_path(folder / "report.html", overwrite=overwrite) as part:

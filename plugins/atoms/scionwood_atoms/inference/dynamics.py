@@ -18,7 +18,7 @@ from ase.md.verlet import VelocityVerlet
 from scionwood import RecipeError
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
-from scionwood_atoms.model.graph import GraphError, pairs
+from scionwood_atoms.model.graph import GraphError, named, pairs
 from scionwood_atoms.verbs.options import MdOptions
 
 CLOSEST = 0.6
@@ -73,9 +73,7 @@ def run_dynamics(
     """
     if len(atoms) < 2 or not atoms.get_number_of_degrees_of_freedom():
         rule = f"it has {len(atoms)} atoms, of which none can move against another"
-        raise RecipeError(
-            f"structure {str(atoms.symbols)!r}", rule, "Give two atoms, not all fixed"
-        )
+        raise RecipeError(named(atoms), rule, "Give two atoms, not all fixed")
     atoms.get_forces()  # a structure without a graph is refused before anything is written
     velocities, steps = _start(atoms, options), ceil(1000 * options.ps / options.fs - 1e-9)
     rows: list[tuple[float, ...]] = []

@@ -12,6 +12,7 @@ from scionwood import RecipeError
 from scionwood_atoms.data.labels import Frame
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.model.graph import Graph
+from scionwood_atoms.model.potential import rms
 
 CENTRES = np.arange(0.75, 5.0, 0.25)
 """A, of the Gaussians that describe distances; their width is the step."""
@@ -54,14 +55,13 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
         raise RecipeError(f"n {n}", f"the pool has {len(frames)} structures", "Ask for 1 to all")
     graphs = [committee.graph(frame.structure.atoms()) for frame in frames]
     forces = committee.forces(graphs)
-    spread = np.array([np.sqrt(np.square(spreads(one)).mean() / 3) for one in forces])
+    spread = np.array([rms(spreads(one)) / 3**0.5 for one in forces])
     places = descriptions(graphs)
     likely = np.argsort(-spread, kind="stable")[: max(len(frames) // 4, 3 * n)]
     chosen = farthest(places, likely, n)
     labels = [frame.structure.forces for frame in frames]
-    wrong = [
-        _error(one, label) for one, label in zip(forces, labels, strict=True) if label is not None
-    ]
+    pairs = zip(forces, labels, strict=True)
+    wrong = [rms(one.mean(0) - label) for one, label in pairs if label is not None]
     if len(wrong) < len(frames) or len(frames) < 3:
         return Selection(tuple(chosen), spread, None, {})
     from scipy.stats import spearmanr
@@ -103,7 +103,3 @@ def descriptions(graphs: Sequence[Graph]) -> np.ndarray:
         np.add.at(places[row], np.searchsorted(columns, kind), smooth)
         places[row] /= len(graph.numbers)
     return places.reshape(len(graphs), -1)
-
-
-def _error(forces: np.ndarray, label: np.ndarray) -> float:
-    return float(np.sqrt(np.square(forces.mean(0) - label).mean()))

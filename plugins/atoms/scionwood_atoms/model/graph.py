@@ -55,26 +55,14 @@ class Graph(NamedTuple):
 def pairs(atoms: Atoms, cutoff: float) -> Graph:
     """Return the graph of pairs within a cutoff, as SevenNet builds it.
 
-    Args:
-        atoms: one structure of ase.
-        cutoff: the largest distance of neighbours, A.
-
-    Returns:
-        A graph of one structure, without angles.
+    The cutoff is in A. The graph has one structure and no angles.
 
     Raises:
         GraphError: there are no atoms, a position is not finite, or two atoms are at one place.
     """
-    from matscipy.neighbours import neighbour_list
-
     _check(atoms)
-    start, end, images, lengths = neighbour_list(
-        "ijSd",
-        cutoff=float(cutoff),
-        positions=atoms.positions - atoms.positions.min(0),
-        cell=_enclosing(atoms, cutoff),
-        pbc=atoms.pbc,
-    )
+    cell = np.asarray(atoms.cell)
+    start, end, lengths, images = neighbours(atoms.positions, cell, atoms.pbc, cutoff)
     _check_lengths(atoms, start, end, lengths)
     empty = torch.zeros(0, dtype=torch.int64)
     edges = torch.from_numpy(np.stack([start, end]).astype(np.int64))
@@ -84,13 +72,7 @@ def pairs(atoms: Atoms, cutoff: float) -> Graph:
 def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     """Return the graph of pairs and of angles between short bonds, as CHGNet builds it.
 
-    Args:
-        atoms: one periodic structure of ase.
-        cutoff: the largest distance of neighbours, A.
-        angle_cutoff: the largest length of a bond that has angles, A.
-
-    Returns:
-        A graph of one structure.
+    A bond has angles up to a length of `angle_cutoff`. Both cutoffs are in A.
 
     Raises:
         GraphError: as `pairs`; or the structure is not periodic, or an atom has no neighbour.
@@ -101,7 +83,7 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     _check(atoms)
     if not atoms.pbc.all():
         rule = f"CHGNet is a model of crystals, and pbc is {atoms.pbc.tolist()}"
-        raise GraphError(_name(atoms), rule, "Put it in a box of 12 A or more, or use SevenNet")
+        raise GraphError(named(atoms), rule, "Put it in a box of 12 A or more, or use SevenNet")
     cell = np.asarray(atoms.cell)
     structure = Structure(cell, atoms.numbers, atoms.positions, coords_are_cartesian=True)
     make = CrystalGraphConverter(
@@ -112,7 +94,7 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     alone = set(range(len(atoms))) - set(edges[0].tolist())
     if alone:
         rule = f"atom {min(alone)} has no neighbour within {cutoff} A, which CHGNet needs"
-        raise GraphError(_name(atoms), rule, "Leave it out, or use SevenNet")
+        raise GraphError(named(atoms), rule, "Leave it out, or use SevenNet")
     images = converted.neighbor_image.numpy()
     bonds, firsts = converted.directed2undirected.long(), converted.undirected2directed.long()
     graph = _graph(atoms, edges, images, bonds, firsts, converted.bond_graph.long().reshape(-1, 5))
@@ -161,28 +143,37 @@ def _graph(
     )
 
 
-def _enclosing(atoms: Atoms, cutoff: float) -> np.ndarray:
-    """Return the cell of a structure; directions without periods are as long as the structure."""
+def neighbours(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return atoms, their neighbours within a cutoff, A, their distances and lattice translations.
+
+    Directions without periods are as long as the structure.
+    """
     from ase.cell import Cell
+    from matscipy.neighbours import neighbour_list
 
     make: Any = Cell
-    lattice = np.where(atoms.pbc[:, None], np.asarray(atoms.cell), 0.0)
-    cell = np.asarray(make(lattice).complete())
-    longest = np.ptp(atoms.positions, axis=0).sum() + 2 * cutoff
-    return np.where(atoms.pbc[:, None], cell, longest * cell)
+    longest = np.ptp(positions, axis=0).sum() + 2 * cutoff
+    lattice = np.asarray(make(np.where(pbc[:, None], cell, 0.0)).complete())
+    box = np.where(pbc[:, None], lattice, longest * lattice)
+    places = positions - positions.min(0)
+    found = neighbour_list("ijdS", cutoff=float(cutoff), positions=places, cell=box, pbc=pbc)
+    start, end, lengths, images = found
+    return start, end, lengths, images
 
 
 def _check(atoms: Atoms) -> None:
     if not len(atoms):
-        raise GraphError(_name(atoms), "it has no atoms", "Leave it out")
+        raise GraphError(named(atoms), "it has no atoms", "Leave it out")
     bad = ~np.isfinite(atoms.positions).all(1)
     if bad.any():
         rule = f"the position of atom {int(bad.argmax())} is not finite"
-        raise GraphError(_name(atoms), rule, "Correct its file")
+        raise GraphError(named(atoms), rule, "Correct its file")
     periodic = np.asarray(atoms.cell)[atoms.pbc]
     if len(periodic) and np.linalg.matrix_rank(periodic) < len(periodic):
         rule = f"pbc is {atoms.pbc.tolist()}, and its cell does not span these directions"
-        raise GraphError(_name(atoms), rule, "State the cell, or set pbc to F F F")
+        raise GraphError(named(atoms), rule, "State the cell, or set pbc to F F F")
 
 
 def _check_lengths(atoms: Atoms, start: np.ndarray, end: np.ndarray, lengths: np.ndarray) -> None:
@@ -190,8 +181,9 @@ def _check_lengths(atoms: Atoms, start: np.ndarray, end: np.ndarray, lengths: np
     if len(lengths) and lengths.min() < 0.01:
         at = int(lengths.argmin())
         rule = f"atoms {start[at]} and {end[at]} are {lengths[at]:.3g} A apart"
-        raise GraphError(_name(atoms), rule, "Remove one of them")
+        raise GraphError(named(atoms), rule, "Remove one of them")
 
 
-def _name(atoms: Atoms) -> str:
+def named(atoms: Any) -> str:
+    """Return a structure as messages name it."""
     return f"structure {str(atoms.symbols)!r}"

@@ -10,7 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scionwood_atoms.model.graph import Graph, batch
+from scionwood_atoms.model.graph import Graph, GraphError, batch, named
+
+GPA = 160.21766
+"""GPA in eV/A^3; CODATA 2018."""
 
 
 @final
@@ -49,9 +52,21 @@ class Potential(nn.Module, ABC):
     def energies(self, graph: Graph) -> Tensor:
         """Return the energy of each structure, (b,), eV; differentiable in positions and cells."""
 
+    def graph(self, atoms: Any) -> Graph:
+        """Return the graph of one structure of ase.
+
+        Raises:
+            GraphError: the network does not know an element; or see `pairs` and `pairs_and_angles`.
+        """
+        unknown = sorted(set(atoms.numbers.tolist()) - self.elements)
+        if unknown:
+            rule = f"{type(self).__name__} does not know the atomic number {unknown[0]}"
+            raise GraphError(named(atoms), rule, "Leave it out, or use another model")
+        return self.neighbours(atoms)
+
     @abstractmethod
-    def graph(self, atoms: object) -> Graph:
-        """Return the graph of one structure of ase, as this network wants it."""
+    def neighbours(self, atoms: Any) -> Graph:
+        """Return the graph of one structure of known elements, as this network wants it."""
 
     def forward(self, *tensors: Tensor) -> Prediction:
         """Return energy, forces and virial of the structures of a graph.
@@ -131,3 +146,8 @@ def predictions(potential: nn.Module, graphs: Sequence[Graph], *, size: int = 8)
             volume = float(torch.linalg.det(graph.cells[0].double()).abs())
             stresses.append((virial / volume if volume else 0 * virial).numpy())
     return Predicted(np.array(energies), forces, stresses)
+
+
+def rms(values: np.ndarray) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt(np.square(values).mean()))

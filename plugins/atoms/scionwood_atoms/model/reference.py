@@ -22,6 +22,12 @@ FILE = "reference.json"
 """The file of a run folder with its reference energies."""
 
 
+def write_json(path: Path, card: Mapping[str, Any]) -> None:
+    """Write a file of JSON, which replaces an old one when it is whole."""
+    with atomic_path(path, overwrite=True) as part:
+        part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+
+
 class OffsetError(ScionwoodError, ValueError):
     """The labels do not determine the reference energies of their elements."""
 
@@ -72,8 +78,7 @@ class Reference:
     def write(self, folder: str | Path, more: Mapping[str, Any]) -> None:
         """Write the reference into a run folder."""
         card = {**asdict(self), "rows": self.rows.tolist(), **more}
-        with atomic_path(Path(folder) / FILE, overwrite=True) as part:
-            part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+        write_json(Path(folder) / FILE, card)
 
     @classmethod
     def read(cls, folder: str | Path) -> Reference:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scionwood_atoms.model.convolution import Convolution
-from scionwood_atoms.model.graph import Graph, GraphError, pairs
+from scionwood_atoms.model.graph import Graph, pairs
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.model.weights import load_shipped
 
@@ -62,17 +62,8 @@ class SevenNet(Potential):
         """The atomic numbers that the network knows."""
         return frozenset(self.net.type_map)
 
-    def graph(self, atoms: Any) -> Graph:
-        """Return the graph of one structure.
-
-        Raises:
-            GraphError: the network does not know an element; or see `pairs`.
-        """
-        unknown = sorted(set(atoms.numbers.tolist()) - self.elements)
-        if unknown:
-            rule = f"SevenNet does not know the atomic number {unknown[0]}"
-            name = f"structure {str(atoms.symbols)!r}"
-            raise GraphError(name, rule, "Leave the structure out, or use another model")
+    def neighbours(self, atoms: Any) -> Graph:
+        """Return the pairs of one structure within the cutoff."""
         return pairs(atoms, self.net.cutoff)
 
     def energies(self, graph: Graph) -> Tensor:
@@ -96,14 +87,7 @@ class SevenNet(Potential):
 
 
 def load_sevennet(name: str) -> SevenNet:
-    """Load a SevenNet with the weights of its package.
-
-    Args:
-        name: `0` or `l3i5`.
-
-    Raises:
-        WeightsError: the package or its file is missing, or another.
-    """
+    """Load the SevenNet `0` or `l3i5` with the weights of its package, or raise `WeightsError`."""
     key = f"atoms/sevennet-{name}"
     state, card = load_shipped(key)
     with _without_advice():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Unpack, cast, final
@@ -12,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import Optimiser, RecipeError, Task
-from scionwood.authoring import Deployed, Normalisation, Signal, atomic_path
+from scionwood.authoring import Deployed, Normalisation, Signal
 from scionwood_atoms.data.clusters import Labelled
 from scionwood_atoms.data.files import Files
-from scionwood_atoms.evaluation.drift import FILE, GPA, Probe, described
+from scionwood_atoms.evaluation.drift import FILE, Probe, described
 from scionwood_atoms.model.graph import Graph
-from scionwood_atoms.model.potential import EnergyOf, Potential
+from scionwood_atoms.model.potential import GPA, EnergyOf, Potential, rms
+from scionwood_atoms.model.reference import write_json
 
 
 class _Errors(NamedTuple):
@@ -99,8 +99,7 @@ class PotentialTask(Task):
             data.refer_to(cast(Potential, self.backbone))
             data.write(folder)
         card = {"validation": self._validation(trainer), **self._probe.drift(self.backbone)}
-        with atomic_path(Path(folder) / FILE, overwrite=True) as part:
-            part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+        write_json(Path(folder) / FILE, card)
         print(described(card), file=sys.stderr)
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
@@ -166,18 +165,12 @@ class PotentialTask(Task):
                 found.append(self._errors(batch))
         if not found:
             return {"energy": None, "force": None, "stress": None}
-        energy, force, stress = (torch.cat(part) for part in zip(*found, strict=True))
-        return {
-            "energy": 1000 * _rms(energy),
-            "force": 1000 * _rms(force),
-            "stress": GPA * _rms(stress) if len(stress) else None,
-        }
+        parts = (torch.cat(part).cpu().double().numpy() for part in zip(*found, strict=True))
+        energy, force, stress = parts
+        measured = {"energy": 1000 * rms(energy), "force": 1000 * rms(force)}
+        return {**measured, "stress": GPA * rms(stress) if len(stress) else None}
 
 
 def _has_stress(data: Any) -> bool:
     structures = data.train_dataloader().dataset
     return any(not bool(one.stress.isnan().all()) for one in structures)
-
-
-def _rms(values: Tensor) -> float:
-    return float(values.double().square().mean().sqrt())

@@ -58,11 +58,12 @@ def _print_choice(choice: Choice, *, json: bool = False) -> None:
     names = ["model", "rate", "force, meV/A", "energy, meV/atom"]
     names += ["stress, GPa"] * has_stress + ["seconds", "kB", "drift, meV/A", "at other rates"]
     rows: list[list[str | float | None]] = []
+    row: list[str | float | None]
     for arm in choice.arms:
         tried = choice.rates.get(arm.model, {}).items()
         others = (f"{r:g}: {e:.3g}" if e else f"{r:g}: diverged" for r, e in tried if r != arm.rate)
-        row: list[str | float | None] = [arm.model, arm.rate or None, round(arm.force, 1)]
-        row += [round(arm.energy, 2), *[arm.stress and round(arm.stress, 3)] * has_stress]
+        row = [arm.model, arm.rate or None, round(arm.force, 1), round(arm.energy, 2)]
+        row += [*[arm.stress and round(arm.stress, 3)] * has_stress]
         row += [round(arm.seconds), round(arm.size / 1000), arm.drift and round(arm.drift, 1)]
         rows.append([*row, ", ".join(others)])
     train, val = choice.structures
@@ -101,7 +102,7 @@ def choose(
     `RUN-arms`.
 
     Args:
-        structures: extended XYZ files with labels.
+        structures: extended XYZ, databases of ase, OUTCAR or vasprun.xml, with labels.
         run: the folder of the chosen run, which also holds `choice.json`.
         isolated: files with isolated atoms.
         test: files with labels that no fit may see; without them a share of the others is left out.
@@ -110,8 +111,8 @@ def choose(
         steps: the steps of each fit instead of a budget.
         arms: the ways to try; all of them by default.
         reference: as of `atoms/files`.
-        energy: the key of the energy in the comment lines.
-        forces: the column of the forces.
+        energy: the key of the energy.
+        forces: the column of the forces in extended XYZ.
         n: training structures; all by default.
         share: the share of the validation, and of the test if it is cut.
         replay: crystals with labels of the frozen base in the training.
@@ -140,24 +141,17 @@ def choose(
     from scionwood_atoms.evaluation.arms import RATES, Trials, run_arms
 
     check_target(run, force)
-    options = {
+    options: dict[str, Any] = {
         "source": [str(path) for path in structures],
         "isolated": [str(path) for path in isolated or ()],
         "test": [str(path) for path in test or ()],
-        "base": base,
-        "energy": energy,
-        "forces": forces,
-        "reference": reference,
-        "n": n,
-        "share": share,
-        "replay": replay,
-        "seed": seed,
+        **dict(base=base, energy=energy, forces=forces, reference=reference),
+        **dict(n=n, share=share, replay=replay, seed=seed),
     }
-    data = Files(**options)  # type: ignore[arg-type]  # one mapping for all of them
+    data = Files(**options)
     data.setup("fit")  # bad labels end here, before any fit
     read = [Path(name).read_bytes() for name in (*data.source, *data.isolated, *data.test)]
-    shared: dict[str, Any] = {"data": options}
-    shared["sha256"] = [sha256(content).hexdigest() for content in read]
+    shared = {"data": options, "sha256": [sha256(content).hexdigest() for content in read]}
     shared |= {"budget": None if steps else budget, "fixed": steps, "steps": steps or 0}
     record = Trials(Path(f"{run}-arms"), shared)
     record.read(force=force)

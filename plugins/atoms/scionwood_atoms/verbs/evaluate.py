@@ -57,9 +57,10 @@ def evaluate(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structures: an extended XYZ file with labels that the run has not seen.
-        energy: the key of the energy in its comment lines.
-        forces: the column of its forces.
+        structures: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP, with labels
+            that the run has not seen.
+        energy: the key of the energy.
+        forces: the column of the forces in extended XYZ.
         figures: a folder for parity.png and report.html, a page with all tables.
         force: replace existing figures.
 

@@ -161,7 +161,7 @@ def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, flo
 
     from scionwood_atoms.data.files import FRAME_LIMIT, spaced
     from scionwood_atoms.data.labels import graph_of
-    from scionwood_atoms.data.scale import slope
+    from scionwood_atoms.data.scale import slope, stress_pairs
     from scionwood_atoms.model.potential import predictions
 
     elements: dict[frozenset[str], Frame] = {}
@@ -173,12 +173,8 @@ def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, flo
     predicted = predictions(model, [graph_of(model, frame) for frame in sample])
     forces = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
     slopes = {"forces": slope(forces, np.concatenate(predicted.forces))}
-    both = [
-        (frame.structure.stress, one) for frame, one in zip(sample, predicted.stresses, strict=True)
-    ]
-    if pairs := [np.stack([label, one]) for label, one in both if label is not None]:
-        stress, of_model = np.stack(pairs, axis=1)
-        slopes["stress"] = slope(stress, of_model)
+    if both := stress_pairs(sample, predicted.stresses):
+        slopes["stress"] = slope(*both)
     return slopes
 
 

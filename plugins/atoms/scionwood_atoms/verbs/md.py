@@ -53,7 +53,8 @@ def md(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structure: an extended XYZ file, of which one structure moves.
+        structure: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP; one of its
+            structures moves.
         target: the trajectory to write, extended XYZ.
         options: of the dynamics.
         figures: a folder for dynamics.png.

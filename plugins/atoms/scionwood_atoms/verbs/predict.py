@@ -33,7 +33,8 @@ def predict(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structures: an extended XYZ file; labels under the usual keys are replaced.
+        structures: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP; its labels
+            are replaced.
         target: the extended XYZ file to write.
         force: replace the target if it exists.
 

@@ -45,7 +45,7 @@ def relax(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structures: an extended XYZ file.
+        structures: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP.
         target: the extended XYZ file to write, one structure after the other.
         options: limits of the relaxation.
         force: replace the target if it exists.
