@@ -121,13 +121,9 @@ def joined(structures: list[Labelled]) -> Labelled:
 
 
 def morse(positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the energy and the forces of a Morse potential, D = 1 eV, a = 1.5 / A, r0 = 2.35 A.
+    """Return the energy of a Morse potential, eV, and its forces, (n, 3), eV/A.
 
-    Args:
-        positions: (n, 3), A.
-
-    Returns:
-        The energy, a scalar, eV; and the forces, (n, 3), eV/A.
+    D = 1 eV, a = 1.5 / A, r0 = 2.35 A. The positions are (n, 3), A.
     """
     start, end = torch.triu_indices(len(positions), len(positions), 1)
     apart = positions[end] - positions[start]

@@ -73,7 +73,7 @@ def is_isolated(one: Structure) -> bool:
 
 def fault(one: Structure) -> tuple[str, str] | None:
     """Return what is wrong with a labelled structure, and the remedy; or `None`."""
-    start, end, lengths, images = neighbours(one.positions, one.cell, one.pbc, TOUCHING)
+    start, end, lengths, _ = neighbours(one.positions, one.cell, one.pbc, TOUCHING)
     if len(lengths):
         rule = f"its atoms {start[0]} and {end[0]} are {lengths[0]:.3g} A apart"
         return rule, "Remove one of them"

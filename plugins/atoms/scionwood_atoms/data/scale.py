@@ -123,12 +123,8 @@ def check_labels(
 ) -> None:
     """Refuse labels whose unit, sign or order the frozen model contradicts, file by file.
 
-    Args:
-        frames: m frames with labels.
-        energies: (m,), of the model, eV.
-        forces: m arrays (atom, 3), of the model, eV/A.
-        stresses: m arrays (3, 3), of the model, eV/A^3.
-        trained: whether the model was trained, so that forces must resemble its own.
+    Predictions are (m,), eV, and m arrays (atom, 3), eV/A, and (3, 3), eV/A^3. Forces must resemble
+    those of a model that was trained.
 
     Raises:
         LabelError: naming the file, forces, stress or energies, and their slope.
@@ -175,10 +171,7 @@ def _check_order(name: str, labels: np.ndarray, predictions: np.ndarray) -> None
 def check_residuals(frames: Sequence[Frame], energies: np.ndarray, reference: Reference) -> None:
     """Refuse compositions that no reference energies of one code explain.
 
-    Args:
-        frames: m frames with labels.
-        energies: (m,), of the frozen model, eV.
-        reference: the reference energies of the labels.
+    The energies, (m,), eV, are those of the frozen model.
 
     Raises:
         LabelError: naming the file and the composition that lies furthest from the others.

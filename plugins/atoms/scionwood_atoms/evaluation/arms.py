@@ -128,11 +128,8 @@ class Trials:
 def run_arms(record: Trials, data: Files, arms: Sequence[str], budget: float) -> None:
     """Run the arms that are not done, and print the time that is left.
 
-    Args:
-        record: of the arms that are done.
-        data: the labels.
-        arms: names of `RATES`; the kernel model is added if all structures are one molecule.
-        budget: minutes for all fits, from which the steps follow unless the record states them.
+    The arms are names of `RATES`; the kernel model is added if all structures are one molecule. The
+    budget, minutes, gives the steps unless the record states them.
 
     Raises:
         RecipeError: the budget is too small.

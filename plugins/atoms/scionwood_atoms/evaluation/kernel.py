@@ -47,13 +47,7 @@ class Kernel:
         self.length, self.ridge, self.offset = length, ridge, 0.0
 
     def fit(self, positions: np.ndarray, energies: np.ndarray, forces: np.ndarray) -> Kernel:
-        """Fit the model and return it.
-
-        Args:
-            positions: (m, atom, 3), A.
-            energies: (m,), eV.
-            forces: (m, atom, 3), eV/A.
-        """
+        """Fit the model to (m, atom, 3), A, (m,), eV, and (m, atom, 3), eV/A, and return it."""
         from scipy.linalg import cho_factor, cho_solve
 
         count, size = len(positions), 3 * positions.shape[1]
@@ -74,11 +68,7 @@ class Kernel:
         return self
 
     def predict(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return energies, (m,), eV, and forces, (m, atom, 3), eV/A.
-
-        Args:
-            positions: (m, atom, 3), A.
-        """
+        """Return energies, (m,), eV, and forces, (m, atom, 3), eV/A, at positions in A."""
         rate = 5**0.5 / self.length
         energies, forces = [], []
         for x, slopes in zip(*_described(positions, np.arange(positions.shape[1])), strict=True):
@@ -133,10 +123,8 @@ def fit_kernel(
 ) -> Kernel:
     """Return the model whose length and ridge are best on validation forces.
 
-    Args:
-        symbols: the elements of the atoms, in the order of all structures.
-        train: positions (m, atom, 3), A; energies (m,), eV; and forces (m, atom, 3), eV/A.
-        val: the same of the validation.
+    Training and validation are positions (m, atom, 3), A, energies (m,), eV, and forces
+    (m, atom, 3), eV/A.
     """
     turns = permutations(symbols, train[0])
     models = [Kernel(turns, length, ridge).fit(*train) for length in LENGTHS for ridge in RIDGES]
@@ -150,9 +138,7 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
     also joined to others of them within 2.2 A, since it may go over. Three atoms at one centre are
     turned and not mirrored: they cannot pass through each other.
 
-    Args:
-        symbols: the elements of the atoms.
-        positions: (m, atom, 3), A; the mean distances count.
+    The mean distances of the positions, (m, atom, 3), A, count.
     """
     import networkx as nx
 

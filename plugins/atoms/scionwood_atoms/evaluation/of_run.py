@@ -11,7 +11,7 @@ import numpy as np
 
 import scionwood
 from scionwood import TrainingError
-from scionwood.authoring import writing
+from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.geometry import Register
@@ -72,11 +72,7 @@ def evaluate_run(
     Structures that the run was trained or validated on are left out and counted. The kernel model
     is fitted to the training structures of the run, if they and the file have one composition.
 
-    Raises:
-        ReadError: the file or the run is damaged.
-        LabelError: the file has no labels, or none that the run has not seen.
-        OffsetError: a composition of the file has no reference energy.
-        TrainingError: the run was not fitted to `atoms/files`.
+    Its errors are those of `evaluate`, and a `LabelError` if the run has seen all structures.
     """
     folder = scionwood.find_run(run)
     data = scionwood.resolve(folder / "recipe.yaml").data.build()
@@ -169,7 +165,7 @@ def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: boo
     Raises:
         WriteError: a file exists or cannot be written.
     """
-    from scionwood.authoring import Figure, Number, Numbers, Page, Table, atomic_path, render
+    from scionwood.authoring import Figure, Number, Numbers, Page, Table, render
 
     draw_parity(evaluation, folder / "parity.png", overwrite=overwrite)
     row, best = evaluation.rows[0], min(evaluation.rows, key=lambda one: one.force)
@@ -219,8 +215,6 @@ def table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
 def draw_parity(evaluation: Evaluation, target: Path, *, overwrite: bool = False) -> None:
     """Draw predictions against labels, energies and forces, into a PNG file."""
     from matplotlib.figure import Figure
-
-    from scionwood.authoring import atomic_path, figure_style
 
     with figure_style():
         figure = Figure(figsize=(8, 4), layout="constrained")

@@ -64,10 +64,6 @@ class Committee:
 
 
 def spreads(forces: np.ndarray) -> np.ndarray:
-    """Return how far the force on each atom lies from the mean of the runs, (atom,), eV/A.
-
-    Args:
-        forces: (run, atom, 3), eV/A.
-    """
+    """Return how far the force on each atom lies from the mean of (run, atom, 3), (atom,), eV/A."""
     found: np.ndarray = np.sqrt(np.square(forces - forces.mean(0)).sum(2).mean(0))
     return found

@@ -16,6 +16,7 @@ from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_mom
 from ase.md.verlet import VelocityVerlet
 
 from scionwood import RecipeError
+from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
 from scionwood_atoms.model.graph import GraphError, named, pairs
@@ -61,11 +62,8 @@ def run_dynamics(
 ) -> Dynamics:
     """Move a structure by Langevin dynamics, or at constant energy.
 
-    Args:
-        atoms: a structure with its calculator; it moves in place.
-        options: of the dynamics.
-        write: appends a structure to the trajectory.
-        committee: whose forces are compared wherever a structure is written.
+    The atoms, with their calculator, move in place. `write` appends one structure to the
+    trajectory, and wherever it does so the forces of the committee are compared.
 
     Raises:
         RecipeError: no atom can move against another.
@@ -111,8 +109,6 @@ def near_atoms(atoms: Any) -> str:
 def draw_dynamics(dynamics: Dynamics, target: Path, *, overwrite: bool = False) -> None:
     """Draw energies and temperature against time into a PNG file."""
     from matplotlib.figure import Figure
-
-    from scionwood.authoring import atomic_path, figure_style, writing
 
     with figure_style():
         figure = Figure(figsize=(7, 5), layout="constrained")

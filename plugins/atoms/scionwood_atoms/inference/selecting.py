@@ -42,10 +42,8 @@ class Selection:
 def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Selection:
     """Choose structures: of the most uncertain quarter, each as far as possible from the others.
 
-    Args:
-        committee: whose spread is the uncertainty.
-        frames: the pool; labels, if all have them, are used for comparison alone.
-        n: how many; fewer are chosen if the others are copies of them.
+    Labels, if all frames have them, are used for comparison alone. Fewer than n are chosen if the
+    others are copies of them.
 
     Raises:
         RecipeError: n is below 1 or above the size of the pool.
@@ -75,10 +73,8 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
 def farthest(places: np.ndarray, candidates: np.ndarray, n: int) -> list[int]:
     """Return at most n candidates: the first, then each time the farthest from those before.
 
-    Args:
-        places: (m, feature), the description of each structure.
-        candidates: indices of structures.
-        n: how many; copies of one another are left out.
+    Places are (m, feature), the description of each structure; candidates are indices of them.
+    Copies of one another are left out.
     """
     chosen = [int(candidates[0])]
     apart = np.linalg.norm(places[candidates] - places[chosen[0]], axis=1)

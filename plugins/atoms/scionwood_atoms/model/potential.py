@@ -127,14 +127,9 @@ class Predicted(NamedTuple):
 def predictions(potential: nn.Module, graphs: Sequence[Graph], *, size: int = 8) -> Predicted:
     """Return the predictions of a potential in evaluation mode.
 
-    Args:
-        potential: a potential, with or without an adapter.
-        graphs: a graph of each structure.
-        size: structures that are predicted at once.
+    So many as `size` are predicted at once.
     """
-    energies: list[float] = []
-    forces: list[np.ndarray] = []
-    stresses: list[np.ndarray] = []
+    energies, forces, stresses = list[float](), list[np.ndarray](), list[np.ndarray]()
     for start in range(0, len(graphs), size):
         group = graphs[start : start + size]
         with torch.no_grad():

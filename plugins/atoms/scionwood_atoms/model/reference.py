@@ -118,9 +118,8 @@ def reference(
         compositions: the number of atoms of each element, a mapping for each label.
         labels: total energies of the code, eV.
         predictions: energies of the frozen model for the same structures, eV.
-        isolated: the label energy of an isolated atom of each element, less that of the model, eV.
-        by_element: refuse labels that do not fix each element. Otherwise the energies hold for the
-            compositions seen alone.
+        isolated: label energies of isolated atoms, less those of the model, eV.
+        by_element: refuse labels that do not fix each element; see `Reference`.
 
     Raises:
         OffsetError: there are fewer independent compositions than elements, and an isolated atom

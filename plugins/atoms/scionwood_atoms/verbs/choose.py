@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from scionwood.authoring import InputPath, prints
+from scionwood import TrainingError
+from scionwood.authoring import (
+    InputPath,
+    atomic_folder,
+    changing,
+    check_target,
+    print_table,
+    prints,
+)
 
 if TYPE_CHECKING:
     from scionwood_atoms.evaluation.arms import Arm, Trials
@@ -48,8 +59,6 @@ def _print_choice(choice: Choice, *, json: bool = False) -> None:
         choice: the result.
         json: print JSON.
     """
-    from scionwood.authoring import print_table
-
     if json:
         print(_as_json(choice))
         return
@@ -134,9 +143,6 @@ def choose(
         >>> [arm.model for arm in choice.arms]
         ['frozen', 'sGDML']
     """
-    from hashlib import sha256
-
-    from scionwood.authoring import check_target
     from scionwood_atoms.data.files import Files
     from scionwood_atoms.evaluation.arms import RATES, Trials, run_arms
 
@@ -164,11 +170,6 @@ def _chosen(
     found: list[Arm], record: Trials, run: Path, structures: dict[str, int], force: bool
 ) -> Choice:
     """Copy the run of the best network, and write what was tried beside it."""
-    import shutil
-
-    from scionwood import TrainingError
-    from scionwood.authoring import atomic_folder, changing
-
     best: dict[str, Arm] = {}
     for arm in sorted(found, key=lambda one: one.force):
         if not arm.failure:
@@ -219,7 +220,4 @@ def advised(ranked: tuple[Arm, ...], network: Arm, rates: Rates, structures: int
 
 
 def _as_json(choice: Choice) -> str:
-    from dataclasses import asdict
-    from json import dumps
-
     return dumps(asdict(choice), indent=1, default=str)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
+from json import dumps
 from typing import TYPE_CHECKING, final
 
-from scionwood.authoring import InputPath, prints
+from scionwood.authoring import InputPath, print_table, prints
 
 if TYPE_CHECKING:
     from scionwood_atoms.data.labels import Frame, Labels
@@ -57,11 +59,6 @@ def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
         inspection: the result.
         json: print JSON.
     """
-    from dataclasses import asdict
-    from json import dumps
-
-    from scionwood.authoring import print_table
-
     if json:
         print(dumps(asdict(inspection), indent=1))
         return int(bool(inspection.refusal))
@@ -184,8 +181,6 @@ def _inspection(
     slopes: dict[str, tuple[float, float]],
     refusal: str,
 ) -> Inspection:
-    from collections import Counter
-
     import numpy as np
 
     from scionwood_atoms.data.labels import SPIN, stated_theory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, OutputPath, check_target, prints
+from scionwood.authoring import InputPath, OutputPath, atomic_path, check_target, prints, writing
 
 if TYPE_CHECKING:
     from scionwood_atoms.inference.selecting import Selection
@@ -65,7 +65,6 @@ def select(
     """
     import ase.io
 
-    from scionwood.authoring import atomic_path, writing
     from scionwood_atoms.data.labels import read_frames
     from scionwood_atoms.inference.committee import Committee
     from scionwood_atoms.inference.selecting import select_frames
