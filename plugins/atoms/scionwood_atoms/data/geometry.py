@@ -14,8 +14,7 @@ from scionwood_atoms.readers.structure import Structure
 APART = 8.0
 """A: an atom whose periodic images are further away is isolated, as codes in boxes compute it."""
 
-TOUCHING = 0.05
-"""A: two atoms that are nearer are one atom twice."""
+TOUCHING = 0.05  # A: two atoms that are nearer are one atom twice
 
 _WIDTH, _SAME = 1e-3, 2e-4  # A; OUTCAR prints five digits of a place, vasprun.xml eight
 _NOBLE = {"He", "Ne", "Ar", "Kr", "Xe", "Rn"}

@@ -30,11 +30,8 @@ SPIN = ("ISPIN", "spin", "multiplicity")
 LARGEST_GAP = 0.05
 """eV: labels of one structure, or of one isolated atom, that differ by more have two references."""
 
-CALM = 20.0
-"""eV/A: the energies of frames with larger forces may lie anywhere."""
-
-LARGEST_STEP = 2.0
-"""eV/atom: no calm frames of a composition differ by more from all others."""
+CALM = 20.0  # eV/A: the energies of frames with larger forces may lie anywhere
+LARGEST_STEP = 2.0  # eV/atom: no calm frames of a composition differ by more from all others
 
 BINDING = (-15.0, 5.0)
 """eV/atom: the energies of calm frames, less those of their isolated atoms; tungsten has -9."""

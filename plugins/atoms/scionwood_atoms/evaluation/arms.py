@@ -39,11 +39,9 @@ ADAPTERS: Mapping[str, Mapping[str, Any]] = {
     "full": {"name": "full"},
 }
 
-FEWEST_STEPS = 20
-"""Below this no rate shows what it can do."""
+FEWEST_STEPS = 20  # Below this no rate shows what it can do
 MOST_STEPS = 600
-STRESS_WEIGHT = 257.0
-"""To 10 of the forces, as SevenNet was trained; see `PotentialTask`."""
+STRESS_WEIGHT = 257.0  # To 10 of the forces, as SevenNet was trained; see `PotentialTask`
 
 
 @final

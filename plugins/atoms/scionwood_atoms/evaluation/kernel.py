@@ -16,12 +16,10 @@ from scionwood_atoms.data.geometry import covalent
 
 LENGTHS = (1.0, 3.0, 10.0)
 """Lengths of the kernel that are tried, in units of inverse distances, 1/A."""
-RIDGES = (1e-8, 1e-5)
-"""Ridges that are tried, for forces of unit variance."""
+RIDGES = (1e-8, 1e-5)  # Ridges that are tried, for forces of unit variance
 MOST_PERMUTATIONS = 100
 """More symmetries than this cost more than they give; then none but the identity is used."""
-MOST_FOR_KERNEL = 200
-"""Training structures above which the fit takes longer than a minute."""
+MOST_FOR_KERNEL = 200  # Training structures above which the fit takes longer than a minute
 
 
 @final
@@ -60,9 +58,7 @@ class Kernel:
         matrix[np.diag_indices_from(matrix)] += self.ridge
         weights = cho_solve(cho_factor(matrix, overwrite_a=True), target / scale)
         weights = weights.reshape(count, size) * scale
-        self._terms = [
-            (other, np.einsum("mpk,mk->mp", slope, weights)) for other, slope in permuted
-        ]
+        self._terms = [(x, np.einsum("mpk,mk->mp", slope, weights)) for x, slope in permuted]
         self.offset = 0.0
         self.offset = float((energies - self.predict(positions)[0]).mean())
         return self
@@ -152,9 +148,8 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
     bonded |= bonded.T
     graph = nx.Graph(zip(*np.nonzero(np.triu(bonded, 1)), strict=True))
     graph.add_nodes_from((at, {"element": name}) for at, name in enumerate(symbols))
-    matcher = nx.isomorphism.GraphMatcher(
-        graph, graph, node_match=lambda one, other: one["element"] == other["element"]
-    )
+    alike = nx.isomorphism.categorical_node_match("element", None)
+    matcher = nx.isomorphism.GraphMatcher(graph, graph, node_match=alike)
     tops = [_leaves(bonded, at) for at in range(len(symbols))]
     symmetries: list[tuple[int, ...]] = []
     for match in matcher.isomorphisms_iter():

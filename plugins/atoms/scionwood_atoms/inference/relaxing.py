@@ -48,12 +48,11 @@ def check_cell(atoms: Any, options: RelaxOptions) -> None:
 
 
 def relax_atoms(atoms: Any, options: RelaxOptions) -> Relaxed:
-    """Relax a structure in place.
+    """Relax a structure, with its calculator, in place; `check_cell` comes before.
 
     Raises:
-        GraphError: the structure has no graph, or no cell that could be relaxed.
+        GraphError: the structure has no graph.
     """
-    check_cell(atoms, options)
     formula, first = atoms.get_chemical_formula(), atoms.get_potential_energy()
     filtered: Any = FrechetCellFilter
     optimise: Any = BFGS if len(atoms) <= FEW else FIRE  # LBFGS climbs to saddle points

@@ -16,8 +16,7 @@ from scionwood_atoms.model.potential import rms
 
 CENTRES = np.arange(0.75, 5.0, 0.25)
 """A, of the Gaussians that describe distances; their width is the step."""
-ALIKE = 1e-3
-"""Structures whose descriptions are nearer are taken for copies."""
+ALIKE = 1e-3  # Structures whose descriptions are nearer are taken for copies
 
 
 @final

@@ -10,13 +10,13 @@ from typing import Any, TypeVar, cast
 from scionwood.authoring import check_target, reading, writing
 from scionwood_atoms.data.labels import Frame, parser_of, read_frames, refuse_charge
 from scionwood_atoms.readers.extxyz import KIND
+from scionwood_atoms.readers.structure import voigt
 
 MOVING = {"numbers", "positions", "momenta", "masses", "tags"}
 """What a structure keeps when its atoms move; other columns would belong to the old places."""
 
 Item = TypeVar("Item")
-Write = Callable[[Any], None]
-"""Appends one structure with the results of its calculator."""
+Write = Callable[[Any], None]  # Appends one structure with the results of its calculator
 
 
 def read_structures(path: str | Path, *, moving: bool = False) -> list[Any]:
@@ -57,7 +57,7 @@ def atoms_of(path: str | Path, frames: Sequence[Frame]) -> list[Any]:
             return list(ase.io.iread(path, ":", format="extxyz"))
     structures, make = [], cast(Any, SinglePointCalculator)
     for one in (frame.structure for frame in frames):
-        stress = None if one.stress is None else one.stress.ravel()[[0, 4, 8, 5, 2, 1]]
+        stress = None if one.stress is None else voigt(one.stress)
         labels = {"energy": one.energy, "forces": one.forces, "stress": stress}
         atoms = one.atoms()
         atoms.calc = make(atoms, **{k: v for k, v in labels.items() if v is not None})

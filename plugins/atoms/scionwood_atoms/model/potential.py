@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from scionwood_atoms.model.graph import Graph, GraphError, batch, named
 
-GPA = 160.21766
-"""GPA in eV/A^3; CODATA 2018."""
+GPA = 160.21766  # GPA in eV/A^3; CODATA 2018
 
 
 @final

@@ -18,8 +18,7 @@ import numpy as np
 from scionwood import ReadError, ScionwoodError
 from scionwood.authoring import atomic_path, read_utf8, reading
 
-FILE = "reference.json"
-"""The file of a run folder with its reference energies."""
+FILE = "reference.json"  # The file of a run folder with its reference energies
 
 
 def write_json(path: Path, card: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
@@ -19,8 +19,7 @@ from scionwood_atoms.model.weights import load_shipped
 _READOUT = r"net\.reduce_\w+\.linear"
 _LAYERS = r"(self_connection_intro|self_interaction_[12])\.linear"
 _RADIAL = r"convolution\.weight_nn\.layer\d+"
-TINY = ("H", "C", "N", "O", "Si")
-"""The elements of the small random network."""
+TINY = ("H", "C", "N", "O", "Si")  # The elements of the small random network
 
 
 @final
@@ -91,7 +90,14 @@ def load_sevennet(name: str) -> SevenNet:
     key = f"atoms/sevennet-{name}"
     state, card = load_shipped(key)
     with _without_advice():
-        checkpoint = _checkpoint(key, state)
+        from sevenn import checkpoint as of_sevenn
+
+        # The checkpoint would unpickle its file itself.
+        checkpoint, complete = of_sevenn.SevenNetCheckpoint(key), cast(Any, of_sevenn)
+        checkpoint._config_original = state["config"]
+        checkpoint._config = complete._config_cp_routine(copy.deepcopy(state["config"]))
+        checkpoint._model_state_dict = state["model_state_dict"]
+        checkpoint._loaded = True
         return SevenNet(checkpoint.build_model().float(), card, checkpoint.config)
 
 
@@ -102,19 +108,6 @@ def state_of(model: SevenNet) -> dict[str, Any]:
     config = {**model.config, "version": __version__}
     weights = {name: value.clone() for name, value in model.net.state_dict().items()}
     return {"config": config, "model_state_dict": weights, "epoch": 0}
-
-
-def _checkpoint(key: str, state: dict[str, Any]) -> Any:
-    from sevenn import checkpoint as sevenn_checkpoint
-
-    # The checkpoint would unpickle its file itself.
-    checkpoint = sevenn_checkpoint.SevenNetCheckpoint(key)
-    checkpoint._config_original = state["config"]
-    complete: Any = sevenn_checkpoint._config_cp_routine
-    checkpoint._config = complete(copy.deepcopy(state["config"]))
-    checkpoint._model_state_dict = state["model_state_dict"]
-    checkpoint._loaded = True
-    return checkpoint
 
 
 @contextmanager

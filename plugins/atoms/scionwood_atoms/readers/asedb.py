@@ -19,8 +19,7 @@ KIND = "database of ase"
 COLUMNS = "numbers, positions, cell, pbc, energy, free_energy, forces, stress, charge, calculator"
 """What is read of a row. Its constraints and `data` name classes of ase to build: they stay."""
 
-LARGEST_VALUE = 64 << 20
-"""Bytes of the largest value of a row."""
+LARGEST_VALUE = 64 << 20  # Bytes of the largest value of a row
 
 
 def read_asedb(path: Path, *, energy: str = "energy") -> Iterator[Structure]:

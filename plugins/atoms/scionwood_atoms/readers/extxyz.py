@@ -14,8 +14,7 @@ from scionwood.authoring import RecordFunction, atomic_path, reading, writing
 from scionwood_atoms.readers.structure import LARGEST, Structure, checked, refuse, tensor
 
 KIND = "extended XYZ"
-PLAIN = "species:S:1:pos:R:3"
-"""The columns of a plain XYZ file."""
+PLAIN = "species:S:1:pos:R:3"  # The columns of a plain XYZ file
 
 QUANTITIES = ("x", "y", "z", "fx", "fy", "fz")
 

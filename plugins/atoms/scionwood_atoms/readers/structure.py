@@ -70,6 +70,11 @@ def tensor(values: np.ndarray) -> np.ndarray | None:
     return None if uneven else (square + square.T) / 2
 
 
+def voigt(square: np.ndarray) -> np.ndarray:
+    """Return the components xx yy zz yz xz xy of a symmetric tensor, (6,), as ase orders them."""
+    return np.asarray(square.ravel()[[0, 4, 8, 5, 2, 1]])
+
+
 def refuse(path: Path, kind: str, index: int, rule: str, remedy: str) -> NoReturn:
     """Refuse a frame of a file.
 

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 Rates = dict[str, dict[float, float | None]]
 
-CLOSE = 1.05
-"""Errors within 5 % of each other: other seeds may turn their order."""
-FEW = 5
-"""Validation structures below which the choice is a guess."""
+CLOSE = 1.05  # Errors within 5 % of each other: other seeds may turn their order
+FEW = 5  # Validation structures below which the choice is a guess
 
 
 @final
