@@ -10,7 +10,7 @@ from torch import nn
 
 from scionwood_atoms.data.replay import DRIFT, crystals
 from scionwood_atoms.model.potential import GPA as GPA
-from scionwood_atoms.model.potential import Predicted, predictions, rms
+from scionwood_atoms.model.potential import predictions, rms
 
 FILE = "drift.json"
 """The file of a run folder with the errors on the validation split and the drift."""
@@ -57,8 +57,9 @@ class Probe:
         solids: dict[str, float] = {"structures": self.count}
         if self.count:
             change = (after.energies - self.base.energies)[: self.count] / self.sizes
-            pulls, before = self._forces(after), self._forces(self.base)
-            tensors = [np.stack(one.stresses[: self.count]) for one in (after, self.base)]
+            both = after, self.base
+            pulls, before = (np.concatenate(one.forces[: self.count]) for one in both)
+            tensors = [np.stack(one.stresses[: self.count]) for one in both]
             solids |= {
                 "force": 1000 * rms(pulls - before),
                 "force_before": 1000 * rms(before),
@@ -70,9 +71,6 @@ class Probe:
             for at, name in enumerate(self.dimers)
         }
         return {"crystals": solids, "dimers": pushes}
-
-    def _forces(self, found: Predicted) -> np.ndarray:
-        return np.concatenate(found.forces[: self.count])
 
 
 def described(card: Mapping[str, Any]) -> str:

@@ -117,46 +117,41 @@ def errors(
 
     Energies, (m,), eV, are on the scale of the labels; forces are m arrays (atom, 3), eV/A.
     """
-    _, sizes, labels = _labels(frames)
-    wrong = np.concatenate(list(forces)) - np.concatenate([_forces(frame) for frame in frames])
-    symbols = np.concatenate([frame.structure.symbols for frame in frames])
+    names, sizes, labels, pulls = _labels(frames)
+    apart = [one - pull for one, pull in zip(forces, pulls, strict=True)]
+    wrong, symbols = np.concatenate(apart), np.concatenate([f.structure.symbols for f in frames])
     by_element = {str(name): 1000 * rms(wrong[symbols == name]) for name in np.unique(symbols)}
-    above = {
-        name: 1000 * rms(np.concatenate([forces[at] - _forces(frames[at]) for at in part]))
-        for name, part in _quarters(frames, labels / sizes).items()
-    }
+    quarters = _quarters(names, labels / sizes).items()
+    above = {key: 1000 * rms(np.concatenate([apart[at] for at in part])) for key, part in quarters}
     total = 1000 * rms((energies - labels) / sizes)
     return Errors(name, total, 1000 * rms(wrong), by_element, above)
 
 
-def _quarters(frames: Sequence[Frame], energies: np.ndarray) -> dict[str, np.ndarray]:
+def _quarters(names: np.ndarray, energies: np.ndarray) -> dict[str, np.ndarray]:
     """Return the indices of quarters of the structures by their energy above the lowest."""
-    names = np.array([frame.structure.formula for frame in frames])
     lowest = {name: energies[names == name].min() for name in set(names.tolist())}
     above = 1000 * (energies - [lowest[name] for name in names.tolist()])
     parts = [part for part in np.array_split(np.argsort(above), 4) if len(part)]
     return {f"{above[part[0]]:.0f} to {above[part[-1]]:.0f}": part for part in parts}
 
 
-def _labels(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the formulas, the numbers of atoms and the energies."""
+def _labels(
+    frames: Sequence[Frame],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Return the formulas, the numbers of atoms, the energies and the forces of labels."""
     names = np.array([frame.structure.formula for frame in frames])
     sizes = np.array([len(frame.structure.symbols) for frame in frames])
-    return names, sizes, np.array([frame.structure.energy for frame in frames], dtype=np.float64)
-
-
-def _forces(frame: Frame) -> np.ndarray:
-    return np.asarray(frame.structure.forces, dtype=np.float64)
+    energies = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    return names, sizes, energies, [np.asarray(frame.structure.forces) for frame in frames]
 
 
 def _parity(
     frames: Sequence[Frame], energies: np.ndarray, forces: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    names, sizes, labels = _labels(frames)
+    names, sizes, labels, pulls = _labels(frames)
     means = np.array([labels[names == name].mean() for name in names])
     both = np.stack([labels - means, energies - means]) / sizes
-    mine = np.concatenate([_forces(frame).ravel() for frame in frames])
-    return both, np.stack([mine, np.concatenate(list(forces)).ravel()])
+    return both, np.stack([np.concatenate(one).ravel() for one in (pulls, list(forces))])
 
 
 def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: bool = False) -> None:

@@ -182,10 +182,8 @@ class ExtxyzReader(Reader):
         words = [row.split() for row in rows]
         for row, row_words in enumerate(words):
             if len(row_words) != width:
-                rule = (
-                    f"the line of atom {row} has {len(row_words)} words, and Properties has {width}"
-                )
-                self._refuse(index, rule, "Correct the line")
+                rule = f"the line of atom {row} has {len(row_words)} words, and Properties"
+                self._refuse(index, f"{rule} has {width}", "Correct the line")
         return np.array(words)
 
     def _structure(
@@ -193,9 +191,8 @@ class ExtxyzReader(Reader):
     ) -> Structure:
         symbols = table[:, columns["species"]][:, 0]
         positions = self._numbers(index, "pos", table[:, columns["pos"]])
-        forces = None
-        if self.forces in columns:
-            forces = self._numbers(index, self.forces, table[:, columns[self.forces]])
+        place = columns.get(self.forces)
+        forces = None if place is None else self._numbers(index, self.forces, table[:, place])
         if self.energy != "energy" and self.energy not in values:
             rule = f"it has no key {self.energy!r}, but {', '.join(values) or 'no key'}"
             self._refuse(index, rule, "Give one of these as energy")

@@ -155,8 +155,9 @@ def choose(
     data = Files(**options)
     data.setup("fit")  # bad labels end here, before any fit
     read = [Path(name).read_bytes() for name in (*data.source, *data.isolated, *data.test)]
-    shared = {"data": options, "sha256": [sha256(content).hexdigest() for content in read]}
-    shared |= {"budget": None if steps else budget, "fixed": steps, "steps": steps or 0}
+    digests = [sha256(content).hexdigest() for content in read]
+    shared: dict[str, Any] = {"data": options, "sha256": digests, "steps": steps or 0}
+    shared |= {"budget": None if steps else budget, "fixed": steps}
     record = Trials(Path(f"{run}-arms"), shared)
     record.read(force=force)
     record.folder.mkdir(parents=True, exist_ok=True)
