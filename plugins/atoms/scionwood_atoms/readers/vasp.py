@@ -200,7 +200,7 @@ def _header_of_vasprun(
     tags["ENCUT"] = parameters["ENMAX"]
     potentials = []
     for row in types:
-        count, name, _, valence, title = ((cell.text or "").strip() for cell in row)
+        count, name, _, valence, title, *_ = ((cell.text or "").strip() for cell in row)
         name = {"X": "Xe", "r": "Zr"}.get(name, name)  # as old versions write them
         potentials.append((int(count), name, title, float(valence)))
     return _header(path, int(parameters["NELM"]), tags, potentials)
