@@ -159,8 +159,8 @@ class Files(SplitData):
             raise TrainingError("fit", rule, "Lower task.lr") from error
         for split, part in self._frames.items():
             for at, frame in enumerate(part):
-                one, there = self._splits[split][at], frame.composition
-                shift = before.of(there) - self.reference.of(there)
+                one, composition = self._splits[split][at], frame.composition
+                shift = before.of(composition) - self.reference.of(composition)
                 self._splits[split][at] = one._replace(energy=one.energy + shift)
 
     def frames(self) -> dict[str, list[Frame]]:

@@ -38,9 +38,9 @@ def crystals(lattices: str, count: int, seed: int, elements: frozenset[int]) -> 
     rows = [row.split() for row in lattices.split(",")]
     small: list[Any] = [bulk(name, kind, a=float(a)) for name, kind, a in rows]
     cells = [cell.repeat((2, 1, 1)) for cell in small]
-    known = [cell for cell in cells if elements.issuperset(cell.numbers.tolist())]
+    usable = [cell for cell in cells if elements.issuperset(cell.numbers.tolist())]
     rng = np.random.default_rng(seed)
-    return [shaken(known[at * len(known) // count], rng) for at in range(count)] if known else []
+    return [shaken(usable[at * len(usable) // count], rng) for at in range(count)] if usable else []
 
 
 def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]:
@@ -54,10 +54,10 @@ def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]
     if count < 0:
         raise RecipeError(f"data.replay {count}", "it is a number of crystals", "Such as 0 or 24")
     graphs = [model.graph(one) for one in crystals(REPLAY, count, seed, model.elements)]
-    found = predictions(model, graphs)
+    labels = predictions(model, graphs)
     return [
         Labelled(
             graph, *(torch.tensor(label).float() for label in ([energy], forces, stress[None]))
         )
-        for graph, energy, forces, stress in zip(graphs, *found, strict=True)
+        for graph, energy, forces, stress in zip(graphs, *labels, strict=True)
     ]

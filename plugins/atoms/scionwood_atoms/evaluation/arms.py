@@ -147,10 +147,10 @@ def run_arms(record: Trials, data: Files, arms: Sequence[str], budget: float) ->
             continue
         left = f", {np.mean(spent) * (len(todo) - at) / 60:.1f} minutes left" if spent else ""
         print(f"choose: {arm} at rate {rate:g}, {at + 1} of {len(todo)}{left}", file=sys.stderr)
-        done = fitted(record, arm, rate, data, STRESS_WEIGHT if stress else 0.0)
-        record.add(done)
+        outcome = fitted(record, arm, rate, data, STRESS_WEIGHT if stress else 0.0)
+        record.add(outcome)
         if rate:
-            spent.append(done.seconds)
+            spent.append(outcome.seconds)
 
 
 def fitted(record: Trials, model: str, rate: float, data: Files, stress_weight: float) -> Arm:

@@ -38,10 +38,10 @@ class Probe:
             name: Atoms(symbols, [(0, 0, 0), (0, 0, length)], cell=[14] * 3, pbc=True)
             for name, (symbols, length) in DIMERS.items()
         }
-        known = {name: one for name, one in pairs.items() if network.elements >= {*one.numbers}}
-        self.dimers = list(known)
+        dimers = {name: one for name, one in pairs.items() if network.elements >= {*one.numbers}}
+        self.dimers = list(dimers)
         self.count = len(solids)
-        self.graphs = [network.graph(one) for one in (*solids, *known.values())]
+        self.graphs = [network.graph(one) for one in (*solids, *dimers.values())]
         self.sizes = np.array([len(one) for one in solids])
         self.base = predictions(potential, self.graphs)
 
@@ -78,8 +78,10 @@ def described(card: Mapping[str, Any]) -> str:
     units = {"force": "meV/A", "energy": "meV/atom", "stress": "GPa"}
 
     def line(values: Mapping[str, float | None]) -> str:
-        found = ((name, values.get(name), unit) for name, unit in units.items())
-        return ", ".join(f"{name} {value:.3g} {u}" for name, value, u in found if value is not None)
+        values_and_units = ((name, values.get(name), unit) for name, unit in units.items())
+        return ", ".join(
+            f"{name} {value:.3g} {u}" for name, value, u in values_and_units if value is not None
+        )
 
     lines = [f"validation: {line(card['validation']) or 'no structures'}"]
     solids = card["crystals"]

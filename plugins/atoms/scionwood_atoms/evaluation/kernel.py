@@ -148,8 +148,8 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
     bonded |= bonded.T
     graph = nx.Graph(zip(*np.nonzero(np.triu(bonded, 1)), strict=True))
     graph.add_nodes_from((at, {"element": name}) for at, name in enumerate(symbols))
-    alike = nx.isomorphism.categorical_node_match("element", None)
-    matcher = nx.isomorphism.GraphMatcher(graph, graph, node_match=alike)
+    same_element = nx.isomorphism.categorical_node_match("element", None)
+    matcher = nx.isomorphism.GraphMatcher(graph, graph, node_match=same_element)
     tops = [_leaves(bonded, at) for at in range(len(symbols))]
     symmetries: list[tuple[int, ...]] = []
     for match in matcher.isomorphisms_iter():

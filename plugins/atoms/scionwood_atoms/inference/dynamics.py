@@ -19,7 +19,7 @@ from scionwood import RecipeError
 from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
-from scionwood_atoms.model.graph import GraphError, named, pairs
+from scionwood_atoms.model.graph import GraphError, pairs, structure_name
 from scionwood_atoms.verbs.options import MdOptions
 
 CLOSEST = 0.6
@@ -71,7 +71,7 @@ def run_dynamics(
     """
     if len(atoms) < 2 or not atoms.get_number_of_degrees_of_freedom():
         rule = f"it has {len(atoms)} atoms, of which none can move against another"
-        raise RecipeError(named(atoms), rule, "Give two atoms, not all fixed")
+        raise RecipeError(structure_name(atoms), rule, "Give two atoms, not all fixed")
     atoms.get_forces()  # a structure without a graph is refused before anything is written
     velocities, steps = _start(atoms, options), ceil(1000 * options.ps / options.fs - 1e-9)
     rows: list[tuple[float, ...]] = []
@@ -169,11 +169,11 @@ def _trouble(atoms: Any, kelvin: float) -> str:
 
 def _disagreement(committee: Committee, atoms: Any, limit: float) -> str:
     (forces,) = committee.forces([committee.graph(atoms)])
-    found = spreads(forces)
-    if found.max() <= limit:
+    spread = spreads(forces)
+    if spread.max() <= limit:
         return ""
-    at = int(found.argmax())
-    return f"the committee differs by {found[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
+    at = int(spread.argmax())
+    return f"the committee differs by {spread[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
 
 
 def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:

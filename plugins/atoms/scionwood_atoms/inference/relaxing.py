@@ -10,7 +10,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
 
 from scionwood_atoms.inference.dynamics import near_atoms
-from scionwood_atoms.model.graph import GraphError, named
+from scionwood_atoms.model.graph import GraphError, structure_name
 from scionwood_atoms.model.potential import GPA
 from scionwood_atoms.verbs.options import RelaxOptions
 
@@ -44,7 +44,7 @@ def check_cell(atoms: Any, options: RelaxOptions) -> None:
     """Raise `GraphError` if the cell of a structure shall be relaxed that is not periodic."""
     if options.cell and not atoms.pbc.all():
         rule = f"pbc is {atoms.pbc.tolist()}, so that it has no cell to relax"
-        raise GraphError(named(atoms), rule, "Relax it without --cell")
+        raise GraphError(structure_name(atoms), rule, "Relax it without --cell")
 
 
 def relax_atoms(atoms: Any, options: RelaxOptions) -> Relaxed:

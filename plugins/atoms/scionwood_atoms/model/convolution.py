@@ -76,8 +76,8 @@ class Convolution(nn.Module):
             last = part.reshape(atoms, count, size).mT.reshape(atoms, size * count)[start]
             last = last.view(edges, size, count)
             matrix = matrix.reshape(edges, rows, size)
-            turned = matrix @ last if size > 1 else matrix * last
-            messages = turned.split([dim for _, dim in paths], 1)
+            products = matrix @ last if size > 1 else matrix * last
+            messages = products.split([dim for _, dim in paths], 1)
             for (at, dim), message in zip(paths, messages, strict=True):
                 flat = (message * scales[at][:, None]).reshape(edges, dim * count)
                 total = flat.new_zeros(atoms, dim * count).index_add(0, end, flat)

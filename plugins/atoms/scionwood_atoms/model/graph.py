@@ -83,7 +83,9 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     _check(atoms)
     if not atoms.pbc.all():
         rule = f"CHGNet is a model of crystals, and pbc is {atoms.pbc.tolist()}"
-        raise GraphError(named(atoms), rule, "Put it in a box of 12 A or more, or use SevenNet")
+        raise GraphError(
+            structure_name(atoms), rule, "Put it in a box of 12 A or more, or use SevenNet"
+        )
     cell = np.asarray(atoms.cell)
     structure = Structure(cell, atoms.numbers, atoms.positions, coords_are_cartesian=True)
     make = CrystalGraphConverter(
@@ -94,7 +96,7 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     alone = set(range(len(atoms))) - set(edges[0].tolist())
     if alone:
         rule = f"atom {min(alone)} has no neighbour within {cutoff} A, which CHGNet needs"
-        raise GraphError(named(atoms), rule, "Leave it out, or use SevenNet")
+        raise GraphError(structure_name(atoms), rule, "Leave it out, or use SevenNet")
     images = converted.neighbor_image.numpy()
     bonds, firsts = converted.directed2undirected.long(), converted.undirected2directed.long()
     graph = _graph(atoms, edges, images, bonds, firsts, converted.bond_graph.long().reshape(-1, 5))
@@ -158,22 +160,23 @@ def neighbours(
     lattice = np.asarray(make(np.where(pbc[:, None], cell, 0.0)).complete())
     box = np.where(pbc[:, None], lattice, longest * lattice)
     places = positions - positions.min(0)
-    found = neighbour_list("ijdS", cutoff=float(cutoff), positions=places, cell=box, pbc=pbc)
-    start, end, lengths, images = found
+    start, end, lengths, images = neighbour_list(
+        "ijdS", cutoff=float(cutoff), positions=places, cell=box, pbc=pbc
+    )
     return start, end, lengths, images
 
 
 def _check(atoms: Atoms) -> None:
     if not len(atoms):
-        raise GraphError(named(atoms), "it has no atoms", "Leave it out")
+        raise GraphError(structure_name(atoms), "it has no atoms", "Leave it out")
     bad = ~np.isfinite(atoms.positions).all(1)
     if bad.any():
         rule = f"the position of atom {int(bad.argmax())} is not finite"
-        raise GraphError(named(atoms), rule, "Correct its file")
+        raise GraphError(structure_name(atoms), rule, "Correct its file")
     periodic = np.asarray(atoms.cell)[atoms.pbc]
     if len(periodic) and np.linalg.matrix_rank(periodic) < len(periodic):
         rule = f"pbc is {atoms.pbc.tolist()}, and its cell does not span these directions"
-        raise GraphError(named(atoms), rule, "State the cell, or set pbc to F F F")
+        raise GraphError(structure_name(atoms), rule, "State the cell, or set pbc to F F F")
 
 
 def _check_lengths(atoms: Atoms, start: np.ndarray, end: np.ndarray, lengths: np.ndarray) -> None:
@@ -181,9 +184,9 @@ def _check_lengths(atoms: Atoms, start: np.ndarray, end: np.ndarray, lengths: np
     if len(lengths) and lengths.min() < 0.01:
         at = int(lengths.argmin())
         rule = f"atoms {start[at]} and {end[at]} are {lengths[at]:.3g} A apart"
-        raise GraphError(named(atoms), rule, "Remove one of them")
+        raise GraphError(structure_name(atoms), rule, "Remove one of them")
 
 
-def named(atoms: Any) -> str:
+def structure_name(atoms: Any) -> str:
     """Return a structure as messages name it."""
     return f"structure {str(atoms.symbols)!r}"

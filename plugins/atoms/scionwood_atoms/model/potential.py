@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scionwood_atoms.model.graph import Graph, GraphError, batch, named
+from scionwood_atoms.model.graph import Graph, GraphError, batch, structure_name
 
 GPA = 160.21766  # GPA in eV/A^3; CODATA 2018
 
@@ -60,7 +60,7 @@ class Potential(nn.Module, ABC):
         unknown = sorted(set(atoms.numbers.tolist()) - self.elements)
         if unknown:
             rule = f"{type(self).__name__} does not know the atomic number {unknown[0]}"
-            raise GraphError(named(atoms), rule, "Leave it out, or use another model")
+            raise GraphError(structure_name(atoms), rule, "Leave it out, or use another model")
         return self.neighbours(atoms)
 
     @abstractmethod

@@ -151,21 +151,21 @@ class PotentialTask(Task):
         predicted = self.backbone(*batch.graph)
         counts = torch.bincount(batch.graph.owners)
         energy = (predicted.energy - batch.energy) / counts
-        known = ~batch.stress.isnan().any(2).any(1)
-        volumes = torch.linalg.det(batch.graph.cells[known]).abs()
-        stress = predicted.virial[known] / volumes[:, None, None] - batch.stress[known]
+        has_stress = ~batch.stress.isnan().any(2).any(1)
+        volumes = torch.linalg.det(batch.graph.cells[has_stress]).abs()
+        stress = predicted.virial[has_stress] / volumes[:, None, None] - batch.stress[has_stress]
         return _Errors(energy, predicted.forces - batch.forces, stress)
 
     def _validation(self, trainer: L.Trainer) -> dict[str, float | None]:
         """Return root mean square errors: meV/atom, meV/A and GPa; `None` without structures."""
         loaders = trainer.val_dataloaders or []
-        found = []
+        batches = []
         for batch in loaders[0] if isinstance(loaders, list) and loaders else loaders:
             with torch.no_grad():
-                found.append(self._errors(batch))
-        if not found:
+                batches.append(self._errors(batch))
+        if not batches:
             return {"energy": None, "force": None, "stress": None}
-        parts = (torch.cat(part).cpu().double().numpy() for part in zip(*found, strict=True))
+        parts = (torch.cat(part).cpu().double().numpy() for part in zip(*batches, strict=True))
         energy, force, stress = parts
         measured = {"energy": 1000 * rms(energy), "force": 1000 * rms(force)}
         return {**measured, "stress": GPA * rms(stress) if len(stress) else None}

@@ -166,19 +166,19 @@ def choose(
 
 
 def _chosen(
-    found: list[Arm], record: Trials, run: Path, structures: dict[str, int], force: bool
+    arms: list[Arm], record: Trials, run: Path, structures: dict[str, int], force: bool
 ) -> Choice:
     """Copy the run of the best network, and write what was tried beside it."""
     best: dict[str, Arm] = {}
-    for arm in sorted(found, key=lambda one: one.force):
+    for arm in sorted(arms, key=lambda one: one.force):
         if not arm.failure:
             best.setdefault(arm.model, arm)
     ranked = tuple(best.values())
     networks = [arm for arm in ranked if arm.model != "sGDML"]
     if not networks:
-        raise TrainingError("choose", f"each fit failed: {found[-1].failure}", "Check the labels")
+        raise TrainingError("choose", f"each fit failed: {arms[-1].failure}", "Check the labels")
     rates: Rates = {}
-    for arm in found:
+    for arm in arms:
         if arm.rate:
             rates.setdefault(arm.model, {})[arm.rate] = None if arm.failure else arm.force
     sizes = structures["train"], structures["val"]
