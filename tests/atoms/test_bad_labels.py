@@ -82,7 +82,6 @@ LABELS: dict[str, tuple[Callable[[Atoms, Labels], None], str]] = {
     "forces in eV/bohr": (scaled("forces", 0.529), "eV/bohr has 0.529"),
     "forces in Rydberg/bohr": (scaled("forces", 1 / 25.711), "that of Rydberg/bohr"),
     "no forces but zeros": (scaled("forces", 0.0), "forces: all of them are zero"),
-    "stress in GPa": (scaled("stress", 160.2177), "that of GPa"),
     "stress in kbar of VASP": (scaled("stress", -1602.177), "that of kbar of VASP"),
     "pressure": (scaled("stress", -1.0), "that of the other sign; positive is tension"),
     "shear in the order of VASP": (shear_of_vasp, "if it is read in the order"),
