@@ -119,7 +119,7 @@ def tiny_chgnet(width: int, layers: int, init_seed: int) -> ChgNet:
     try:
         from chgnet.model.model import CHGNet
     except ImportError as error:
-        remedy = "Run: pip install scionwood-atoms[chgnet]"
+        remedy = "Run: pip install 'chgnet>=0.4.2,<0.5'"
         raise WeightsError("package chgnet", "it is not installed", remedy) from error
 
     with torch.random.fork_rng(devices=()), redirect_stdout(StringIO()):
