@@ -61,7 +61,7 @@ def test_constant_energy_is_conserved_and_the_centre_of_mass_rests(tmp_path: Pat
 
 
 def test_the_thermostat_reaches_its_temperature() -> None:
-    course, _ = moved(silicon(), ps=1.5, fs=3, kelvin=200, friction=50, every=5)
+    course, _ = moved(silicon(), ps=0.9, fs=3, kelvin=200, friction=50, every=5)
     assert course.temperatures.mean() == pytest.approx(200, rel=0.25)
     assert not course.stopped
 

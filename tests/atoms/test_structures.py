@@ -14,8 +14,9 @@ from ase.constraints import FixAtoms
 from case_table import table
 
 from scionwood import OutputExistsError, ReadError
-from scionwood_atoms.data.labels import LabelError
-from scionwood_atoms.inference.structures import appender, read_structures
+from scionwood_atoms.data.labels import LabelError, read_frames
+from scionwood_atoms.inference.structures import appender, atoms_of, read_structures
+from scionwood_atoms.readers.parsers import AseDb, Vasp
 
 
 def water(path: Path) -> Path:
@@ -37,6 +38,21 @@ def test_what_moves_keeps_momenta_and_fixed_atoms_and_no_labels(tmp_path: Path) 
     assert (atoms.calc, atoms.info, "REF_forces" in atoms.arrays) == (None, {}, False)
     (whole,) = read_structures(tmp_path / "a.xyz")
     assert (whole.info["note"], "REF_forces" in whole.arrays) == ("first", True)
+
+
+def test_databases_and_files_of_vasp_are_structures_too(tmp_path: Path) -> None:
+    for sample, name in ((AseDb, "a.db"), (Vasp, "a.OUTCAR"), (Vasp, "a.xml")):
+        sample.write_sample(tmp_path / name)
+        labelled = atoms_of(tmp_path / name, list(read_frames(tmp_path / name)))[1]
+        assert labelled.get_potential_energy() == pytest.approx(-10.8, abs=2e-3)
+        assert labelled.get_stress().shape == (6,)
+        plain = read_structures(tmp_path / name)[1]
+        assert (str(plain.symbols), plain.pbc.all(), plain.calc) == ("Si2", True, None)
+        assert not {"energy", "free_energy"} & plain.info.keys()
+        appender(tmp_path / "b.xyz", overwrite=True)(labelled)
+        again = ase.io.read(tmp_path / "b.xyz")
+        assert np.abs(again.get_forces() - labelled.get_forces()).max() < 1e-6
+        assert not read_structures(tmp_path / name, moving=True)[1].info
 
 
 BAD = {

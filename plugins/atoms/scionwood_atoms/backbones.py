@@ -38,11 +38,10 @@ def sevennet(
     """
     from scionwood_atoms.model.sevennet import load_sevennet, tiny_sevennet
 
-    model_built = (
-        tiny_sevennet(channels, layers, init_seed) if model == "tiny" else load_sevennet(model)
-    )
-    model_built.card["base"] = f"sevennet/{model}"
-    return model_built
+    tiny = model == "tiny"
+    built = tiny_sevennet(channels, layers, init_seed) if tiny else load_sevennet(model)
+    built.card["base"] = f"sevennet/{model}"
+    return built
 
 
 def chgnet(
@@ -72,9 +71,9 @@ def chgnet(
     """
     from scionwood_atoms.model.chgnet import load_chgnet, tiny_chgnet
 
-    model_built = tiny_chgnet(width, layers, init_seed) if model == "tiny" else load_chgnet(model)
-    model_built.card["base"] = f"chgnet/{model}"
-    return model_built
+    built = tiny_chgnet(width, layers, init_seed) if model == "tiny" else load_chgnet(model)
+    built.card["base"] = f"chgnet/{model}"
+    return built
 
 
 MODELS: dict[str, Callable[[], Potential]] = {
@@ -85,10 +84,7 @@ MODELS: dict[str, Callable[[], Potential]] = {
 
 
 def potential(name: str) -> Potential:
-    """Build a potential by its name.
-
-    Args:
-        name: the backbone and its model, such as `sevennet/0`.
+    """Build a potential by its backbone and model, such as `sevennet/0`.
 
     Raises:
         RecipeError: there is no such potential.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, final
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood.authoring import DataLoader
-from scionwood_atoms.model.graph import Graph, batch
+from scionwood import SplitData
+from scionwood.authoring import DataLoader, Split
+from scionwood_atoms.model.graph import Graph, batch, pairs
 
 SPLITS = ("train", "val", "test")
 
@@ -29,7 +29,7 @@ class Labelled(NamedTuple):
 
 
 @final
-class Clusters(L.LightningDataModule):
+class Clusters(SplitData):
     """Small silicon clusters, moved at random, with a Morse potential as the labels.
 
     E = sum over pairs of D ((1 - exp(-a (r - r0)))^2 - 1). They show that a recipe runs; they are
@@ -66,37 +66,20 @@ class Clusters(L.LightningDataModule):
         self._splits: dict[str, list[Labelled]] = {}
 
     def setup(self, stage: str) -> None:
-        """Make the splits.
-
-        Args:
-            stage: of Lightning; not used.
-        """
+        """Make the splits."""
         few = max(self.n // 4, 1)
         for split, count in zip(SPLITS, (self.n, few, few), strict=True):
             rng = np.random.default_rng([self.seed, SPLITS.index(split)])
             make = self._crystal if self.periodic else self._cluster
             self._splits[split] = [make(rng) for _ in range(count)]
 
-    def train_dataloader(self) -> DataLoader:
-        """Structures in random order."""
-        return self._loader("train", shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Other structures, in order."""
-        return self._loader("val", shuffle=False)
-
-    def test_dataloader(self) -> DataLoader:
-        """Structures of a third draw, in order."""
-        return self._loader("test", shuffle=False)
-
-    def _loader(self, split: str, *, shuffle: bool) -> DataLoader:
+    def loader(self, split: Split) -> DataLoader:
+        """Return the batches of a split; each has its own draw."""
         structures: Any = self._splits[split]
-        return DataLoader(structures, self.batch_size, shuffle=shuffle, collate_fn=joined)
+        return DataLoader(structures, self.batch_size, shuffle=split == "train", collate_fn=joined)
 
     def _cluster(self, rng: np.random.Generator) -> Labelled:
         from ase import Atoms
-
-        from scionwood_atoms.model.graph import pairs
 
         chain = np.arange(self.atoms)[:, None] * (1.6, 1.6, 0.0) * np.array([1.0, 0.0, 0.0])
         chain[:, 1] = 1.7 * (np.arange(self.atoms) % 2)
@@ -109,8 +92,6 @@ class Clusters(L.LightningDataModule):
         from ase.build import bulk
         from ase.calculators.morse import MorsePotential
 
-        from scionwood_atoms.model.graph import pairs
-
         atoms = shaken(bulk("Si"), rng)
         make: Any = MorsePotential
         atoms.calc = make(epsilon=1.0, r0=2.35, rho0=1.5 * 2.35)
@@ -120,12 +101,7 @@ class Clusters(L.LightningDataModule):
 
 
 def shaken(atoms: Any, rng: np.random.Generator) -> Any:
-    """Return a copy of a crystal with a strain of 2 % and moves of 0.1 A.
-
-    Args:
-        atoms: a crystal of ase.
-        rng: draws them.
-    """
+    """Return a copy of a crystal with a strain of 2 % and moves of 0.1 A."""
     moved = atoms.copy()
     strain = np.eye(3) + rng.normal(0, 0.02, (3, 3))
     moved.set_cell(moved.cell.array @ strain, scale_atoms=True)
@@ -139,28 +115,15 @@ def no_stress() -> Tensor:
 
 
 def joined(structures: list[Labelled]) -> Labelled:
-    """Return several labelled structures as one batch.
-
-    Args:
-        structures: one or more of them.
-    """
+    """Return several labelled structures as one batch."""
     graphs, *labels = zip(*structures, strict=True)
     return Labelled(batch(graphs), *(torch.cat(part) for part in labels))
 
 
 def morse(positions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the energy and the forces of a Morse potential, D = 1 eV, a = 1.5 / A, r0 = 2.35 A.
+    """Return the energy of a Morse potential, eV, and its forces, (n, 3), eV/A.
 
-    Args:
-        positions: (n, 3), A.
-
-    Returns:
-        The energy, a scalar, eV; and the forces, (n, 3), eV/A.
-
-    Example:
-        >>> from scionwood_atoms.data.clusters import morse
-        >>> morse(torch.tensor([[0.0, 0.0, 0.0], [2.35, 0.0, 0.0]]))[0]
-        tensor(-1.)
+    D = 1 eV, a = 1.5 / A, r0 = 2.35 A. The positions are (n, 3), A.
     """
     start, end = torch.triu_indices(len(positions), len(positions), 1)
     apart = positions[end] - positions[start]

@@ -133,26 +133,19 @@ class Files(SplitData):
         }
         self._splits["train"] += replay_structures(model, self.replay, self.seed)
 
-    def reference_for(self, model: Potential, frames: Sequence[Frame]) -> Reference:
-        """Return the reference energies of frames for a model; `frames()` comes before.
+    def reference_for(
+        self, model: Potential, frames: Sequence[Frame], *, check: bool = True
+    ) -> Reference:
+        """Return the reference energies of frames for a model, fitted or not; see `reference_of`.
 
-        Args:
-            model: the frozen model, or a fitted one.
-            frames: structures with labels.
-
-        Raises:
-            LabelError: a unit or sign is another.
-            OffsetError: the labels do not fix the reference energies.
+        `frames()` comes before.
         """
-        return reference_of(model, frames, self._isolated, by_element=self.by_element)
+        return reference_of(model, frames, self._isolated, by_element=self.by_element, check=check)
 
     def refer_to(self, model: Potential) -> None:
         """Take reference energies for a fitted model, and move the labels to its scale.
 
         A fit on forces moves the zero of the energies, which no force sees.
-
-        Args:
-            model: the model after its fit, in evaluation mode.
 
         Raises:
             TrainingError: it diverged.
@@ -160,16 +153,14 @@ class Files(SplitData):
         before, frames = self.reference, self._frames["train"]
         assert before is not None
         try:
-            self.reference = reference_of(
-                model, frames, self._isolated, by_element=self.by_element, check=False
-            )
+            self.reference = self.reference_for(model, frames, check=False)
         except OffsetError as error:
             rule = "the energies of the fitted model are not finite"
             raise TrainingError("fit", rule, "Lower task.lr") from error
         for split, part in self._frames.items():
             for at, frame in enumerate(part):
-                one, there = self._splits[split][at], frame.composition
-                shift = before.of(there) - self.reference.of(there)
+                one, composition = self._splits[split][at], frame.composition
+                shift = before.of(composition) - self.reference.of(composition)
                 self._splits[split][at] = one._replace(energy=one.energy + shift)
 
     def frames(self) -> dict[str, list[Frame]]:
@@ -214,11 +205,7 @@ class Files(SplitData):
         return DataLoader(structures, self.batch_size, shuffle=split == "train", collate_fn=joined)
 
     def write(self, folder: str | Path) -> None:
-        """Write the reference energies into a run folder.
-
-        Args:
-            folder: the run folder.
-        """
+        """Write the reference energies into a run folder."""
         if self.reference is not None:
             self.reference.write(folder, self.card)
 
@@ -260,7 +247,7 @@ def reference_of(
     """Return the reference energies of labels.
 
     Args:
-        model: the frozen model.
+        model: the frozen model, or a fitted one.
         frames: structures with labels.
         isolated: the label energy of an isolated atom, by element, eV.
         by_element: refuse labels that do not fix each element.
@@ -287,31 +274,19 @@ def reference_of(
 
 
 def differences(model: Potential, isolated: dict[str, float]) -> dict[str, float]:
-    """Return label energies of isolated atoms less those of a model, eV.
-
-    Args:
-        model: the frozen model.
-        isolated: the label energy of an isolated atom, by element, eV.
-    """
+    """Return label energies of isolated atoms, by element, less those of a model, eV."""
     from ase import Atoms
 
     if not isolated or not model.takes_molecules:
         return dict(isolated)
     graphs = [model.graph(Atoms(symbol)) for symbol in isolated]
     energies = predictions(model, graphs).energies
-    return {
-        symbol: label - float(labelled)
-        for (symbol, label), labelled in zip(isolated.items(), energies, strict=True)
-    }
+    pairs = zip(isolated.items(), energies.tolist(), strict=True)
+    return {symbol: label - energy for (symbol, label), energy in pairs}
 
 
 def spaced(frames: Sequence[Frame], count: int | None) -> list[Frame]:
-    """Return at most so many frames, evenly spaced.
-
-    Args:
-        frames: the frames.
-        count: the most of them; `None` means all.
-    """
+    """Return at most so many frames, evenly spaced."""
     if count is None or len(frames) <= count:
         return list(frames)
     return [frames[at] for at in np.linspace(0, len(frames) - 1, count).round().astype(int)]

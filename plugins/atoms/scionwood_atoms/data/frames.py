@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -20,13 +20,7 @@ from scionwood_atoms.readers.vasp import read_vasp
 
 
 class LabelError(ScionwoodError, ValueError):
-    """The labels of a set of files cannot be trained on together.
-
-    Example:
-        >>> from scionwood_atoms.data.labels import LabelError
-        >>> str(LabelError("a.xyz", "no frame has forces", "Name their column"))
-        'a.xyz: no frame has forces. Name their column'
-    """
+    """The labels of a set of files cannot be trained on together."""
 
 
 @final
@@ -69,24 +63,26 @@ def read_frames(
         ReadError: the file is damaged, or a frame has not the labels that are named.
     """
     path = Path(path)
-    with reading(path, "labels"), path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(b"SQLite format 3\0"):
-        structures = call_in_child(read_asedb, path, energy=energy)
-    elif re.search(rb"\A\x1f\x8b|\A\s*<|^ *vasp\.\d|\A INCAR:", head, re.MULTILINE):
-        structures = call_in_child(read_vasp, path, energy=energy)
+    if parser := parser_of(path):
+        structures = call_in_child(parser, path, energy=energy)
     else:
         structures = _extended_xyz(path, energy, forces)
     for index, structure in enumerate(structures):
         yield Frame(path, index, structure)
 
 
+def parser_of(path: Path) -> Callable[..., Iterator[Structure]] | None:
+    """Return what reads a database of ase or a file of VASP; `None` stands for extended XYZ."""
+    with reading(path, "structures"), path.open("rb") as file:
+        head = file.read(4096)
+    if head.startswith(b"SQLite format 3\0"):
+        return read_asedb
+    vasp = rb"\A\x1f\x8b|\A\s*<|^ *vasp\.\d|\A INCAR:"
+    return read_vasp if re.search(vasp, head, re.MULTILINE) else None
+
+
 def graph_of(model: Potential, frame: Frame) -> Graph:
     """Return the graph of a frame for a model.
-
-    Args:
-        model: the potential.
-        frame: the structure.
 
     Raises:
         GraphError: the model does not take it; the message names file and frame.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 
+from scionwood_atoms.model.graph import neighbours
 from scionwood_atoms.readers.structure import Structure
 
 APART = 8.0
 """A: an atom whose periodic images are further away is isolated, as codes in boxes compute it."""
 
-TOUCHING = 0.05
-"""A: two atoms that are nearer are one atom twice."""
+TOUCHING = 0.05  # A: two atoms that are nearer are one atom twice
 
 _WIDTH, _SAME = 1e-3, 2e-4  # A; OUTCAR prints five digits of a place, vasprun.xml eight
 _NOBLE = {"He", "Ne", "Ar", "Kr", "Xe", "Rn"}
@@ -32,11 +33,7 @@ class Register:
         self._bins, self._count = defaultdict(list), 0
 
     def add(self, one: Structure) -> int:
-        """Return the number of the structure: that of an equal one, or the next.
-
-        Args:
-            one: the structure.
-        """
+        """Return the number of the structure: that of an equal one, or the next."""
         key = (*one.symbols.tolist(), *one.pbc.tolist())
         distances = _distances(one)
         place = int(np.floor(distances.mean() / _WIDTH))
@@ -63,11 +60,7 @@ def _distances(one: Structure) -> np.ndarray:
 
 
 def is_isolated(one: Structure) -> bool:
-    """Return whether a structure is an atom alone: without periods, or in a large box.
-
-    Args:
-        one: the structure.
-    """
+    """Return whether a structure is an atom alone: without periods, or in a large box."""
     if len(one.symbols) > 1 or not one.pbc.any():
         return len(one.symbols) == 1
     from ase.geometry import minkowski_reduce
@@ -78,12 +71,8 @@ def is_isolated(one: Structure) -> bool:
 
 
 def fault(one: Structure) -> tuple[str, str] | None:
-    """Return what is wrong with a labelled structure, and the remedy; or `None`.
-
-    Args:
-        one: the structure.
-    """
-    start, end, lengths, images = _neighbours(one, TOUCHING, one.pbc)
+    """Return what is wrong with a labelled structure, and the remedy; or `None`."""
+    start, end, lengths, _ = neighbours(one.positions, one.cell, one.pbc, TOUCHING)
     if len(lengths):
         rule = f"its atoms {start[0]} and {end[0]} are {lengths[0]:.3g} A apart"
         return rule, "Remove one of them"
@@ -91,10 +80,9 @@ def fault(one: Structure) -> tuple[str, str] | None:
         rule = f"it has a stress, and its pbc is {one.pbc.tolist()}"
         return rule, "State its three periods, or leave the stress out"
     if not one.pbc.any() and abs(np.linalg.det(one.cell)) > 1e-6:
-        start, end, lengths, images = _neighbours(one, 3.5, ~one.pbc)
-        across = images.any(axis=1) & (
-            lengths < 1.15 * _radii(one)[start] + 1.15 * _radii(one)[end]
-        )
+        start, end, lengths, images = neighbours(one.positions, one.cell, ~one.pbc, 3.5)
+        radii = covalent(one.symbols.tolist())
+        across = images.any(axis=1) & (lengths < 1.15 * (radii[start] + radii[end]))
         if across.any():
             at = int(across.argmax())
             rule = (
@@ -114,17 +102,13 @@ def fault(one: Structure) -> tuple[str, str] | None:
 
 
 def length_fault(structures: list[Structure]) -> str:
-    """Return why the places cannot be in A, by the nearest neighbours; empty if they can.
-
-    Args:
-        structures: some of a file.
-    """
+    """Return why the places cannot be in A, by the nearest neighbours; empty if they can."""
     ratios = []
     for one in structures:
-        start, end, lengths, _ = _neighbours(one, 5.0, one.pbc)
+        start, end, lengths, _ = neighbours(one.positions, one.cell, one.pbc, 5.0)
         if len(lengths) and not _NOBLE & set(one.symbols.tolist()):
             nearest = np.full(len(one.symbols), np.inf)
-            radii = _radii(one)
+            radii = covalent(one.symbols.tolist())
             np.minimum.at(nearest, start, lengths / (radii[start] + radii[end]))
             ratios.append(float(np.median(nearest[np.isfinite(nearest)])))
     ratio = float(np.median(ratios)) if ratios else 1.0
@@ -134,24 +118,8 @@ def length_fault(structures: list[Structure]) -> str:
     return f"nearest neighbours have {ratio:.2f} times the sum of their covalent radii; {guess}"
 
 
-def _radii(one: Structure) -> np.ndarray:
+def covalent(symbols: Sequence[str]) -> np.ndarray:
+    """Return the covalent radii of elements, A."""
     from ase.data import atomic_numbers, covalent_radii
 
-    return np.array([covalent_radii[atomic_numbers[name]] for name in one.symbols])
-
-
-def _neighbours(
-    one: Structure, cutoff: float, pbc: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return atoms, neighbours, their distances, and the images of the neighbours."""
-    from ase.cell import Cell
-    from matscipy.neighbours import neighbour_list
-
-    make: Any = Cell
-    lattice = np.where(pbc[:, None], one.cell, 0.0)
-    box = np.where(pbc[:, None], 1.0, np.ptp(one.positions, axis=0).sum() + 2 * cutoff)
-    cell = np.asarray(make(lattice).complete()) * box
-    places = one.positions - one.positions.min(axis=0)
-    neighbours = neighbour_list("ijdS", cutoff=cutoff, positions=places, cell=cell, pbc=pbc)
-    start, end, lengths, images = neighbours
-    return start, end, lengths, images
+    return np.asarray(covalent_radii[[atomic_numbers[name] for name in symbols]])

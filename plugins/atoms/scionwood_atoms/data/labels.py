@@ -13,6 +13,7 @@ import numpy as np
 from scionwood_atoms.data.frames import Frame as Frame
 from scionwood_atoms.data.frames import LabelError as LabelError
 from scionwood_atoms.data.frames import graph_of as graph_of
+from scionwood_atoms.data.frames import parser_of as parser_of
 from scionwood_atoms.data.frames import read_frames as read_frames
 from scionwood_atoms.data.geometry import Register, fault, is_isolated, length_fault
 from scionwood_atoms.model.reference import OffsetError
@@ -29,11 +30,8 @@ SPIN = ("ISPIN", "spin", "multiplicity")
 LARGEST_GAP = 0.05
 """eV: labels of one structure, or of one isolated atom, that differ by more have two references."""
 
-CALM = 20.0
-"""eV/A: the energies of frames with larger forces may lie anywhere."""
-
-LARGEST_STEP = 2.0
-"""eV/atom: no calm frames of a composition differ by more from all others."""
+CALM = 20.0  # eV/A: the energies of frames with larger forces may lie anywhere
+LARGEST_STEP = 2.0  # eV/atom: no calm frames of a composition differ by more from all others
 
 BINDING = (-15.0, 5.0)
 """eV/atom: the energies of calm frames, less those of their isolated atoms; tungsten has -9."""
@@ -61,9 +59,6 @@ def chosen(frames: Iterable[Frame]) -> Labels:
     A frame without energy or forces, an unconverged one, and one that is there already, is dropped
     and counted.
 
-    Args:
-        frames: frames of one or several files.
-
     Raises:
         LabelError: the levels of theory differ, a structure has two energies or a charge, the
             places or energies of a frame cannot be right, or no frame is left.
@@ -73,7 +68,7 @@ def chosen(frames: Iterable[Frame]) -> Labels:
     for frame in frames:
         read.append(frame)
         one = frame.structure
-        _refuse_charge(frame)
+        refuse_charge(frame)
         converged = one.notes.get("converged", "T").lower() not in ("f", "false", "0")
         if one.problem or not converged:
             labels.dropped[one.problem or "not converged"] += 1
@@ -146,10 +141,10 @@ def split_frames(
     `block` cuts each file: the last block is the test, the one before it the validation.
 
     Args:
-        frames: the frames, in the order of their files.
+        frames: in the order of their files.
         by: `block`, or `composition`, which puts all frames of a composition into one split.
-        share: the share of the validation, and of the test.
-        seed: the seed that orders the compositions.
+        share: of the validation, and of the test if one is cut.
+        seed: orders the compositions.
         with_test: whether a test split is cut.
 
     Raises:
@@ -159,7 +154,7 @@ def split_frames(
     for frame in frames:
         key = str(frame.path) if by == "block" else frame.structure.formula
         groups.setdefault(key, []).append(frame)
-    parts = {"train": list[Frame](), "val": list[Frame](), "test": list[Frame]()}
+    parts: dict[str, list[Frame]] = {name: [] for name in ("train", "val", "test")}
     if by == "block":
         for group in groups.values():
             few = max(round(share * len(group)), 1) if len(group) > 2 else 0
@@ -173,8 +168,7 @@ def split_frames(
         for at, name in enumerate(names):
             part = "val" if at < few else "test" if with_test and at < 2 * few else "train"
             parts[part] += groups[name]
-    empty = [name for name in ("train", "val", "test")[: 2 + with_test] if not parts[name]]
-    if empty:
+    if empty := [name for name in list(parts)[: 2 + with_test] if not parts[name]]:
         rule = f"{len(frames)} frames of {len(groups)} groups leave the split {empty[0]} empty"
         raise LabelError(f"split by {by}", rule, "Add frames, or split by block")
     return parts
@@ -192,15 +186,13 @@ def _add_isolated(labels: Labels, frame: Frame) -> None:
         raise OffsetError(f"isolated atom {symbol}", rule, remedy)
 
 
-def _refuse_charge(frame: Frame) -> None:
+def refuse_charge(frame: Frame) -> None:
+    """Raise `LabelError` if a frame states a charge."""
     for key, text in frame.structure.notes.items():
         if key.lower() not in ("charge", "total_charge", "net_charge"):
             continue
-        try:
-            charge = float(text.strip("\"'"))
-        except ValueError:
-            charge = 0.0 if text in ("None", "") else np.nan
-        if abs(charge) > 1e-3 or np.isnan(charge):
+        charge = 0.0 if text in ("None", "") else _number(text)
+        if charge is None or not abs(charge) <= 1e-3:
             rule = f"its {key} is {text}, and the potentials know neutral structures alone"
             raise LabelError(frame.name, rule, "Leave the frame out")
 
@@ -237,17 +229,13 @@ def _refuse_mixed_theory(frames: Sequence[Frame]) -> None:
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text or "")
+        return float((text or "").strip("\"'"))
     except ValueError:
         return None
 
 
 def stated_theory(notes: Mapping[str, str]) -> dict[str, str]:
-    """Return what a frame states of the level of theory.
-
-    Args:
-        notes: what its file states of it.
-    """
+    """Return what a frame states of the level of theory."""
     return {
         key: value
         for key, value in notes.items()

@@ -31,25 +31,16 @@ BN zincblende 3.62, Na bcc 4.29, LiH rocksalt 4.08"""
 def crystals(lattices: str, count: int, seed: int, elements: frozenset[int]) -> list[Any]:
     """Return strained and rattled crystals of two or four atoms, spread over the lattices.
 
-    Args:
-        lattices: `DRIFT` or `REPLAY`.
-        count: how many structures.
-        seed: the seed of strains and moves.
-        elements: the atomic numbers that may occur.
-
-    Example:
-        >>> from scionwood_atoms.data.replay import DRIFT, crystals
-        >>> [str(one.symbols) for one in crystals(DRIFT, 2, 0, frozenset({14}))]
-        ['Si4', 'Si4']
+    The lattices are `DRIFT` or `REPLAY`; of them remain those of the elements, by atomic number.
     """
     from ase.build import bulk
 
     rows = [row.split() for row in lattices.split(",")]
     small: list[Any] = [bulk(name, kind, a=float(a)) for name, kind, a in rows]
     cells = [cell.repeat((2, 1, 1)) for cell in small]
-    known = [cell for cell in cells if elements.issuperset(cell.numbers.tolist())]
+    usable = [cell for cell in cells if elements.issuperset(cell.numbers.tolist())]
     rng = np.random.default_rng(seed)
-    return [shaken(known[at * len(known) // count], rng) for at in range(count)] if known else []
+    return [shaken(usable[at * len(usable) // count], rng) for at in range(count)] if usable else []
 
 
 def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]:
@@ -57,21 +48,16 @@ def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]
 
     Their labels are on the scale of the model. A fit that starts from it has no loss on them.
 
-    Args:
-        model: the frozen model.
-        count: how many structures.
-        seed: the seed of strains and moves.
-
     Raises:
         RecipeError: the number is negative.
     """
     if count < 0:
         raise RecipeError(f"data.replay {count}", "it is a number of crystals", "Such as 0 or 24")
     graphs = [model.graph(one) for one in crystals(REPLAY, count, seed, model.elements)]
-    found = predictions(model, graphs)
+    labels = predictions(model, graphs)
     return [
         Labelled(
             graph, *(torch.tensor(label).float() for label in ([energy], forces, stress[None]))
         )
-        for graph, energy, forces, stress in zip(graphs, *found, strict=True)
+        for graph, energy, forces, stress in zip(graphs, *labels, strict=True)
     ]

@@ -13,6 +13,7 @@ from itertools import permutations
 import numpy as np
 
 from scionwood_atoms.data.labels import Frame, LabelError
+from scionwood_atoms.model.potential import rms
 from scionwood_atoms.model.reference import Reference
 
 FORCES: Mapping[float, str] = {
@@ -62,17 +63,7 @@ RESIDUAL = 1.0
 
 
 def slope(labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
-    """Return the slope of labels against predictions through zero, and their cosine.
-
-    Args:
-        labels: any shape.
-        predictions: of the same shape and unit.
-
-    Example:
-        >>> import numpy as np
-        >>> slope(np.array([2.0, 4.0]), np.array([1.0, 2.0]))
-        (2.0, 1.0)
-    """
+    """Return the slope of labels against predictions through zero, and their cosine."""
     both, size = float((labels * predictions).sum()), float(np.square(predictions).sum())
     if not size or not labels.any():
         return 0.0, 0.0
@@ -92,17 +83,10 @@ def check_scale(
 
     Raises:
         LabelError: the nearest slope is not 1.
-
-    Source: this project; the tests turn and scale labels of acetylacetone.
-
-    Example:
-        >>> import numpy as np
-        >>> from scionwood_atoms.data.scale import STRESS, check_scale
-        >>> check_scale("stress", np.array([0.3, 0.4]), np.array([0.3, 0.5]), STRESS)
     """
     ratio, cosine = slope(labels, predictions)
-    rms = float(np.sqrt(np.square(predictions).mean())) if predictions.size else 0.0
-    if not labels.any() and rms > 1e-3:  # a perfect crystal has no forces
+    # A perfect crystal has no forces.
+    if predictions.any() and not labels.any() and rms(predictions) > 1e-3:
         raise LabelError(name, "all of them are zero", "Export the labels of the code")
     if abs(cosine) < COSINE_LIMIT:
         return
@@ -120,6 +104,15 @@ def check_scale(
         raise LabelError(name, rule, remedy)
 
 
+def stress_pairs(
+    frames: Sequence[Frame], predicted: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return labelled stresses and those of a model, (k, 3, 3) each; `None` without labels."""
+    pairs = [(f.structure.stress, one) for f, one in zip(frames, predicted, strict=True)]
+    both = [np.stack([label, one]) for label, one in pairs if label is not None]
+    return (np.stack([b[0] for b in both]), np.stack([b[1] for b in both])) if both else None
+
+
 def check_labels(
     frames: Sequence[Frame],
     energies: np.ndarray,
@@ -130,12 +123,8 @@ def check_labels(
 ) -> None:
     """Refuse labels whose unit, sign or order the frozen model contradicts, file by file.
 
-    Args:
-        frames: m frames with labels.
-        energies: (m,), of the model, eV.
-        forces: m arrays (atom, 3), of the model, eV/A.
-        stresses: m arrays (3, 3), of the model, eV/A^3.
-        trained: whether the model was trained, so that forces must resemble its own.
+    Predictions are (m,), eV, and m arrays (atom, 3), eV/A, and (3, 3), eV/A^3. Forces must resemble
+    those of a model that was trained.
 
     Raises:
         LabelError: naming the file, forces, stress or energies, and their slope.
@@ -149,16 +138,13 @@ def check_labels(
         predicted = np.concatenate([forces[at] for at in rows])
         check_scale(f"{name}: forces", labels, predicted, FORCES)
         _, cosine = slope(labels, predicted)
-        if trained and cosine < 0.3 and np.sqrt(np.square(labels).mean()) > 0.5:
+        if trained and cosine < 0.3 and rms(labels) > 0.5:
             rule = f"they do not resemble those of the frozen model (cosine {cosine:.2f})"
             remedy = "Check the order of the atoms, and that forces and places are of one step"
             raise LabelError(f"{name}: forces", rule, remedy)
-        pairs = [(frames[at].structure.stress, stresses[at]) for at in rows]
-        both = [np.stack([label, other]) for label, other in pairs if label is not None]
-        if both:
-            stress, of_model = np.stack(both, axis=1)
-            check_scale(f"{name}: stress", stress, of_model, STRESS)
-            _check_order(f"{name}: stress", stress, of_model)
+        if both := stress_pairs(sample, [stresses[at] for at in rows]):
+            check_scale(f"{name}: stress", *both, STRESS)
+            _check_order(f"{name}: stress", *both)
         totals = np.array([frame.structure.energy for frame in sample], dtype=np.float64)
         centred, count = (totals, energies[rows].copy()), 0
         formulas = np.array([frame.structure.formula for frame in sample])
@@ -185,10 +171,7 @@ def _check_order(name: str, labels: np.ndarray, predictions: np.ndarray) -> None
 def check_residuals(frames: Sequence[Frame], energies: np.ndarray, reference: Reference) -> None:
     """Refuse compositions that no reference energies of one code explain.
 
-    Args:
-        frames: m frames with labels.
-        energies: (m,), of the frozen model, eV.
-        reference: the reference energies of the labels.
+    The energies, (m,), eV, are those of the frozen model.
 
     Raises:
         LabelError: naming the file and the composition that lies furthest from the others.

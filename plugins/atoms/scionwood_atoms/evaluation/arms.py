@@ -15,12 +15,14 @@ import numpy as np
 
 import scionwood
 from scionwood import OutputExistsError, RecipeError, TrainingError
-from scionwood.authoring import atomic_path, read_utf8, reading
+from scionwood.authoring import read_utf8, reading
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.labels import Frame
 from scionwood_atoms.evaluation.drift import FILE
-from scionwood_atoms.evaluation.kernel import arrays, fit_kernel
+from scionwood_atoms.evaluation.kernel import arrays, kernel_of
+from scionwood_atoms.evaluation.of_run import errors
+from scionwood_atoms.model.reference import write_json
 
 RATES: Mapping[str, tuple[float, ...]] = {
     "frozen": (0.0,),
@@ -37,13 +39,9 @@ ADAPTERS: Mapping[str, Mapping[str, Any]] = {
     "full": {"name": "full"},
 }
 
-FEWEST_STEPS = 20
-"""Below this no rate shows what it can do."""
+FEWEST_STEPS = 20  # Below this no rate shows what it can do
 MOST_STEPS = 600
-MOST_FOR_KERNEL = 200
-"""Training structures above which the kernel model takes longer than a minute."""
-STRESS_WEIGHT = 257.0
-"""To 10 of the forces, as SevenNet was trained; see `PotentialTask`."""
+STRESS_WEIGHT = 257.0  # To 10 of the forces, as SevenNet was trained; see `PotentialTask`
 
 
 @final
@@ -102,9 +100,6 @@ class Trials:
     def read(self, *, force: bool) -> None:
         """Take over the arms that an earlier call finished.
 
-        Args:
-            force: start anew if they have other options.
-
         Raises:
             OutputExistsError: they have other options and `force` is false.
             ReadError: the file is damaged.
@@ -122,25 +117,17 @@ class Trials:
             raise OutputExistsError(str(self.folder), rule, "Name another run, or use --force")
 
     def add(self, arm: Arm) -> None:
-        """Add an arm and write the file.
-
-        Args:
-            arm: with its result.
-        """
+        """Add an arm and write the file."""
         self.arms.append(arm)
         content = {"options": self.options, "arms": [asdict(one) for one in self.arms]}
-        with atomic_path(self.path, overwrite=True) as part:
-            part.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        write_json(self.path, content)
 
 
 def run_arms(record: Trials, data: Files, arms: Sequence[str], budget: float) -> None:
     """Run the arms that are not done, and print the time that is left.
 
-    Args:
-        record: of the arms that are done.
-        data: the labels.
-        arms: names of `RATES`; the kernel model is added if all structures are one molecule.
-        budget: minutes for all fits, from which the steps follow unless the record states them.
+    The arms are names of `RATES`; the kernel model is added if all structures are one molecule. The
+    budget, minutes, gives the steps unless the record states them.
 
     Raises:
         RecipeError: the budget is too small.
@@ -160,22 +147,14 @@ def run_arms(record: Trials, data: Files, arms: Sequence[str], budget: float) ->
             continue
         left = f", {np.mean(spent) * (len(todo) - at) / 60:.1f} minutes left" if spent else ""
         print(f"choose: {arm} at rate {rate:g}, {at + 1} of {len(todo)}{left}", file=sys.stderr)
-        done = fitted(record, arm, rate, data, STRESS_WEIGHT if stress else 0.0)
-        record.add(done)
+        outcome = fitted(record, arm, rate, data, STRESS_WEIGHT if stress else 0.0)
+        record.add(outcome)
         if rate:
-            spent.append(done.seconds)
+            spent.append(outcome.seconds)
 
 
 def fitted(record: Trials, model: str, rate: float, data: Files, stress_weight: float) -> Arm:
-    """Fit one arm at one rate.
-
-    Args:
-        record: names the folder, the steps and the options of the data.
-        model: a name of `RATES`.
-        rate: the learning rate.
-        data: the labels.
-        stress_weight: of the loss.
-    """
+    """Fit one arm at one rate."""
     start, run = time.monotonic(), record.folder / Arm(model, rate).name
     if run.exists():  # an interrupted call left it
         shutil.rmtree(run)
@@ -200,45 +179,29 @@ def fitted(record: Trials, model: str, rate: float, data: Files, stress_weight: 
     except TrainingError as error:
         shutil.rmtree(run, ignore_errors=True)
         return Arm(model, rate, seconds=time.monotonic() - start, failure=str(error))
-    errors = card["validation"]
-    if not np.isfinite(errors["force"]):
-        return Arm(
-            model, rate, seconds=time.monotonic() - start, failure="its forces are no numbers"
-        )
+    wrong, seconds = card["validation"], time.monotonic() - start
+    if not np.isfinite(wrong["force"]):
+        return Arm(model, rate, seconds=seconds, failure="its forces are no numbers")
     size = sum(p.stat().st_size for p in run.rglob("*.safetensors")) if rate else 0
-    seconds, drift = time.monotonic() - start, card["crystals"].get("force")
-    return Arm(
-        model, rate, errors["force"], errors["energy"], errors["stress"], seconds, size, drift
-    )
+    drift = card["crystals"].get("force")
+    force, energy, stress = wrong["force"], wrong["energy"], wrong["stress"]
+    return Arm(model, rate, force, energy, stress, seconds, size, drift)
 
 
 def kernel_arm(parts: Mapping[str, Sequence[Frame]]) -> Arm | None:
-    """Return the errors of a kernel model (sGDML), if all structures are one molecule.
-
-    Args:
-        parts: the frames of the training and the validation.
-    """
-    train, val = parts["train"], parts["val"]
-    orders = {tuple(frame.structure.symbols.tolist()) for frame in (*train, *val)}
-    periodic = any(frame.structure.pbc.any() for frame in (*train, *val))
-    if len(orders) > 1 or periodic or len(train) > MOST_FOR_KERNEL:
+    """Return the errors of a kernel model (sGDML), if all structures are one molecule."""
+    start, val = time.monotonic(), parts["val"]
+    model = kernel_of(parts["train"], val)
+    if model is None:
         return None
-    start = time.monotonic()
-    model = fit_kernel(next(iter(orders)), arrays(train), arrays(val))
-    positions, energies, forces = arrays(val)
-    found, pulls = model.predict(positions)
-    size = 16 * positions[0].size * len(train)  # places and weights of the training structures
-    wrong = [float(np.sqrt(np.square(x).mean())) for x in (pulls - forces, found - energies)]
-    force, energy = 1000 * wrong[0], 1000 * wrong[1] / positions.shape[1]
-    return Arm("sGDML", None, force, energy, None, time.monotonic() - start, size)
+    row = errors("sGDML", val, *model.predict(arrays(val)[0]))
+    # Places and weights of the training structures, in float64.
+    size = 48 * len(val[0].structure.symbols) * len(parts["train"])
+    return Arm("sGDML", None, row.force, row.energy, None, time.monotonic() - start, size)
 
 
 def steps_within(data: Files, seconds: float) -> int:
     """Return the steps of a fit that takes so long, by the time of three of them.
-
-    Args:
-        data: the labels, read already.
-        seconds: for one fit.
 
     Raises:
         RecipeError: there is no time for `FEWEST_STEPS`.

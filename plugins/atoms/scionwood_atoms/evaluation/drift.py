@@ -9,13 +9,11 @@ import numpy as np
 from torch import nn
 
 from scionwood_atoms.data.replay import DRIFT, crystals
-from scionwood_atoms.model.potential import Predicted, predictions
+from scionwood_atoms.model.potential import GPA as GPA
+from scionwood_atoms.model.potential import predictions, rms
 
 FILE = "drift.json"
 """The file of a run folder with the errors on the validation split and the drift."""
-
-GPA = 160.21766
-"""GPa in eV/A^3; CODATA 2018."""
 
 DIMERS = {"O-H at 0.5 A": ("OH", 0.5), "C-C at 0.75 A": ("CC", 0.75)}
 """Two atoms at half a bond length: a potential that pulls them together ends in a collapse."""
@@ -40,18 +38,15 @@ class Probe:
             name: Atoms(symbols, [(0, 0, 0), (0, 0, length)], cell=[14] * 3, pbc=True)
             for name, (symbols, length) in DIMERS.items()
         }
-        known = {name: one for name, one in pairs.items() if network.elements >= {*one.numbers}}
-        self.dimers = list(known)
+        dimers = {name: one for name, one in pairs.items() if network.elements >= {*one.numbers}}
+        self.dimers = list(dimers)
         self.count = len(solids)
-        self.graphs = [network.graph(one) for one in (*solids, *known.values())]
+        self.graphs = [network.graph(one) for one in (*solids, *dimers.values())]
         self.sizes = np.array([len(one) for one in solids])
         self.base = predictions(potential, self.graphs)
 
     def drift(self, potential: nn.Module) -> dict[str, Any]:
         """Return how far a model is from the predictions before.
-
-        Args:
-            potential: the model after its fit, in evaluation mode.
 
         Returns:
             `crystals`, root mean squares of the change of force, meV/A, energy, meV/atom, and
@@ -62,13 +57,14 @@ class Probe:
         solids: dict[str, float] = {"structures": self.count}
         if self.count:
             change = (after.energies - self.base.energies)[: self.count] / self.sizes
-            pulls, before = self._forces(after), self._forces(self.base)
-            tensors = [np.stack(one.stresses[: self.count]) for one in (after, self.base)]
+            both = after, self.base
+            pulls, before = (np.concatenate(one.forces[: self.count]) for one in both)
+            tensors = [np.stack(one.stresses[: self.count]) for one in both]
             solids |= {
-                "force": 1000 * _rms(pulls - before),
-                "force_before": 1000 * _rms(before),
-                "energy": 1000 * _rms(change),
-                "stress": GPA * _rms(tensors[0] - tensors[1]),
+                "force": 1000 * rms(pulls - before),
+                "force_before": 1000 * rms(before),
+                "energy": 1000 * rms(change),
+                "stress": GPA * rms(tensors[0] - tensors[1]),
             }
         pushes = {
             name: [float(one.forces[self.count + at][1, 2]) for one in (self.base, after)]
@@ -76,27 +72,16 @@ class Probe:
         }
         return {"crystals": solids, "dimers": pushes}
 
-    def _forces(self, found: Predicted) -> np.ndarray:
-        return np.concatenate(found.forces[: self.count])
-
 
 def described(card: Mapping[str, Any]) -> str:
-    """Return the content of `drift.json` in two lines.
-
-    Args:
-        card: the errors on the validation split, and the drift.
-
-    Example:
-        >>> from scionwood_atoms.evaluation.drift import described
-        >>> validation = {"energy": 3.0, "force": 78.0, "stress": None}
-        >>> print(described({"validation": validation, "crystals": {}, "dimers": {}}))
-        validation: force 78 meV/A, energy 3 meV/atom
-    """
+    """Return the content of `drift.json` in two lines."""
     units = {"force": "meV/A", "energy": "meV/atom", "stress": "GPa"}
 
     def line(values: Mapping[str, float | None]) -> str:
-        found = ((name, values.get(name), unit) for name, unit in units.items())
-        return ", ".join(f"{name} {value:.3g} {u}" for name, value, u in found if value is not None)
+        values_and_units = ((name, values.get(name), unit) for name, unit in units.items())
+        return ", ".join(
+            f"{name} {value:.3g} {u}" for name, value, u in values_and_units if value is not None
+        )
 
     lines = [f"validation: {line(card['validation']) or 'no structures'}"]
     solids = card["crystals"]
@@ -112,7 +97,3 @@ def described(card: Mapping[str, Any]) -> str:
                 f"pulls them together with {-after:.3g}: dynamics may collapse"
             )
     return "\n".join(lines)
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.square(values).mean()))

@@ -7,19 +7,19 @@ for as many seconds. It knows no other molecule and no crystal.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from scionwood_atoms.data.labels import Frame
+from scionwood_atoms.data.frames import Frame
+from scionwood_atoms.data.geometry import covalent
 
 LENGTHS = (1.0, 3.0, 10.0)
 """Lengths of the kernel that are tried, in units of inverse distances, 1/A."""
-RIDGES = (1e-8, 1e-5)
-"""Ridges that are tried, for forces of unit variance."""
+RIDGES = (1e-8, 1e-5)  # Ridges that are tried, for forces of unit variance
 MOST_PERMUTATIONS = 100
 """More symmetries than this cost more than they give; then none but the identity is used."""
+MOST_FOR_KERNEL = 200  # Training structures above which the fit takes longer than a minute
 
 
 @final
@@ -45,13 +45,7 @@ class Kernel:
         self.length, self.ridge, self.offset = length, ridge, 0.0
 
     def fit(self, positions: np.ndarray, energies: np.ndarray, forces: np.ndarray) -> Kernel:
-        """Fit the model and return it.
-
-        Args:
-            positions: (m, atom, 3), A.
-            energies: (m,), eV.
-            forces: (m, atom, 3), eV/A.
-        """
+        """Fit the model to (m, atom, 3), A, (m,), eV, and (m, atom, 3), eV/A, and return it."""
         from scipy.linalg import cho_factor, cho_solve
 
         count, size = len(positions), 3 * positions.shape[1]
@@ -64,19 +58,13 @@ class Kernel:
         matrix[np.diag_indices_from(matrix)] += self.ridge
         weights = cho_solve(cho_factor(matrix, overwrite_a=True), target / scale)
         weights = weights.reshape(count, size) * scale
-        self._terms = [
-            (other, np.einsum("mpk,mk->mp", slope, weights)) for other, slope in permuted
-        ]
+        self._terms = [(x, np.einsum("mpk,mk->mp", slope, weights)) for x, slope in permuted]
         self.offset = 0.0
         self.offset = float((energies - self.predict(positions)[0]).mean())
         return self
 
     def predict(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return energies, (m,), eV, and forces, (m, atom, 3), eV/A.
-
-        Args:
-            positions: (m, atom, 3), A.
-        """
+        """Return energies, (m,), eV, and forces, (m, atom, 3), eV/A, at positions in A."""
         rate = 5**0.5 / self.length
         energies, forces = [], []
         for x, slopes in zip(*_described(positions, np.arange(positions.shape[1])), strict=True):
@@ -112,6 +100,18 @@ class Kernel:
         return out.reshape(count * size, count * size)
 
 
+def kernel_of(
+    train: Sequence[Frame], val: Sequence[Frame], others: Sequence[Frame] = ()
+) -> Kernel | None:
+    """Return the model of labels, or `None` unless all structures, others too, are one molecule."""
+    frames = [*train, *val, *others]
+    orders = {tuple(frame.structure.symbols.tolist()) for frame in frames}
+    periodic = any(frame.structure.pbc.any() for frame in frames)
+    if len(orders) > 1 or periodic or len(train) > MOST_FOR_KERNEL:
+        return None
+    return fit_kernel(orders.pop(), arrays(train), arrays(val))
+
+
 def fit_kernel(
     symbols: Sequence[str],
     train: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -119,10 +119,8 @@ def fit_kernel(
 ) -> Kernel:
     """Return the model whose length and ridge are best on validation forces.
 
-    Args:
-        symbols: the elements of the atoms, in the order of all structures.
-        train: positions (m, atom, 3), A; energies (m,), eV; and forces (m, atom, 3), eV/A.
-        val: the same of the validation.
+    Training and validation are positions (m, atom, 3), A, energies (m,), eV, and forces
+    (m, atom, 3), eV/A.
     """
     turns = permutations(symbols, train[0])
     models = [Kernel(turns, length, ridge).fit(*train) for length in LENGTHS for ridge in RIDGES]
@@ -136,20 +134,11 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
     also joined to others of them within 2.2 A, since it may go over. Three atoms at one centre are
     turned and not mirrored: they cannot pass through each other.
 
-    Args:
-        symbols: the elements of the atoms.
-        positions: (m, atom, 3), A; the mean distances count.
-
-    Example:
-        >>> from ase.build import molecule
-        >>> methane = molecule("CH3Cl")
-        >>> len(permutations(list(methane.symbols), methane.positions[None]))
-        3
+    The mean distances of the positions, (m, atom, 3), A, count.
     """
     import networkx as nx
-    from ase.data import atomic_numbers, covalent_radii
 
-    radii = np.array([covalent_radii[atomic_numbers[name]] for name in symbols])
+    radii = covalent(symbols)
     apart = positions[:, :, None] - positions[:, None]
     lengths = np.linalg.norm(apart, axis=3).mean(0)
     bonded = lengths < 1.25 * (radii[:, None] + radii)
@@ -159,10 +148,9 @@ def permutations(symbols: Sequence[str], positions: np.ndarray) -> list[tuple[in
     bonded |= bonded.T
     graph = nx.Graph(zip(*np.nonzero(np.triu(bonded, 1)), strict=True))
     graph.add_nodes_from((at, {"element": name}) for at, name in enumerate(symbols))
-    matcher = nx.isomorphism.GraphMatcher(
-        graph, graph, node_match=lambda one, other: one["element"] == other["element"]
-    )
-    tops = [leaves for leaves in (_leaves(bonded, at) for at in range(len(symbols)))]
+    same_element = nx.isomorphism.categorical_node_match("element", None)
+    matcher = nx.isomorphism.GraphMatcher(graph, graph, node_match=same_element)
+    tops = [_leaves(bonded, at) for at in range(len(symbols))]
     symmetries: list[tuple[int, ...]] = []
     for match in matcher.isomorphisms_iter():
         turn = tuple(match[at] for at in range(len(symbols)))
@@ -200,11 +188,7 @@ def _described(positions: np.ndarray, turn: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def arrays(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return positions (m, atom, 3), energies (m,) and forces (m, atom, 3) of labelled frames.
-
-    Args:
-        frames: m structures with the same atoms in the same order, A, eV and eV/A.
-    """
+    """Return positions (m, atom, 3), energies (m,) and forces (m, atom, 3) of labelled frames."""
     structures = [frame.structure for frame in frames]
     positions = np.array([one.positions for one in structures])
     energies = np.array([one.energy for one in structures], dtype=np.float64)

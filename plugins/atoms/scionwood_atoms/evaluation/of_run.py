@@ -11,18 +11,15 @@ import numpy as np
 
 import scionwood
 from scionwood import TrainingError
-from scionwood.authoring import writing
+from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.geometry import Register
 from scionwood_atoms.data.labels import Frame, LabelError, chosen, graph_of, read_frames
 from scionwood_atoms.data.scale import check_labels
-from scionwood_atoms.evaluation.kernel import arrays, fit_kernel
-from scionwood_atoms.model.potential import predictions
+from scionwood_atoms.evaluation.kernel import arrays, kernel_of
+from scionwood_atoms.model.potential import predictions, rms
 from scionwood_atoms.model.reference import Reference
-
-MOST_FOR_KERNEL = 200
-"""Training structures above which the kernel model takes longer than a minute."""
 
 
 @final
@@ -75,17 +72,7 @@ def evaluate_run(
     Structures that the run was trained or validated on are left out and counted. The kernel model
     is fitted to the training structures of the run, if they and the file have one composition.
 
-    Args:
-        run: the run folder, or another reference to a run.
-        file: an extended XYZ file with labels.
-        energy: the key of the energy.
-        forces: the column of the forces.
-
-    Raises:
-        ReadError: the file or the run is damaged.
-        LabelError: the file has no labels, or none that the run has not seen.
-        OffsetError: a composition of the file has no reference energy.
-        TrainingError: the run was not fitted to `atoms/files`.
+    Its errors are those of `evaluate`, and a `LabelError` if the run has seen all structures.
     """
     folder = scionwood.find_run(run)
     data = scionwood.resolve(folder / "recipe.yaml").data.build()
@@ -114,91 +101,66 @@ def evaluate_run(
         totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
         rows.append(errors(name, frames, totals, prediction.forces))
         first = first or (totals, prediction.forces)
-    kernel = _kernel(parts, frames)
-    if kernel is not None:
-        rows.append(errors("sGDML", frames, *kernel))
+    if kernel := kernel_of(parts["train"], parts["val"], frames):
+        rows.append(errors("sGDML", frames, *kernel.predict(arrays(frames)[0])))
     assert first is not None
     return Evaluation(tuple(rows), len(frames), dict(labels.dropped), *_parity(frames, *first))
 
 
 def errors(
-    name: str, frames: Sequence[Frame], energies: np.ndarray, forces: Sequence[np.ndarray]
+    name: str,
+    frames: Sequence[Frame],
+    energies: np.ndarray,
+    forces: Sequence[np.ndarray] | np.ndarray,
 ) -> Errors:
-    """Return the errors of predictions.
+    """Return the errors of predictions of m structures.
 
-    Args:
-        name: of the model.
-        frames: m structures with labels.
-        energies: (m,), predicted, on the scale of the labels, eV.
-        forces: m arrays (atom, 3), predicted, eV/A.
+    Energies, (m,), eV, are on the scale of the labels; forces are m arrays (atom, 3), eV/A.
     """
-    sizes = np.array([len(frame.structure.symbols) for frame in frames])
-    labels = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
-    wrong = np.concatenate(list(forces)) - np.concatenate([_forces(frame) for frame in frames])
-    symbols = np.concatenate([frame.structure.symbols for frame in frames])
-    by_element = {str(name): _rms(wrong[symbols == name]) for name in np.unique(symbols)}
-    above = {
-        name: _rms(np.concatenate([forces[at] - _forces(frames[at]) for at in part]))
-        for name, part in _quarters(frames, labels / sizes).items()
-    }
-    return Errors(name, _rms((energies - labels) / sizes), _rms(wrong), by_element, above)
+    names, sizes, labels, pulls = _labels(frames)
+    apart = [one - pull for one, pull in zip(forces, pulls, strict=True)]
+    wrong, symbols = np.concatenate(apart), np.concatenate([f.structure.symbols for f in frames])
+    by_element = {str(name): 1000 * rms(wrong[symbols == name]) for name in np.unique(symbols)}
+    quarters = _quarters(names, labels / sizes).items()
+    above = {key: 1000 * rms(np.concatenate([apart[at] for at in part])) for key, part in quarters}
+    total = 1000 * rms((energies - labels) / sizes)
+    return Errors(name, total, 1000 * rms(wrong), by_element, above)
 
 
-def _quarters(frames: Sequence[Frame], energies: np.ndarray) -> dict[str, np.ndarray]:
+def _quarters(names: np.ndarray, energies: np.ndarray) -> dict[str, np.ndarray]:
     """Return the indices of quarters of the structures by their energy above the lowest."""
-    names = np.array([frame.structure.formula for frame in frames])
     lowest = {name: energies[names == name].min() for name in set(names.tolist())}
     above = 1000 * (energies - [lowest[name] for name in names.tolist()])
     parts = [part for part in np.array_split(np.argsort(above), 4) if len(part)]
     return {f"{above[part[0]]:.0f} to {above[part[-1]]:.0f}": part for part in parts}
 
 
-def _rms(values: np.ndarray) -> float:
-    return 1000 * float(np.sqrt(np.square(values).mean()))
-
-
-def _forces(frame: Frame) -> np.ndarray:
-    return np.asarray(frame.structure.forces, dtype=np.float64)
-
-
-def _kernel(
-    parts: Mapping[str, Sequence[Frame]], frames: Sequence[Frame]
-) -> tuple[np.ndarray, list[np.ndarray]] | None:
-    frames_of_both = [*parts["train"], *parts["val"], *frames]
-    orders = {tuple(frame.structure.symbols.tolist()) for frame in frames_of_both}
-    periodic = any(frame.structure.pbc.any() for frame in frames_of_both)
-    if len(orders) > 1 or periodic or len(parts["train"]) > MOST_FOR_KERNEL:
-        return None
-    model = fit_kernel(next(iter(orders)), arrays(parts["train"]), arrays(parts["val"]))
-    energies, forces = model.predict(arrays(frames)[0])
-    return energies, list(forces)
+def _labels(
+    frames: Sequence[Frame],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Return the formulas, the numbers of atoms, the energies and the forces of labels."""
+    names = np.array([frame.structure.formula for frame in frames])
+    sizes = np.array([len(frame.structure.symbols) for frame in frames])
+    energies = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    return names, sizes, energies, [np.asarray(frame.structure.forces) for frame in frames]
 
 
 def _parity(
     frames: Sequence[Frame], energies: np.ndarray, forces: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    names = np.array([frame.structure.formula for frame in frames])
-    sizes = np.array([len(frame.structure.symbols) for frame in frames])
-    labels = np.array([frame.structure.energy for frame in frames], dtype=np.float64)
+    names, sizes, labels, pulls = _labels(frames)
     means = np.array([labels[names == name].mean() for name in names])
     both = np.stack([labels - means, energies - means]) / sizes
-    mine = np.concatenate([_forces(frame).ravel() for frame in frames])
-    return both, np.stack([mine, np.concatenate(list(forces)).ravel()])
+    return both, np.stack([np.concatenate(one).ravel() for one in (pulls, list(forces))])
 
 
 def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: bool = False) -> None:
     """Write parity.png, and report.html with the tables.
 
-    Args:
-        evaluation: of a run.
-        run: its name.
-        folder: the folder of both files.
-        overwrite: replace files that exist.
-
     Raises:
         WriteError: a file exists or cannot be written.
     """
-    from scionwood.authoring import Figure, Number, Numbers, Page, Table, atomic_path, render
+    from scionwood.authoring import Figure, Number, Numbers, Page, Table, render
 
     draw_parity(evaluation, folder / "parity.png", overwrite=overwrite)
     row, best = evaluation.rows[0], min(evaluation.rows, key=lambda one: one.force)
@@ -207,6 +169,7 @@ def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: boo
         Number("energy", f"{row.energy:.2f} meV/atom", "root mean square"),
         Number("structures", str(evaluation.structures), "not seen by the training"),
     ]
+    warning = f"{best.model} has smaller errors of the forces than the run."
     head, rows = table(evaluation)
     above = [
         [one.model, *(f"{value:.1f}" for value in one.above.values())] for one in evaluation.rows
@@ -225,9 +188,7 @@ def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: boo
             ),
             parity,
         ],
-        warning=""
-        if best is row
-        else f"{best.model} has smaller errors of the forces than the run.",
+        warning="" if best is row else warning,
         notes=[f"Left out: {count} frames, {why}." for why, count in evaluation.dropped.items()],
     )
     with writing(folder), atomic_path(folder / "report.html", overwrite=overwrite) as part:
@@ -249,8 +210,6 @@ def table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
 def draw_parity(evaluation: Evaluation, target: Path, *, overwrite: bool = False) -> None:
     """Draw predictions against labels, energies and forces, into a PNG file."""
     from matplotlib.figure import Figure
-
-    from scionwood.authoring import atomic_path, figure_style
 
     with figure_style():
         figure = Figure(figsize=(8, 4), layout="constrained")

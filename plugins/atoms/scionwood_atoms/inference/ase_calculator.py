@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
-import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from torch import nn
 
@@ -18,6 +17,7 @@ from scionwood import AdapterError
 from scionwood_atoms.model.graph import Graph
 from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import OffsetError, Reference
+from scionwood_atoms.readers.structure import voigt
 
 LABELS, ISOLATED, BASE = "labels", "isolated atoms", "scale of the base"
 """What an energy stands on: the compositions of the labels, isolated atoms alone, or no label."""
@@ -52,9 +52,6 @@ class RunCalculator(Calculator):
 
         That is one of `LABELS`, `ISOLATED` and, where no label fixes it, `BASE`.
 
-        Args:
-            composition: the number of atoms of each element.
-
         Raises:
             OffsetError: no label fixes its energy, and the calculator is strict.
         """
@@ -73,17 +70,9 @@ class RunCalculator(Calculator):
         return graph
 
     def calculate(
-        self,
-        atoms: Any = None,
-        properties: Any = ("energy",),
-        system_changes: Any = all_changes,
+        self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
     ) -> None:
         """Compute all properties of a structure.
-
-        Args:
-            atoms: a structure of ase.
-            properties: of ase; all are computed.
-            system_changes: of ase.
 
         Raises:
             OffsetError: an element, or the composition, has no reference energy.
@@ -102,8 +91,7 @@ class RunCalculator(Calculator):
         energy = float(prediction.energies[0]) + offset
         self.results = {"energy": energy, "free_energy": energy, "forces": prediction.forces[0]}
         if atoms.pbc.all():
-            xx, yy, zz, yz, xz, xy = prediction.stresses[0].ravel()[[0, 4, 8, 5, 2, 1]]
-            self.results["stress"] = np.array([xx, yy, zz, yz, xz, xy])
+            self.results["stress"] = voigt(prediction.stresses[0])
 
 
 def calculator(run: str | Path, *, strict: bool = True) -> RunCalculator:

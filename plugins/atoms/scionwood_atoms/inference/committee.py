@@ -56,22 +56,13 @@ class Committee:
 
     def forces(self, graphs: Sequence[Graph]) -> list[np.ndarray]:
         """Return the forces of each structure, (run, atom, 3), eV/A."""
-        found = []
+        forces = []
         for model, name in self.members:
             model.set_adapter(name)
-            found.append(predictions(model.requires_grad_(False).eval(), graphs).forces)
-        return [np.stack(forces) for forces in zip(*found, strict=True)]
+            forces.append(predictions(model.requires_grad_(False).eval(), graphs).forces)
+        return [np.stack(one) for one in zip(*forces, strict=True)]
 
 
 def spreads(forces: np.ndarray) -> np.ndarray:
-    """Return how far the force on each atom lies from the mean of the runs, (atom,), eV/A.
-
-    Args:
-        forces: (run, atom, 3), eV/A.
-
-    Example:
-        >>> spreads(np.array([[[1.0, 0.0, 0.0]], [[-1.0, 0.0, 0.0]]]))
-        array([1.])
-    """
-    found: np.ndarray = np.sqrt(np.square(forces - forces.mean(0)).sum(2).mean(0))
-    return found
+    """Return how far the force on each atom lies from the mean of (run, atom, 3), (atom,), eV/A."""
+    return np.asarray(np.sqrt(np.square(forces - forces.mean(0)).sum(2).mean(0)))

@@ -16,9 +16,10 @@ from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_mom
 from ase.md.verlet import VelocityVerlet
 
 from scionwood import RecipeError
+from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
-from scionwood_atoms.model.graph import GraphError, pairs
+from scionwood_atoms.model.graph import GraphError, pairs, structure_name
 from scionwood_atoms.verbs.options import MdOptions
 
 CLOSEST = 0.6
@@ -61,11 +62,8 @@ def run_dynamics(
 ) -> Dynamics:
     """Move a structure by Langevin dynamics, or at constant energy.
 
-    Args:
-        atoms: a structure with its calculator; it moves in place.
-        options: of the dynamics.
-        write: appends a structure to the trajectory.
-        committee: whose forces are compared wherever a structure is written.
+    The atoms, with their calculator, move in place. `write` appends one structure to the
+    trajectory, and wherever it does so the forces of the committee are compared.
 
     Raises:
         RecipeError: no atom can move against another.
@@ -73,9 +71,7 @@ def run_dynamics(
     """
     if len(atoms) < 2 or not atoms.get_number_of_degrees_of_freedom():
         rule = f"it has {len(atoms)} atoms, of which none can move against another"
-        raise RecipeError(
-            f"structure {str(atoms.symbols)!r}", rule, "Give two atoms, not all fixed"
-        )
+        raise RecipeError(structure_name(atoms), rule, "Give two atoms, not all fixed")
     atoms.get_forces()  # a structure without a graph is refused before anything is written
     velocities, steps = _start(atoms, options), ceil(1000 * options.ps / options.fs - 1e-9)
     rows: list[tuple[float, ...]] = []
@@ -98,16 +94,7 @@ def run_dynamics(
 
 
 def near_atoms(atoms: Any) -> str:
-    """Return which two atoms are nearer than 0.6 of their covalent radii; empty if none are.
-
-    Args:
-        atoms: of ase.
-
-    Example:
-        >>> from ase import Atoms
-        >>> near_atoms(Atoms("OH", [(0, 0, 0), (0, 0, 0.5)]))
-        'atoms 0 and 1 are 0.500 A apart, below 0.6 of their covalent radii'
-    """
+    """Return which two atoms are nearer than 0.6 of their covalent radii; empty if none are."""
     radii = CLOSEST * covalent_radii[atoms.numbers]
     graph = pairs(atoms, 2 * float(radii.max()))
     (start, end), lengths = graph.edges.numpy(), graph.vectors().norm(dim=1).numpy()
@@ -122,8 +109,6 @@ def near_atoms(atoms: Any) -> str:
 def draw_dynamics(dynamics: Dynamics, target: Path, *, overwrite: bool = False) -> None:
     """Draw energies and temperature against time into a PNG file."""
     from matplotlib.figure import Figure
-
-    from scionwood.authoring import atomic_path, figure_style, writing
 
     with figure_style():
         figure = Figure(figsize=(7, 5), layout="constrained")
@@ -184,11 +169,11 @@ def _trouble(atoms: Any, kelvin: float) -> str:
 
 def _disagreement(committee: Committee, atoms: Any, limit: float) -> str:
     (forces,) = committee.forces([committee.graph(atoms)])
-    found = spreads(forces)
-    if found.max() <= limit:
+    spread = spreads(forces)
+    if spread.max() <= limit:
         return ""
-    at = int(found.argmax())
-    return f"the committee differs by {found[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
+    at = int(spread.argmax())
+    return f"the committee differs by {spread[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
 
 
 def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:

@@ -10,11 +10,10 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS, FIRE
 
 from scionwood_atoms.inference.dynamics import near_atoms
-from scionwood_atoms.model.graph import GraphError
+from scionwood_atoms.model.graph import GraphError, structure_name
+from scionwood_atoms.model.potential import GPA
 from scionwood_atoms.verbs.options import RelaxOptions
 
-GPA = 160.2177
-"""GPa of 1 eV/A^3."""
 FEW = 300
 """Atoms up to which a matrix of all second derivatives is kept; above it a step takes a second."""
 
@@ -45,20 +44,15 @@ def check_cell(atoms: Any, options: RelaxOptions) -> None:
     """Raise `GraphError` if the cell of a structure shall be relaxed that is not periodic."""
     if options.cell and not atoms.pbc.all():
         rule = f"pbc is {atoms.pbc.tolist()}, so that it has no cell to relax"
-        raise GraphError(f"structure {str(atoms.symbols)!r}", rule, "Relax it without --cell")
+        raise GraphError(structure_name(atoms), rule, "Relax it without --cell")
 
 
 def relax_atoms(atoms: Any, options: RelaxOptions) -> Relaxed:
-    """Relax a structure in place.
-
-    Args:
-        atoms: a structure with its calculator.
-        options: of the relaxation.
+    """Relax a structure, with its calculator, in place; `check_cell` comes before.
 
     Raises:
-        GraphError: the structure has no graph, or no cell that could be relaxed.
+        GraphError: the structure has no graph.
     """
-    check_cell(atoms, options)
     formula, first = atoms.get_chemical_formula(), atoms.get_potential_energy()
     filtered: Any = FrechetCellFilter
     optimise: Any = BFGS if len(atoms) <= FEW else FIRE  # LBFGS climbs to saddle points

@@ -12,11 +12,11 @@ from scionwood import RecipeError
 from scionwood_atoms.data.labels import Frame
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.model.graph import Graph
+from scionwood_atoms.model.potential import rms
 
 CENTRES = np.arange(0.75, 5.0, 0.25)
 """A, of the Gaussians that describe distances; their width is the step."""
-ALIKE = 1e-3
-"""Structures whose descriptions are nearer are taken for copies."""
+ALIKE = 1e-3  # Structures whose descriptions are nearer are taken for copies
 
 
 @final
@@ -41,10 +41,8 @@ class Selection:
 def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Selection:
     """Choose structures: of the most uncertain quarter, each as far as possible from the others.
 
-    Args:
-        committee: whose spread is the uncertainty.
-        frames: the pool; labels, if all have them, are used for comparison alone.
-        n: how many; fewer are chosen if the others are copies of them.
+    Labels, if all frames have them, are used for comparison alone. Fewer than n are chosen if the
+    others are copies of them.
 
     Raises:
         RecipeError: n is below 1 or above the size of the pool.
@@ -54,14 +52,13 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
         raise RecipeError(f"n {n}", f"the pool has {len(frames)} structures", "Ask for 1 to all")
     graphs = [committee.graph(frame.structure.atoms()) for frame in frames]
     forces = committee.forces(graphs)
-    spread = np.array([np.sqrt(np.square(spreads(one)).mean() / 3) for one in forces])
+    spread = np.array([rms(spreads(one)) / 3**0.5 for one in forces])
     places = descriptions(graphs)
     likely = np.argsort(-spread, kind="stable")[: max(len(frames) // 4, 3 * n)]
     chosen = farthest(places, likely, n)
     labels = [frame.structure.forces for frame in frames]
-    wrong = [
-        _error(one, label) for one, label in zip(forces, labels, strict=True) if label is not None
-    ]
+    pairs = zip(forces, labels, strict=True)
+    wrong = [rms(one.mean(0) - label) for one, label in pairs if label is not None]
     if len(wrong) < len(frames) or len(frames) < 3:
         return Selection(tuple(chosen), spread, None, {})
     from scipy.stats import spearmanr
@@ -75,14 +72,8 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
 def farthest(places: np.ndarray, candidates: np.ndarray, n: int) -> list[int]:
     """Return at most n candidates: the first, then each time the farthest from those before.
 
-    Args:
-        places: (m, feature), the description of each structure.
-        candidates: indices of structures.
-        n: how many; copies of one another are left out.
-
-    Example:
-        >>> farthest(np.array([[0.0], [0.0], [1.0], [5.0]]), np.arange(4), 4)
-        [0, 3, 2]
+    Places are (m, feature), the description of each structure; candidates are indices of them.
+    Copies of one another are left out.
     """
     chosen = [int(candidates[0])]
     apart = np.linalg.norm(places[candidates] - places[chosen[0]], axis=1)
@@ -96,9 +87,6 @@ def descriptions(graphs: Sequence[Graph]) -> np.ndarray:
     """Return smoothed distances of each pair of elements for an atom, (m, feature).
 
     They do not change if a structure is turned or shifted, or its atoms change their order.
-
-    Args:
-        graphs: a graph of each of m structures.
     """
     ends = [np.sort(graph.numbers[graph.edges].numpy(), axis=0) for graph in graphs]
     kinds = [1000 * low + high for low, high in ends]
@@ -110,7 +98,3 @@ def descriptions(graphs: Sequence[Graph]) -> np.ndarray:
         np.add.at(places[row], np.searchsorted(columns, kind), smooth)
         places[row] /= len(graph.numbers)
     return places.reshape(len(graphs), -1)
-
-
-def _error(forces: np.ndarray, label: np.ndarray) -> float:
-    return float(np.sqrt(np.square(forces.mean(0) - label).mean()))

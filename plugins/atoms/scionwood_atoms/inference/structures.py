@@ -2,62 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from scionwood.authoring import check_target, reading, writing
-from scionwood_atoms.data.labels import LabelError
-from scionwood_atoms.readers.extxyz import KIND, ExtxyzReader
+from scionwood_atoms.data.labels import Frame, parser_of, read_frames, refuse_charge
+from scionwood_atoms.readers.extxyz import KIND
+from scionwood_atoms.readers.structure import voigt
 
 MOVING = {"numbers", "positions", "momenta", "masses", "tags"}
 """What a structure keeps when its atoms move; other columns would belong to the old places."""
 
 Item = TypeVar("Item")
-Write = Callable[[Any], None]
-"""Appends one structure with the results of its calculator."""
+Write = Callable[[Any], None]  # Appends one structure with the results of its calculator
 
 
 def read_structures(path: str | Path, *, moving: bool = False) -> list[Any]:
-    """Return structures with momenta, masses and fixed atoms (the column `move_mask`).
+    """Return structures as atoms of ase, without labels.
 
     Args:
-        path: an extended XYZ file.
-        moving: drop labels and notes, which do not belong to a structure that moves.
+        path: a file as `read_frames` takes it.
+        moving: drop notes and columns too, which do not belong to a structure that moves.
 
     Raises:
         ReadError: the file is damaged.
         LabelError: a structure has a charge.
     """
-    import ase.io
-
-    with ExtxyzReader(path) as reader:
-        for index in range(len(reader)):
-            reader.structure(index)  # which names what is damaged
-    with reading(path, KIND):
-        frames = list(ase.io.iread(path, ":", format="extxyz"))
-    for index, atoms in enumerate(frames):
-        charge = atoms.info.get("charge", atoms.info.get("total_charge", 0))
-        if str(charge) not in ("0", "0.0", "None"):
-            rule = f"its charge is {charge}, and the potentials know neutral structures alone"
-            raise LabelError(f"{Path(path).name}, frame {index}", rule, "Leave the frame out")
+    frames = list(read_frames(path))
+    for frame in frames:
+        refuse_charge(frame)
+    structures = atoms_of(path, frames)
+    for atoms in structures:
         atoms.calc = None
         if moving:
             atoms.info = {}
             for name in set(atoms.arrays) - MOVING:
                 del atoms.arrays[name]
-    return frames
+    return structures
+
+
+def atoms_of(path: str | Path, frames: Sequence[Frame]) -> list[Any]:
+    """Return the frames of a file as atoms of ase, with labels and notes.
+
+    Those of extended XYZ have all its columns: momenta, masses and fixed atoms (`move_mask`).
+    """
+    import ase.io
+    from ase.calculators.calculator import all_properties
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    if parser_of(Path(path)) is None:
+        with reading(path, KIND):
+            return list(ase.io.iread(path, ":", format="extxyz"))
+    structures, make = [], cast(Any, SinglePointCalculator)
+    for one in (frame.structure for frame in frames):
+        stress = None if one.stress is None else voigt(one.stress)
+        labels = {"energy": one.energy, "forces": one.forces, "stress": stress}
+        atoms = one.atoms()
+        atoms.calc = make(atoms, **{k: v for k, v in labels.items() if v is not None})
+        atoms.info = {k: v for k, v in one.notes.items() if k not in all_properties}
+        structures.append(atoms)
+    return structures
 
 
 def appender(target: str | Path, *, overwrite: bool = False) -> Write:
     """Return a function that appends a whole structure to an extended XYZ file at once.
 
-    The file is valid wherever the work stops. The first structure replaces an old file.
-
-    Args:
-        target: the file.
-        overwrite: replace a file that exists; otherwise it is refused.
+    The file is valid wherever the work stops. The first structure replaces an old file, which is
+    refused unless `overwrite` is set.
     """
     check_target(target, overwrite)
     modes = iter(["wb"])

@@ -11,12 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import WeightsError
-from scionwood_atoms.model.graph import Graph, GraphError, pairs_and_angles
+from scionwood_atoms.model.graph import Graph, pairs_and_angles
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.model.weights import load_shipped
-
-ELEMENTS = 94
-"""The largest atomic number that CHGNet knows, plutonium."""
 
 
 @final
@@ -49,22 +46,10 @@ class ChgNet(Potential):
     @property
     def elements(self) -> frozenset[int]:
         """The atomic numbers that the network knows."""
-        return frozenset(range(1, ELEMENTS + 1))
+        return frozenset(range(1, 95))  # to plutonium
 
-    def graph(self, atoms: Any) -> Graph:
-        """Return the graph of one structure, with angles.
-
-        Args:
-            atoms: one periodic structure of ase.
-
-        Raises:
-            GraphError: the network does not know an element; or see `pairs_and_angles`.
-        """
-        unknown = sorted(set(atoms.numbers.tolist()) - self.elements)
-        if unknown:
-            rule = f"CHGNet does not know the atomic number {unknown[0]}"
-            name = f"structure {str(atoms.symbols)!r}"
-            raise GraphError(name, rule, f"Use elements from 1 to {ELEMENTS}")
+    def neighbours(self, atoms: Any) -> Graph:
+        """Return the pairs and angles of one periodic structure."""
         cutoffs = self.net.model_args
         return pairs_and_angles(atoms, cutoffs["atom_graph_cutoff"], cutoffs["bond_graph_cutoff"])
 
@@ -119,14 +104,7 @@ class ChgNet(Potential):
 
 
 def load_chgnet(name: str) -> ChgNet:
-    """Load a CHGNet with the weights of its package.
-
-    Args:
-        name: `0.3.0` or `r2scan`.
-
-    Raises:
-        WeightsError: the package or its file is missing, or another.
-    """
+    """Load the CHGNet `0.3.0` or `r2scan` of its package, or raise `WeightsError`."""
     state, card = load_shipped(f"atoms/chgnet-{name}")
     from chgnet.model.model import CHGNet
 
@@ -137,16 +115,7 @@ def load_chgnet(name: str) -> ChgNet:
 
 
 def tiny_chgnet(width: int, layers: int, init_seed: int) -> ChgNet:
-    """Return a small CHGNet with random weights.
-
-    Args:
-        width: features of atoms, bonds and angles.
-        layers: message passings.
-        init_seed: the seed of the weights.
-
-    Raises:
-        WeightsError: the package is not installed.
-    """
+    """Return a small CHGNet with random weights, or raise `WeightsError` without its package."""
     try:
         from chgnet.model.model import CHGNet
     except ImportError as error:

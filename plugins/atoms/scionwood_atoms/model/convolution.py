@@ -53,11 +53,7 @@ class Convolution(nn.Module):
         self.register_buffer("constants", torch.cat(tables, 1), persistent=False)
 
     def forward(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Replace the features of the atoms by the sums of their messages.
-
-        Args:
-            data: the tensors that the layers of sevenn pass on.
-        """
+        """Replace the features of the atoms by the sums of their messages."""
         key, harmonics, radial, edges = self.keys
         end, start = data[edges]
         layer: Any = self.weight_nn
@@ -80,8 +76,8 @@ class Convolution(nn.Module):
             last = part.reshape(atoms, count, size).mT.reshape(atoms, size * count)[start]
             last = last.view(edges, size, count)
             matrix = matrix.reshape(edges, rows, size)
-            turned = matrix @ last if size > 1 else matrix * last
-            messages = turned.split([dim for _, dim in paths], 1)
+            products = matrix @ last if size > 1 else matrix * last
+            messages = products.split([dim for _, dim in paths], 1)
             for (at, dim), message in zip(paths, messages, strict=True):
                 flat = (message * scales[at][:, None]).reshape(edges, dim * count)
                 total = flat.new_zeros(atoms, dim * count).index_add(0, end, flat)

@@ -16,16 +16,7 @@ if TYPE_CHECKING:
 
 
 class GraphError(ScionwoodError, ValueError):
-    """A structure has no graph for a model.
-
-    Example:
-        >>> from ase import Atoms
-        >>> from scionwood_atoms.model.graph import pairs
-        >>> pairs(Atoms(), 5.0)
-        Traceback (most recent call last):
-        ...
-        scionwood_atoms.model.graph.GraphError: structure '': it has no atoms. ...
-    """
+    """A structure has no graph for a model."""
 
 
 @final
@@ -64,32 +55,14 @@ class Graph(NamedTuple):
 def pairs(atoms: Atoms, cutoff: float) -> Graph:
     """Return the graph of pairs within a cutoff, as SevenNet builds it.
 
-    Args:
-        atoms: one structure of ase.
-        cutoff: the largest distance of neighbours, A.
-
-    Returns:
-        A graph of one structure, without angles.
+    The cutoff is in A. The graph has one structure and no angles.
 
     Raises:
         GraphError: there are no atoms, a position is not finite, or two atoms are at one place.
-
-    Example:
-        >>> from ase.build import molecule
-        >>> from scionwood_atoms.model.graph import pairs
-        >>> pairs(molecule("H2O"), 5.0).edges.shape
-        torch.Size([2, 6])
     """
-    from matscipy.neighbours import neighbour_list
-
     _check(atoms)
-    start, end, images, lengths = neighbour_list(
-        "ijSd",
-        cutoff=float(cutoff),
-        positions=atoms.positions - atoms.positions.min(0),
-        cell=_enclosing(atoms, cutoff),
-        pbc=atoms.pbc,
-    )
+    cell = np.asarray(atoms.cell)
+    start, end, lengths, images = neighbours(atoms.positions, cell, atoms.pbc, cutoff)
     _check_lengths(atoms, start, end, lengths)
     empty = torch.zeros(0, dtype=torch.int64)
     edges = torch.from_numpy(np.stack([start, end]).astype(np.int64))
@@ -99,22 +72,10 @@ def pairs(atoms: Atoms, cutoff: float) -> Graph:
 def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     """Return the graph of pairs and of angles between short bonds, as CHGNet builds it.
 
-    Args:
-        atoms: one periodic structure of ase.
-        cutoff: the largest distance of neighbours, A.
-        angle_cutoff: the largest length of a bond that has angles, A.
-
-    Returns:
-        A graph of one structure.
+    A bond has angles up to a length of `angle_cutoff`. Both cutoffs are in A.
 
     Raises:
         GraphError: as `pairs`; or the structure is not periodic, or an atom has no neighbour.
-
-    Example:
-        >>> from ase.build import bulk
-        >>> from scionwood_atoms.model.graph import pairs_and_angles
-        >>> pairs_and_angles(bulk("Si"), 6.0, 3.0).angles.shape
-        torch.Size([24, 5])
     """
     from chgnet.graph.converter import CrystalGraphConverter
     from pymatgen.core.structure import Structure
@@ -122,7 +83,9 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     _check(atoms)
     if not atoms.pbc.all():
         rule = f"CHGNet is a model of crystals, and pbc is {atoms.pbc.tolist()}"
-        raise GraphError(_name(atoms), rule, "Put it in a box of 12 A or more, or use SevenNet")
+        raise GraphError(
+            structure_name(atoms), rule, "Put it in a box of 12 A or more, or use SevenNet"
+        )
     cell = np.asarray(atoms.cell)
     structure = Structure(cell, atoms.numbers, atoms.positions, coords_are_cartesian=True)
     make = CrystalGraphConverter(
@@ -133,7 +96,7 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     alone = set(range(len(atoms))) - set(edges[0].tolist())
     if alone:
         rule = f"atom {min(alone)} has no neighbour within {cutoff} A, which CHGNet needs"
-        raise GraphError(_name(atoms), rule, "Leave it out, or use SevenNet")
+        raise GraphError(structure_name(atoms), rule, "Leave it out, or use SevenNet")
     images = converted.neighbor_image.numpy()
     bonds, firsts = converted.directed2undirected.long(), converted.undirected2directed.long()
     graph = _graph(atoms, edges, images, bonds, firsts, converted.bond_graph.long().reshape(-1, 5))
@@ -145,16 +108,7 @@ def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
 def batch(graphs: Sequence[Graph]) -> Graph:
     """Return several graphs as one; the structures keep their order.
 
-    Args:
-        graphs: one or more graphs.
-
     Shapes: as `Graph`, with the sums of all counts.
-
-    Example:
-        >>> from ase.build import molecule
-        >>> from scionwood_atoms.model.graph import batch, pairs
-        >>> batch([pairs(molecule(name), 5.0) for name in ("H2O", "CH4")]).owners.tolist()
-        [0, 0, 0, 1, 1, 1, 1, 1]
     """
     shifted, atoms, structures, edges, bonds = [], 0, 0, 0, 0
     for graph in graphs:
@@ -209,28 +163,38 @@ def _near_first(atoms: Atoms, lattice: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return relative - translations @ lattice, translations
 
 
-def _enclosing(atoms: Atoms, cutoff: float) -> np.ndarray:
-    """Return the cell of a structure; directions without periods are as long as the structure."""
+def neighbours(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return atoms, their neighbours within a cutoff, A, their distances and lattice translations.
+
+    Directions without periods are as long as the structure.
+    """
     from ase.cell import Cell
+    from matscipy.neighbours import neighbour_list
 
     make: Any = Cell
-    lattice = np.where(atoms.pbc[:, None], np.asarray(atoms.cell), 0.0)
-    cell = np.asarray(make(lattice).complete())
-    longest = np.ptp(atoms.positions, axis=0).sum() + 2 * cutoff
-    return np.where(atoms.pbc[:, None], cell, longest * cell)
+    longest = np.ptp(positions, axis=0).sum() + 2 * cutoff
+    lattice = np.asarray(make(np.where(pbc[:, None], cell, 0.0)).complete())
+    box = np.where(pbc[:, None], lattice, longest * lattice)
+    places = positions - positions.min(0)
+    start, end, lengths, images = neighbour_list(
+        "ijdS", cutoff=float(cutoff), positions=places, cell=box, pbc=pbc
+    )
+    return start, end, lengths, images
 
 
 def _check(atoms: Atoms) -> None:
     if not len(atoms):
-        raise GraphError(_name(atoms), "it has no atoms", "Leave it out")
+        raise GraphError(structure_name(atoms), "it has no atoms", "Leave it out")
     bad = ~np.isfinite(atoms.positions).all(1)
     if bad.any():
         rule = f"the position of atom {int(bad.argmax())} is not finite"
-        raise GraphError(_name(atoms), rule, "Correct its file")
+        raise GraphError(structure_name(atoms), rule, "Correct its file")
     periodic = np.asarray(atoms.cell)[atoms.pbc]
     if len(periodic) and np.linalg.matrix_rank(periodic) < len(periodic):
         rule = f"pbc is {atoms.pbc.tolist()}, and its cell does not span these directions"
-        raise GraphError(_name(atoms), rule, "State the cell, or set pbc to F F F")
+        raise GraphError(structure_name(atoms), rule, "State the cell, or set pbc to F F F")
 
 
 def _check_lengths(atoms: Atoms, start: np.ndarray, end: np.ndarray, lengths: np.ndarray) -> None:
@@ -238,8 +202,9 @@ def _check_lengths(atoms: Atoms, start: np.ndarray, end: np.ndarray, lengths: np
     if len(lengths) and lengths.min() < 0.01:
         at = int(lengths.argmin())
         rule = f"atoms {start[at]} and {end[at]} are {lengths[at]:.3g} A apart"
-        raise GraphError(_name(atoms), rule, "Remove one of them")
+        raise GraphError(structure_name(atoms), rule, "Remove one of them")
 
 
-def _name(atoms: Atoms) -> str:
+def structure_name(atoms: Any) -> str:
+    """Return a structure as messages name it."""
     return f"structure {str(atoms.symbols)!r}"

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scionwood_atoms.model.graph import Graph, batch
+from scionwood_atoms.model.graph import Graph, GraphError, batch, structure_name
+
+GPA = 160.21766  # GPA in eV/A^3; CODATA 2018
 
 
 @final
@@ -49,17 +51,26 @@ class Potential(nn.Module, ABC):
     def energies(self, graph: Graph) -> Tensor:
         """Return the energy of each structure, (b,), eV; differentiable in positions and cells."""
 
+    def graph(self, atoms: Any) -> Graph:
+        """Return the graph of one structure of ase.
+
+        Raises:
+            GraphError: the network does not know an element; or see `pairs` and `pairs_and_angles`.
+        """
+        unknown = sorted(set(atoms.numbers.tolist()) - self.elements)
+        if unknown:
+            rule = f"{type(self).__name__} does not know the atomic number {unknown[0]}"
+            raise GraphError(structure_name(atoms), rule, "Leave it out, or use another model")
+        return self.neighbours(atoms)
+
     @abstractmethod
-    def graph(self, atoms: object) -> Graph:
-        """Return the graph of one structure of ase, as this network wants it."""
+    def neighbours(self, atoms: Any) -> Graph:
+        """Return the graph of one structure of known elements, as this network wants it."""
 
     def forward(self, *tensors: Tensor) -> Prediction:
         """Return energy, forces and virial of the structures of a graph.
 
         Gradients by the weights reach forces and virial in training mode only.
-
-        Args:
-            tensors: the tensors of a `Graph`, in order.
         """
         graph = Graph(*tensors)
         differentiable = torch.is_grad_enabled()
@@ -94,11 +105,7 @@ class EnergyOf(nn.Module):
         self.potential = potential
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        """Return the energy of each structure, (b,), eV.
-
-        Args:
-            tensors: the tensors of a `Graph`, in order.
-        """
+        """Return the energy of each structure, (b,), eV."""
         potential: Any = self.potential
         energies: Tensor = potential.energies(Graph(*tensors))
         return energies
@@ -119,14 +126,9 @@ class Predicted(NamedTuple):
 def predictions(potential: nn.Module, graphs: Sequence[Graph], *, size: int = 8) -> Predicted:
     """Return the predictions of a potential in evaluation mode.
 
-    Args:
-        potential: a potential, with or without an adapter.
-        graphs: a graph of each structure.
-        size: structures that are predicted at once.
+    So many as `size` are predicted at once.
     """
-    energies: list[float] = []
-    forces: list[np.ndarray] = []
-    stresses: list[np.ndarray] = []
+    energies, forces, stresses = list[float](), list[np.ndarray](), list[np.ndarray]()
     for start in range(0, len(graphs), size):
         group = graphs[start : start + size]
         with torch.no_grad():
@@ -138,3 +140,8 @@ def predictions(potential: nn.Module, graphs: Sequence[Graph], *, size: int = 8)
             volume = float(torch.linalg.det(graph.cells[0].double()).abs())
             stresses.append((virial / volume if volume else 0 * virial).numpy())
     return Predicted(np.array(energies), forces, stresses)
+
+
+def rms(values: np.ndarray) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt(np.square(values).mean()))

@@ -18,20 +18,17 @@ import numpy as np
 from scionwood import ReadError, ScionwoodError
 from scionwood.authoring import atomic_path, read_utf8, reading
 
-FILE = "reference.json"
-"""The file of a run folder with its reference energies."""
+FILE = "reference.json"  # The file of a run folder with its reference energies
+
+
+def write_json(path: Path, card: Mapping[str, Any]) -> None:
+    """Write a file of JSON, which replaces an old one when it is whole."""
+    with atomic_path(path, overwrite=True) as part:
+        part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
 
 
 class OffsetError(ScionwoodError, ValueError):
-    """The labels do not determine the reference energies of their elements.
-
-    Example:
-        >>> from scionwood_atoms.model.reference import reference
-        >>> reference([{"C": 5, "H": 8, "O": 2}], [-9391.5], [-87.4])
-        Traceback (most recent call last):
-        ...
-        scionwood_atoms.model.reference.OffsetError: 1 independent composition of C, H, O: ...
-    """
+    """The labels do not determine the reference energies of their elements."""
 
 
 @final
@@ -55,9 +52,6 @@ class Reference:
     def of(self, composition: Mapping[str, int]) -> float:
         """Return the reference energy of a composition, eV.
 
-        Args:
-            composition: the number of atoms of each element.
-
         Raises:
             OffsetError: an element has no reference energy, or the labels do not fix that of this
                 composition.
@@ -73,11 +67,7 @@ class Reference:
         return float(sum(count * self.energies[name] for name, count in composition.items()))
 
     def is_seen(self, composition: Mapping[str, int]) -> bool:
-        """Return whether the labels fix the energy of a composition, up to the model's error.
-
-        Args:
-            composition: the number of atoms of each element.
-        """
+        """Return whether the labels fix the energy of a composition, up to the model's error."""
         if composition.keys() - self.energies.keys():
             return False
         counts = np.array([composition.get(name, 0) for name in self.energies], dtype=np.float64)
@@ -85,22 +75,13 @@ class Reference:
         return bool(np.linalg.norm(outside) <= 1e-9 * np.linalg.norm(counts))
 
     def write(self, folder: str | Path, more: Mapping[str, Any]) -> None:
-        """Write the reference into a run folder.
-
-        Args:
-            folder: the run folder.
-            more: what else the file states, as JSON can hold it.
-        """
+        """Write the reference into a run folder."""
         card = {**asdict(self), "rows": self.rows.tolist(), **more}
-        with atomic_path(Path(folder) / FILE, overwrite=True) as part:
-            part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+        write_json(Path(folder) / FILE, card)
 
     @classmethod
     def read(cls, folder: str | Path) -> Reference:
         """Return the reference of a run folder.
-
-        Args:
-            folder: the run folder.
 
         Raises:
             ReadError: the folder has no reference, or a damaged one.
@@ -136,9 +117,8 @@ def reference(
         compositions: the number of atoms of each element, a mapping for each label.
         labels: total energies of the code, eV.
         predictions: energies of the frozen model for the same structures, eV.
-        isolated: the label energy of an isolated atom of each element, less that of the model, eV.
-        by_element: refuse labels that do not fix each element. Otherwise the energies hold for the
-            compositions seen alone.
+        isolated: label energies of isolated atoms, less those of the model, eV.
+        by_element: refuse labels that do not fix each element; see `Reference`.
 
     Raises:
         OffsetError: there are fewer independent compositions than elements, and an isolated atom

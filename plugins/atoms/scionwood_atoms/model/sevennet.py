@@ -6,21 +6,20 @@ import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
 
 from scionwood_atoms.model.convolution import Convolution
-from scionwood_atoms.model.graph import Graph, GraphError, pairs
+from scionwood_atoms.model.graph import Graph, pairs
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.model.weights import load_shipped
 
 _READOUT = r"net\.reduce_\w+\.linear"
 _LAYERS = r"(self_connection_intro|self_interaction_[12])\.linear"
 _RADIAL = r"convolution\.weight_nn\.layer\d+"
-TINY = ("H", "C", "N", "O", "Si")
-"""The elements of the small random network."""
+TINY = ("H", "C", "N", "O", "Si")  # The elements of the small random network
 
 
 @final
@@ -62,20 +61,8 @@ class SevenNet(Potential):
         """The atomic numbers that the network knows."""
         return frozenset(self.net.type_map)
 
-    def graph(self, atoms: Any) -> Graph:
-        """Return the graph of one structure.
-
-        Args:
-            atoms: one structure of ase.
-
-        Raises:
-            GraphError: the network does not know an element; or see `pairs`.
-        """
-        unknown = sorted(set(atoms.numbers.tolist()) - self.elements)
-        if unknown:
-            rule = f"SevenNet does not know the atomic number {unknown[0]}"
-            name = f"structure {str(atoms.symbols)!r}"
-            raise GraphError(name, rule, "Leave the structure out, or use another model")
+    def neighbours(self, atoms: Any) -> Graph:
+        """Return the pairs of one structure within the cutoff."""
         return pairs(atoms, self.net.cutoff)
 
     def energies(self, graph: Graph) -> Tensor:
@@ -99,45 +86,28 @@ class SevenNet(Potential):
 
 
 def load_sevennet(name: str) -> SevenNet:
-    """Load a SevenNet with the weights of its package.
-
-    Args:
-        name: `0` or `l3i5`.
-
-    Raises:
-        WeightsError: the package or its file is missing, or another.
-    """
+    """Load the SevenNet `0` or `l3i5` with the weights of its package, or raise `WeightsError`."""
     key = f"atoms/sevennet-{name}"
     state, card = load_shipped(key)
     with _without_advice():
-        checkpoint = _checkpoint(key, state)
+        from sevenn import checkpoint as of_sevenn
+
+        # The checkpoint would unpickle its file itself.
+        checkpoint, complete = of_sevenn.SevenNetCheckpoint(key), cast(Any, of_sevenn)
+        checkpoint._config_original = state["config"]
+        checkpoint._config = complete._config_cp_routine(copy.deepcopy(state["config"]))
+        checkpoint._model_state_dict = state["model_state_dict"]
+        checkpoint._loaded = True
         return SevenNet(checkpoint.build_model().float(), card, checkpoint.config)
 
 
 def state_of(model: SevenNet) -> dict[str, Any]:
-    """Return a SevenNet as a checkpoint of the installed version of sevenn.
-
-    Args:
-        model: a network without an adapter.
-    """
+    """Return a SevenNet as a checkpoint of the installed version of sevenn."""
     from sevenn import __version__
 
     config = {**model.config, "version": __version__}
     weights = {name: value.clone() for name, value in model.net.state_dict().items()}
     return {"config": config, "model_state_dict": weights, "epoch": 0}
-
-
-def _checkpoint(key: str, state: dict[str, Any]) -> Any:
-    from sevenn import checkpoint as sevenn_checkpoint
-
-    # The checkpoint would unpickle its file itself.
-    checkpoint = sevenn_checkpoint.SevenNetCheckpoint(key)
-    checkpoint._config_original = state["config"]
-    complete: Any = sevenn_checkpoint._config_cp_routine
-    checkpoint._config = complete(copy.deepcopy(state["config"]))
-    checkpoint._model_state_dict = state["model_state_dict"]
-    checkpoint._loaded = True
-    return checkpoint
 
 
 @contextmanager
@@ -149,13 +119,7 @@ def _without_advice() -> Iterator[None]:
 
 
 def tiny_sevennet(channels: int, layers: int, init_seed: int) -> SevenNet:
-    """Return a small SevenNet with random weights, for the elements of `TINY`.
-
-    Args:
-        channels: copies of each representation.
-        layers: message passings.
-        init_seed: the seed of the weights.
-    """
+    """Return a small SevenNet with random weights, for the elements of `TINY`."""
     from ase.data import atomic_numbers
 
     with _without_advice():

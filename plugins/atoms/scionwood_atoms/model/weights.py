@@ -16,9 +16,6 @@ def load_shipped(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     The checkpoints of SevenNet hold numpy scalars and arrays, so that four names of numpy are
     allowed beside tensors and plain data.
 
-    Args:
-        name: a base, such as `atoms/sevennet-0`.
-
     Returns:
         The checkpoint, and what a run states of it.
 
@@ -26,11 +23,6 @@ def load_shipped(name: str) -> tuple[dict[str, Any], dict[str, str]]:
         WeightsError: the package is missing, or its file is another than the pinned one.
 
     Source: the packages sevenn 0.13.0 (MIT) and chgnet 0.4.2 (BSD-3-Clause).
-
-    Example:
-        >>> from scionwood_atoms.model.weights import load_shipped
-        >>> sorted(load_shipped("atoms/sevennet-0")[0])[0]
-        'config'
     """
     record = base(name)
     with torch.serialization.safe_globals(_names_of_numpy()):

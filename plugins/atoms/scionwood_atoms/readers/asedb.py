@@ -19,9 +19,6 @@ KIND = "database of ase"
 COLUMNS = "numbers, positions, cell, pbc, energy, free_energy, forces, stress, charge, calculator"
 """What is read of a row. Its constraints and `data` name classes of ase to build: they stay."""
 
-LARGEST_VALUE = 64 << 20
-"""Bytes of the largest value of a row."""
-
 
 def read_asedb(path: Path, *, energy: str = "energy") -> Iterator[Structure]:
     """Yield the rows of a database of ase, in the order of their numbers.
@@ -61,7 +58,7 @@ def read_asedb(path: Path, *, energy: str = "energy") -> Iterator[Structure]:
 
 def _check_tables(path: Path, base: sqlite3.Connection) -> None:
     """Refuse other databases, and a view or a virtual table, which can compute."""
-    base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+    base.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 64 << 20)  # bytes of a value
     base.execute("PRAGMA trusted_schema=OFF")
     base.execute("PRAGMA cell_size_check=ON")
     tables = dict(base.execute("SELECT name, type || ' ' || coalesce(sql, '') FROM sqlite_master"))

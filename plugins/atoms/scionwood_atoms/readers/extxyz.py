@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple, NoReturn, final
+from typing import Any, BinaryIO, ClassVar, NoReturn, final
 
 import numpy as np
 
@@ -14,18 +14,9 @@ from scionwood.authoring import RecordFunction, atomic_path, reading, writing
 from scionwood_atoms.readers.structure import LARGEST, Structure, checked, refuse, tensor
 
 KIND = "extended XYZ"
-PLAIN = "species:S:1:pos:R:3"
-"""The columns of a plain XYZ file."""
+PLAIN = "species:S:1:pos:R:3"  # The columns of a plain XYZ file
 
 QUANTITIES = ("x", "y", "z", "fx", "fy", "fz")
-
-
-@final
-class _Place(NamedTuple):
-    """Where a frame lies in its file."""
-
-    start: int
-    atoms: int
 
 
 @final
@@ -80,9 +71,6 @@ class ExtxyzReader(Reader):
     def structure(self, index: int) -> Structure:
         """Read a frame by its index, from 0.
 
-        Args:
-            index: the index of the frame.
-
         Raises:
             IndexError: there is no such frame.
             ReadError: the frame is damaged.
@@ -130,7 +118,8 @@ class ExtxyzReader(Reader):
             newline="",
         )
 
-    def _scan(self, file: BinaryIO) -> Iterator[_Place]:
+    def _scan(self, file: BinaryIO) -> Iterator[tuple[int, int]]:
+        """Yield where each frame starts, and its number of atoms."""
         index, start = 0, 0
         while line := file.readline():
             if not line.strip() and not file.read().strip():
@@ -145,15 +134,15 @@ class ExtxyzReader(Reader):
             lines = [file.readline() for _ in range(int(count) + 1)]
             if not lines[-1].endswith(b"\n"):
                 self._refuse(index, "it is cut: its last line does not end", "Copy the file again")
-            yield _Place(start, int(count))
+            yield start, int(count)
             index, start = index + 1, file.tell()
 
     def _lines(self, index: int) -> tuple[str, list[str]]:
         """Return the comment line and the lines of the atoms."""
-        place = self._places[index]
+        start, atoms = self._places[index]
         with self.path.open("rb") as file:
-            file.seek(place.start)
-            lines = [file.readline().decode("utf-8") for _ in range(place.atoms + 2)]
+            file.seek(start)
+            lines = [file.readline().decode("utf-8") for _ in range(atoms + 2)]
         return lines[1].strip(), lines[2:]
 
     def _values(self, index: int, comment: str) -> dict[str, Any]:
@@ -193,10 +182,8 @@ class ExtxyzReader(Reader):
         words = [row.split() for row in rows]
         for row, row_words in enumerate(words):
             if len(row_words) != width:
-                rule = (
-                    f"the line of atom {row} has {len(row_words)} words, and Properties has {width}"
-                )
-                self._refuse(index, rule, "Correct the line")
+                rule = f"the line of atom {row} has {len(row_words)} words, and Properties"
+                self._refuse(index, f"{rule} has {width}", "Correct the line")
         return np.array(words)
 
     def _structure(
@@ -204,9 +191,8 @@ class ExtxyzReader(Reader):
     ) -> Structure:
         symbols = table[:, columns["species"]][:, 0]
         positions = self._numbers(index, "pos", table[:, columns["pos"]])
-        forces = None
-        if self.forces in columns:
-            forces = self._numbers(index, self.forces, table[:, columns[self.forces]])
+        place = columns.get(self.forces)
+        forces = None if place is None else self._numbers(index, self.forces, table[:, place])
         if self.energy != "energy" and self.energy not in values:
             rule = f"it has no key {self.energy!r}, but {', '.join(values) or 'no key'}"
             self._refuse(index, rule, "Give one of these as energy")
@@ -257,9 +243,9 @@ class ExtxyzReader(Reader):
         places = [*range(*columns["pos"].indices(10**6))]
         if data.shape[1] > 3:
             places += range(*columns[self.forces].indices(10**6))
-        end = self._places[index + 1].start if index + 1 < len(self) else None
+        end = self._places[index + 1][0] if index + 1 < len(self) else None
         with self.path.open("rb") as file:
-            file.seek(self._places[index].start)
+            file.seek(self._places[index][0])
             text = file.read(-1 if end is None else end - file.tell())
         lines = text.split(b"\n")
         for row in np.flatnonzero((data != record.data).any(1)):

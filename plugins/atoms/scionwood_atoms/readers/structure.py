@@ -58,9 +58,6 @@ class Structure:
 def tensor(values: np.ndarray) -> np.ndarray | None:
     """Return a symmetric tensor of six numbers in the order xx yy zz yz xz xy, or of nine.
 
-    Args:
-        values: the numbers.
-
     Returns:
         (3, 3); or `None` if there are neither six nor nine, or the nine are not symmetric.
     """
@@ -73,15 +70,13 @@ def tensor(values: np.ndarray) -> np.ndarray | None:
     return None if uneven else (square + square.T) / 2
 
 
+def voigt(square: np.ndarray) -> np.ndarray:
+    """Return the components xx yy zz yz xz xy of a symmetric tensor, (6,), as ase orders them."""
+    return np.asarray(square.ravel()[[0, 4, 8, 5, 2, 1]])
+
+
 def refuse(path: Path, kind: str, index: int, rule: str, remedy: str) -> NoReturn:
     """Refuse a frame of a file.
-
-    Args:
-        path: the file.
-        kind: its format.
-        index: the index of the frame.
-        rule: what is wrong with it.
-        remedy: what the user can do.
 
     Raises:
         ReadError: always.
@@ -91,12 +86,6 @@ def refuse(path: Path, kind: str, index: int, rule: str, remedy: str) -> NoRetur
 
 def checked(path: Path, kind: str, index: int, one: Structure) -> Structure:
     """Return a structure if its numbers can be those of atoms.
-
-    Args:
-        path: its file.
-        kind: the format, for the message.
-        index: its index in the file.
-        one: the structure.
 
     Raises:
         ReadError: shapes do not fit, a number is not finite, there are no atoms or too many, an

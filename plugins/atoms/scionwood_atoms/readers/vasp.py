@@ -22,7 +22,6 @@ ENERGIES = ("energy", "free_energy")
 UNCONVERGED = "unconverged electronic steps"
 MACHINE_LEARNED = "forces of VASP's machine-learned field"
 
-LARGEST_INFLATED = 4 << 30
 TAGS = ("GGA", "LHFCALC", "AEXX", "LUSE_VDW", "IVDW", "ENCUT", "LSORBIT", "ISPIN", "NELECT")
 """Tags of a run that OUTCAR prints as `TAG = value`."""
 
@@ -68,7 +67,7 @@ def read_vasp(path: Path, *, energy: str = "energy") -> Iterator[Structure]:
         raise ReadError(str(path), rule, remedy)
     with reading(path, "file of VASP"):
         if _is_packed(path):
-            check_inflated(path, "gzip", window=31, largest=LARGEST_INFLATED)  # bytes
+            check_inflated(path, "gzip", window=31, largest=4 << 30)  # bytes
         with _opened(path) as file:
             head = file.read(4096)
             file.seek(0)
@@ -197,14 +196,13 @@ def _vasprun(path: Path, file: IO[bytes], head: bytes, energy: str) -> Iterator[
 def _header_of_vasprun(
     path: Path, incar: dict[str, str], parameters: dict[str, str], types: Sequence[Element]
 ) -> _Header:
-    rows = [[(cell.text or "").strip() for cell in row] for row in types]
     tags = {**parameters, **incar, "GGA": parameters.get("GGA", "")}
     tags["ENCUT"] = parameters["ENMAX"]
-    # Old versions write X for Xe and r for Zr.
-    potentials = [
-        (int(row[0]), {"X": "Xe", "r": "Zr"}.get(row[1], row[1]), row[4], float(row[3]))
-        for row in rows
-    ]
+    potentials = []
+    for row in types:
+        count, name, _, valence, title, *_ = ((cell.text or "").strip() for cell in row)
+        name = {"X": "Xe", "r": "Zr"}.get(name, name)  # as old versions write them
+        potentials.append((int(count), name, title, float(valence)))
     return _header(path, int(parameters["NELM"]), tags, potentials)
 
 

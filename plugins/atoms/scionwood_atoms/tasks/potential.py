@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Unpack, cast, final
@@ -12,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import Optimiser, RecipeError, Task
-from scionwood.authoring import Deployed, Normalisation, Signal, atomic_path
+from scionwood.authoring import Deployed, Normalisation, Signal
 from scionwood_atoms.data.clusters import Labelled
 from scionwood_atoms.data.files import Files
-from scionwood_atoms.evaluation.drift import FILE, GPA, Probe, described
+from scionwood_atoms.evaluation.drift import FILE, Probe, described
 from scionwood_atoms.model.graph import Graph
-from scionwood_atoms.model.potential import EnergyOf, Potential
+from scionwood_atoms.model.potential import GPA, EnergyOf, Potential, rms
+from scionwood_atoms.model.reference import write_json
 
 
 class _Errors(NamedTuple):
@@ -74,11 +74,7 @@ class PotentialTask(Task):
         self._probe: Probe | None = None
 
     def setup(self, stage: str) -> None:
-        """Remember what the frozen base predicts for crystals: adapters start as it is.
-
-        Args:
-            stage: of Lightning.
-        """
+        """Remember what the frozen base predicts for crystals: adapters start as it is."""
         if stage == "fit" and not self.sharded:
             training = self.backbone.training
             self._probe = Probe(self.backbone.eval())
@@ -94,11 +90,7 @@ class PotentialTask(Task):
             data.write(self.trainer.default_root_dir)
 
     def before_export(self, trainer: L.Trainer) -> None:
-        """Take reference energies for the fitted model, and write errors and drift on crystals.
-
-        Args:
-            trainer: the trainer, whose validation provides the structures.
-        """
+        """Take reference energies for the fitted model, and write errors and drift on crystals."""
         if self._probe is None or self.sharded or not trainer.is_global_zero:
             return
         self.eval()
@@ -107,16 +99,11 @@ class PotentialTask(Task):
             data.refer_to(cast(Potential, self.backbone))
             data.write(folder)
         card = {"validation": self._validation(trainer), **self._probe.drift(self.backbone)}
-        with atomic_path(Path(folder) / FILE, overwrite=True) as part:
-            part.write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+        write_json(Path(folder) / FILE, card)
         print(described(card), file=sys.stderr)
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
-        """Return the loss and its parts.
-
-        Args:
-            batch: structures with labels.
-        """
+        """Return the loss and its parts."""
         errors = self._errors(batch)
         parts = {"energy": errors.energy.square().mean(), "force": errors.forces.square().mean()}
         loss = self.energy_weight * parts["energy"] + self.force_weight * parts["force"]
@@ -126,11 +113,7 @@ class PotentialTask(Task):
         return {"loss": loss, **parts}
 
     def metrics(self, batch: Labelled) -> dict[str, Tensor]:
-        """Return the mean absolute errors, meV/atom, meV/A and GPa.
-
-        Args:
-            batch: structures with labels.
-        """
+        """Return the mean absolute errors, meV/atom, meV/A and GPa."""
         errors = self._errors(batch)
         measured = {
             "energy_mae_mev": 1000 * errors.energy.abs().mean(),
@@ -142,11 +125,7 @@ class PotentialTask(Task):
         return measured
 
     def batch_size(self, batch: Labelled) -> int:
-        """Return the structures of a batch.
-
-        Args:
-            batch: structures with labels.
-        """
+        """Return the structures of a batch."""
         return len(batch.energy)
 
     def counts(self, batch: Labelled) -> dict[str, float]:
@@ -162,11 +141,7 @@ class PotentialTask(Task):
         return {**forces, "stress": known, "stress_mae_gpa": known}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
-        """Return the energy of each structure; the caller differentiates it and adds the reference.
-
-        Args:
-            folder: the run folder, or `None`.
-        """
+        """Return the energy of each structure; the caller derives it and adds the reference."""
         backbone: Any = self.backbone
         units = {"positions": "A", "cells": "A", "images": "lattice vectors"}
         example = tuple(backbone.example_input())
@@ -188,32 +163,26 @@ class PotentialTask(Task):
         predicted = self.backbone(*batch.graph)
         counts = torch.bincount(batch.graph.owners)
         energy = (predicted.energy - batch.energy) / counts
-        known = ~batch.stress.isnan().any(2).any(1)
-        volumes = torch.linalg.det(batch.graph.cells[known]).abs()
-        stress = predicted.virial[known] / volumes[:, None, None] - batch.stress[known]
+        has_stress = ~batch.stress.isnan().any(2).any(1)
+        volumes = torch.linalg.det(batch.graph.cells[has_stress]).abs()
+        stress = predicted.virial[has_stress] / volumes[:, None, None] - batch.stress[has_stress]
         return _Errors(energy, predicted.forces - batch.forces, stress)
 
     def _validation(self, trainer: L.Trainer) -> dict[str, float | None]:
         """Return root mean square errors: meV/atom, meV/A and GPa; `None` without structures."""
         loaders = trainer.val_dataloaders or []
-        found = []
+        batches = []
         for batch in loaders[0] if isinstance(loaders, list) and loaders else loaders:
             with torch.no_grad():
-                found.append(self._errors(batch))
-        if not found:
+                batches.append(self._errors(batch))
+        if not batches:
             return {"energy": None, "force": None, "stress": None}
-        energy, force, stress = (torch.cat(part) for part in zip(*found, strict=True))
-        return {
-            "energy": 1000 * _rms(energy),
-            "force": 1000 * _rms(force),
-            "stress": GPA * _rms(stress) if len(stress) else None,
-        }
+        parts = (torch.cat(part).cpu().double().numpy() for part in zip(*batches, strict=True))
+        energy, force, stress = parts
+        measured = {"energy": 1000 * rms(energy), "force": 1000 * rms(force)}
+        return {**measured, "stress": GPA * rms(stress) if len(stress) else None}
 
 
 def _has_stress(data: Any) -> bool:
     structures = data.train_dataloader().dataset
     return any(not bool(one.stress.isnan().all()) for one in structures)
-
-
-def _rms(values: Tensor) -> float:
-    return float(values.double().square().mean().sqrt())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scionwood.authoring import OutputPath, RunPath, check_target
+import scionwood
+from scionwood import AdapterError
+from scionwood.authoring import OutputPath, RunPath, atomic_path, check_target, writing
 
 
 def write_checkpoint(run: RunPath, target: OutputPath, *, force: bool = False) -> None:
@@ -32,9 +34,6 @@ def write_checkpoint(run: RunPath, target: OutputPath, *, force: bool = False) -
     """
     import torch
 
-    import scionwood
-    from scionwood import AdapterError
-    from scionwood.authoring import atomic_path, writing
     from scionwood_atoms.model.reference import FILE, Reference
     from scionwood_atoms.model.sevennet import SevenNet, state_of
 

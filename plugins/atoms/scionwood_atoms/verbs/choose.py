@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
-from scionwood.authoring import InputPath, prints
+from scionwood import TrainingError
+from scionwood.authoring import (
+    InputPath,
+    atomic_folder,
+    changing,
+    check_target,
+    print_table,
+    prints,
+)
 
 if TYPE_CHECKING:
     from scionwood_atoms.evaluation.arms import Arm, Trials
 
 Rates = dict[str, dict[float, float | None]]
 
-CLOSE = 1.05
-"""Errors within 5 % of each other: other seeds may turn their order."""
-FEW = 5
-"""Validation structures below which the choice is a guess."""
+CLOSE = 1.05  # Errors within 5 % of each other: other seeds may turn their order
+FEW = 5  # Validation structures below which the choice is a guess
 
 
 @final
@@ -48,8 +57,6 @@ def _print_choice(choice: Choice, *, json: bool = False) -> None:
         choice: the result.
         json: print JSON.
     """
-    from scionwood.authoring import print_table
-
     if json:
         print(_as_json(choice))
         return
@@ -58,11 +65,12 @@ def _print_choice(choice: Choice, *, json: bool = False) -> None:
     names = ["model", "rate", "force, meV/A", "energy, meV/atom"]
     names += ["stress, GPa"] * has_stress + ["seconds", "kB", "drift, meV/A", "at other rates"]
     rows: list[list[str | float | None]] = []
+    row: list[str | float | None]
     for arm in choice.arms:
         tried = choice.rates.get(arm.model, {}).items()
         others = (f"{r:g}: {e:.3g}" if e else f"{r:g}: diverged" for r, e in tried if r != arm.rate)
-        row: list[str | float | None] = [arm.model, arm.rate or None, round(arm.force, 1)]
-        row += [round(arm.energy, 2), *[arm.stress and round(arm.stress, 3)] * has_stress]
+        row = [arm.model, arm.rate or None, round(arm.force, 1), round(arm.energy, 2)]
+        row += [*[arm.stress and round(arm.stress, 3)] * has_stress]
         row += [round(arm.seconds), round(arm.size / 1000), arm.drift and round(arm.drift, 1)]
         rows.append([*row, ", ".join(others)])
     train, val = choice.structures
@@ -101,7 +109,7 @@ def choose(
     `RUN-arms`.
 
     Args:
-        structures: extended XYZ files with labels.
+        structures: extended XYZ, databases of ase, OUTCAR or vasprun.xml, with labels.
         run: the folder of the chosen run, which also holds `choice.json`.
         isolated: files with isolated atoms.
         test: files with labels that no fit may see; without them a share of the others is left out.
@@ -110,8 +118,8 @@ def choose(
         steps: the steps of each fit instead of a budget.
         arms: the ways to try; all of them by default.
         reference: as of `atoms/files`.
-        energy: the key of the energy in the comment lines.
-        forces: the column of the forces.
+        energy: the key of the energy.
+        forces: the column of the forces in extended XYZ.
         n: training structures; all by default.
         share: the share of the validation, and of the test if it is cut.
         replay: crystals with labels of the frozen base in the training.
@@ -133,32 +141,23 @@ def choose(
         >>> [arm.model for arm in choice.arms]
         ['frozen', 'sGDML']
     """
-    from hashlib import sha256
-
-    from scionwood.authoring import check_target
     from scionwood_atoms.data.files import Files
     from scionwood_atoms.evaluation.arms import RATES, Trials, run_arms
 
     check_target(run, force)
-    options = {
+    options: dict[str, Any] = {
         "source": [str(path) for path in structures],
         "isolated": [str(path) for path in isolated or ()],
         "test": [str(path) for path in test or ()],
-        "base": base,
-        "energy": energy,
-        "forces": forces,
-        "reference": reference,
-        "n": n,
-        "share": share,
-        "replay": replay,
-        "seed": seed,
+        **dict(base=base, energy=energy, forces=forces, reference=reference),
+        **dict(n=n, share=share, replay=replay, seed=seed),
     }
-    data = Files(**options)  # type: ignore[arg-type]  # one mapping for all of them
+    data = Files(**options)
     data.setup("fit")  # bad labels end here, before any fit
     read = [Path(name).read_bytes() for name in (*data.source, *data.isolated, *data.test)]
-    shared: dict[str, Any] = {"data": options}
-    shared["sha256"] = [sha256(content).hexdigest() for content in read]
-    shared |= {"budget": None if steps else budget, "fixed": steps, "steps": steps or 0}
+    digests = [sha256(content).hexdigest() for content in read]
+    shared: dict[str, Any] = {"data": options, "sha256": digests, "steps": steps or 0}
+    shared |= {"budget": None if steps else budget, "fixed": steps}
     record = Trials(Path(f"{run}-arms"), shared)
     record.read(force=force)
     record.folder.mkdir(parents=True, exist_ok=True)
@@ -167,24 +166,19 @@ def choose(
 
 
 def _chosen(
-    found: list[Arm], record: Trials, run: Path, structures: dict[str, int], force: bool
+    arms: list[Arm], record: Trials, run: Path, structures: dict[str, int], force: bool
 ) -> Choice:
     """Copy the run of the best network, and write what was tried beside it."""
-    import shutil
-
-    from scionwood import TrainingError
-    from scionwood.authoring import atomic_folder, changing
-
     best: dict[str, Arm] = {}
-    for arm in sorted(found, key=lambda one: one.force):
+    for arm in sorted(arms, key=lambda one: one.force):
         if not arm.failure:
             best.setdefault(arm.model, arm)
     ranked = tuple(best.values())
     networks = [arm for arm in ranked if arm.model != "sGDML"]
     if not networks:
-        raise TrainingError("choose", f"each fit failed: {found[-1].failure}", "Check the labels")
+        raise TrainingError("choose", f"each fit failed: {arms[-1].failure}", "Check the labels")
     rates: Rates = {}
-    for arm in found:
+    for arm in arms:
         if arm.rate:
             rates.setdefault(arm.model, {})[arm.rate] = None if arm.failure else arm.force
     sizes = structures["train"], structures["val"]
@@ -198,14 +192,7 @@ def _chosen(
 
 
 def advised(ranked: tuple[Arm, ...], network: Arm, rates: Rates, structures: int) -> str:
-    """Return what to use, and why.
-
-    Args:
-        ranked: each way with its best rate, the smallest error first.
-        network: the best network.
-        rates: the force error at each rate, by way.
-        structures: of the validation.
-    """
+    """Return what to use, and why."""
     first = ranked[0]
     others = [f"{arm.force:.3g} of {arm.model}" for arm in ranked[1:]]
     against = f", against {', '.join(others)}" if others else ""
@@ -232,7 +219,4 @@ def advised(ranked: tuple[Arm, ...], network: Arm, rates: Rates, structures: int
 
 
 def _as_json(choice: Choice) -> str:
-    from dataclasses import asdict
-    from json import dumps
-
     return dumps(asdict(choice), indent=1, default=str)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, RunPath, check_target, prints
+from scionwood.authoring import InputPath, RunPath, check_target, print_table, prints
 
 if TYPE_CHECKING:
     from scionwood_atoms.evaluation.of_run import Evaluation
@@ -18,10 +20,6 @@ def _print_evaluation(evaluation: Evaluation, *, json: bool = False) -> None:
         evaluation: the result.
         json: print JSON.
     """
-    from dataclasses import asdict
-    from json import dumps
-
-    from scionwood.authoring import print_table
     from scionwood_atoms.evaluation.of_run import table
 
     if json:
@@ -57,9 +55,10 @@ def evaluate(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structures: an extended XYZ file with labels that the run has not seen.
-        energy: the key of the energy in its comment lines.
-        forces: the column of its forces.
+        structures: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP, with labels
+            that the run has not seen.
+        energy: the key of the energy.
+        forces: the column of the forces in extended XYZ.
         figures: a folder for parity.png and report.html, a page with all tables.
         force: replace existing figures.
 

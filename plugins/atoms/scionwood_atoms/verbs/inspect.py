@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
+from json import dumps
 from typing import TYPE_CHECKING, final
 
-from scionwood.authoring import InputPath, prints
+from scionwood.authoring import InputPath, print_table, prints
 
 if TYPE_CHECKING:
     from scionwood_atoms.data.labels import Frame, Labels
@@ -32,7 +34,7 @@ class Inspection:
         with_stress: the number of frames with a stress.
         slopes: the slope and the cosine of forces and stress against the frozen base: near 1 in
             eV and A with the sign of ase, whose stress is positive under tension.
-        refusal: why a fit would refuse the labels, a line for each reason; empty if it would not.
+        refusal: why a fit would refuse the labels; empty if it would not.
     """
 
     frames: int
@@ -57,11 +59,6 @@ def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
         inspection: the result.
         json: print JSON.
     """
-    from dataclasses import asdict
-    from json import dumps
-
-    from scionwood.authoring import print_table
-
     if json:
         print(dumps(asdict(inspection), indent=1))
         return int(bool(inspection.refusal))
@@ -88,10 +85,8 @@ def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
         *([f"dropped: {reason}", str(count)] for reason, count in inspection.dropped.items()),
     ]
     print_table(["labels", ""], rows)
-    for reason in inspection.refusal.splitlines():
-        print(f"refused: {reason}")
-    if not inspection.refusal:
-        print("a fit takes these labels")
+    refusal = inspection.refusal
+    print(f"refused: {refusal}" if refusal else "a fit takes these labels")
     return int(bool(inspection.refusal))
 
 
@@ -132,27 +127,22 @@ def inspect(
     """
     from scionwood_atoms.backbones import potential
     from scionwood_atoms.data.files import reference_of
-    from scionwood_atoms.data.labels import LabelError, chosen, read_frames
+    from scionwood_atoms.data.labels import LabelError, Labels, chosen, read_frames
     from scionwood_atoms.model.graph import GraphError
     from scionwood_atoms.model.reference import OffsetError
 
     frames = [
         frame for path in structures for frame in read_frames(path, energy=energy, forces=forces)
     ]
-    labels, reasons = None, list[str]()
+    labels, refusal, slopes = Labels(), "", dict[str, tuple[float, float]]()
     try:
         labels = chosen(frames)
-    except (LabelError, OffsetError) as error:
-        reasons.append(str(error))
-    slopes: dict[str, tuple[float, float]] = {}
-    try:
-        if labels is not None:
-            model = potential(base).eval()
-            slopes = _slopes(model, labels.frames)
-            reference_of(model, labels.frames, labels.isolated, by_element=True)
+        model = potential(base).eval()
+        slopes = _slopes(model, labels.frames)
+        reference_of(model, labels.frames, labels.isolated, by_element=True)
     except (LabelError, OffsetError, GraphError) as error:
-        reasons.append(str(error))
-    return _inspection(frames, labels, slopes, "\n".join(reasons))
+        refusal = str(error)
+    return _inspection(frames, labels, slopes, refusal)
 
 
 def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, float]]:
@@ -161,7 +151,7 @@ def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, flo
 
     from scionwood_atoms.data.files import FRAME_LIMIT, spaced
     from scionwood_atoms.data.labels import graph_of
-    from scionwood_atoms.data.scale import slope
+    from scionwood_atoms.data.scale import slope, stress_pairs
     from scionwood_atoms.model.potential import predictions
 
     elements: dict[frozenset[str], Frame] = {}
@@ -173,23 +163,14 @@ def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, flo
     predicted = predictions(model, [graph_of(model, frame) for frame in sample])
     forces = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
     slopes = {"forces": slope(forces, np.concatenate(predicted.forces))}
-    both = [
-        (frame.structure.stress, one) for frame, one in zip(sample, predicted.stresses, strict=True)
-    ]
-    if pairs := [np.stack([label, one]) for label, one in both if label is not None]:
-        stress, of_model = np.stack(pairs, axis=1)
-        slopes["stress"] = slope(stress, of_model)
+    if both := stress_pairs(sample, predicted.stresses):
+        slopes["stress"] = slope(*both)
     return slopes
 
 
 def _inspection(
-    frames: list[Frame],
-    labels: Labels | None,
-    slopes: dict[str, tuple[float, float]],
-    refusal: str,
+    frames: list[Frame], labels: Labels, slopes: dict[str, tuple[float, float]], refusal: str
 ) -> Inspection:
-    from collections import Counter
-
     import numpy as np
 
     from scionwood_atoms.data.labels import SPIN, stated_theory
@@ -216,8 +197,8 @@ def _inspection(
         dict(Counter(f.structure.formula for f in usable)),
         int(np.linalg.matrix_rank(np.array(counts))) if counts else 0,
         names,
-        {} if labels is None else labels.isolated,
-        {} if labels is None else dict(labels.dropped),
+        labels.isolated,
+        dict(labels.dropped),
         theory,
         max((float(np.abs(one).max()) for one in forces), default=0.0),
         max((float(np.abs(one.sum(0)).max()) for one in forces), default=0.0),

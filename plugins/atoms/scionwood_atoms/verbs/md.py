@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, prints
+from scionwood import ReadError
+from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, print_table, prints
 from scionwood_atoms.verbs.options import MdOptions
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ FIGURE = "dynamics.png"
 
 def _print_dynamics(dynamics: Dynamics) -> int:
     """Print what the dynamics held; the exit code is 1 if they stopped before their end."""
-    from scionwood.authoring import print_table
-
     facts = {
         "structures written": str(len(dynamics.times)),
         "length, ps": f"{dynamics.times[-1]:g}",
@@ -53,7 +52,8 @@ def md(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structure: an extended XYZ file, of which one structure moves.
+        structure: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP; one of its
+            structures moves.
         target: the trajectory to write, extended XYZ.
         options: of the dynamics.
         figures: a folder for dynamics.png.
@@ -75,7 +75,6 @@ def md(
         >>> dynamics.times.tolist(), dynamics.velocities
         ([0.0, 0.005, 0.01], 'drawn at 300 K')
     """
-    from scionwood import ReadError
     from scionwood_atoms.inference.ase_calculator import calculator
     from scionwood_atoms.inference.committee import Committee
     from scionwood_atoms.inference.dynamics import draw_dynamics, run_dynamics

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, prints
+from scionwood.authoring import (
+    InputPath,
+    OutputPath,
+    RunPath,
+    atomic_path,
+    check_target,
+    print_table,
+    prints,
+    writing,
+)
 
 MEANINGS = {
     "labels": "on the scale of your labels",
@@ -16,8 +25,6 @@ MEANINGS = {
 
 def _print_scales(scales: dict[str, str]) -> None:
     """Print what the energy of each formula stands on."""
-    from scionwood.authoring import print_table
-
     print_table(["formula", "energy"], [[name, MEANINGS[by]] for name, by in scales.items()])
 
 
@@ -33,7 +40,8 @@ def predict(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structures: an extended XYZ file; labels under the usual keys are replaced.
+        structures: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP; its labels
+            are replaced.
         target: the extended XYZ file to write.
         force: replace the target if it exists.
 
@@ -51,7 +59,6 @@ def predict(
         >>> predict("runs/water", "test.xyz", "predicted.xyz")
         {'H2O': 'labels'}
     """
-    from scionwood.authoring import atomic_path, writing
     from scionwood_atoms.inference.ase_calculator import BASE, calculator
     from scionwood_atoms.inference.structures import read_structures, shown, text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, OutputPath, RunPath, prints
+from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, prints
 from scionwood_atoms.verbs.options import RelaxOptions
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 def _print_relaxed(structures: list[Relaxed]) -> int:
     """Print how each relaxation ended; the exit code is 1 if one did not reach its limit."""
-    from scionwood.authoring import print_table
-
     head = ["structure", "formula", "steps", "energy gained, eV", "force, eV/A", "stress, GPa"]
     rows = [
         [str(at), one.formula, str(one.steps)]
@@ -45,7 +43,7 @@ def relax(
 
     Args:
         run: a run that was fitted to `atoms/files`.
-        structures: an extended XYZ file.
+        structures: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP.
         target: the extended XYZ file to write, one structure after the other.
         options: limits of the relaxation.
         force: replace the target if it exists.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, OutputPath, check_target, prints
+from scionwood.authoring import InputPath, OutputPath, atomic_path, check_target, prints, writing
 
 if TYPE_CHECKING:
     from scionwood_atoms.inference.selecting import Selection
@@ -41,7 +41,7 @@ def select(
 
     Args:
         runs: two or more runs of adapters on one base, best on other draws of the labels.
-        pool: an extended XYZ file.
+        pool: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP.
         target: the extended XYZ file to write; `pool_index` and `force_spread` are new keys.
         n: how many structures.
         energy: the key of the energy, if the pool has labels.
@@ -65,16 +65,16 @@ def select(
     """
     import ase.io
 
-    from scionwood.authoring import atomic_path, writing
     from scionwood_atoms.data.labels import read_frames
     from scionwood_atoms.inference.committee import Committee
     from scionwood_atoms.inference.selecting import select_frames
+    from scionwood_atoms.inference.structures import atoms_of
 
     check_target(target, force)
     frames = list(read_frames(pool, energy=energy, forces=forces))
     selection = select_frames(Committee(runs), frames, n)
-    read: Any = ase.io.read
-    atoms = [read(pool, at, format="extxyz") for at in selection.indices]
+    pool_atoms = atoms_of(pool, frames)
+    atoms = [pool_atoms[at] for at in selection.indices]
     for at, one in zip(selection.indices, atoms, strict=True):
         one.info |= {"pool_index": at, "force_spread": float(selection.spreads[at])}
     with writing(target), atomic_path(target, overwrite=force) as part:
