@@ -72,9 +72,11 @@ def is_isolated(one: Structure) -> bool:
 
 def fault(one: Structure) -> tuple[str, str] | None:
     """Return what is wrong with a labelled structure, and the remedy; or `None`."""
-    start, end, lengths, _ = neighbours(one.positions, one.cell, one.pbc, TOUCHING)
-    if len(lengths):
-        rule = f"its atoms {start[0]} and {end[0]} are {lengths[0]:.3g} A apart"
+    # The search sorts atoms into boxes of the cutoff: those of `TOUCHING` would be millions.
+    start, end, lengths, _ = neighbours(one.positions, one.cell, one.pbc, 1.0)
+    if len(lengths) and lengths.min() < TOUCHING:
+        at = int(lengths.argmin())
+        rule = f"its atoms {start[at]} and {end[at]} are {lengths[at]:.3g} A apart"
         return rule, "Remove one of them"
     if one.stress is not None and not one.pbc.all():
         rule = f"it has a stress, and its pbc is {one.pbc.tolist()}"
