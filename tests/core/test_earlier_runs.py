@@ -3,8 +3,9 @@
 The folders in `earlier_runs` were written by version 0.1.0 before its modules moved: one for each
 field, a run without an adapter folder (methods), and one with a plugin's adapter method and a
 checkpoint (disel). `expected.json` holds what `scionwood test` printed then. Measures that are new
-since then may be added. The loss of crash is not in it, since the loss has a further term now. Two
-runs name the folder of their base, since the package has carried another one since.
+since then may be added. The losses of crash
+and bangla are not in it: one has a further term now, the other is a mean over tokens. Two runs name
+the folder of their base, since the package has carried another one since.
 """
 
 from __future__ import annotations
