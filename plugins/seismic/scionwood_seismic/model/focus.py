@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -91,7 +92,7 @@ def features(path: Path) -> Tensor:
     import timm
     from safetensors.torch import load_file
 
-    model = timm.create_model("vit_small_patch14_dinov2", img_size=98, num_classes=0)
+    model: Any = timm.create_model("vit_small_patch14_dinov2", img_size=98, num_classes=0)
     state = timm.models.vision_transformer.checkpoint_filter_fn(load_file(path), model)
     model.load_state_dict(state, strict=True)
     picture = torch.sin(torch.arange(3 * 98 * 98.0) / 50).view(1, 3, 98, 98)
