@@ -31,7 +31,7 @@ def best(run: Path) -> float:
 
 def test_tensorboard_gets_recipe_hash_score_and_figures(toy_fit: Fit) -> None:
     run = toy_fit("trainer.logger=tensorboard")
-    board = EventAccumulator(str(run / "tensorboard"))
+    board = EventAccumulator(str(run / "tensorboard"), purge_orphaned_data=False)
     board.Reload()
     assert [event.value for event in board.Scalars("hp_metric")] == [pytest.approx(best(run))]
     assert sorted(board.Tags()["images"]) == ["metrics", "prediction"]
