@@ -22,7 +22,7 @@ def named(*callbacks: str) -> str:
 
 
 def events(run: Path) -> EventAccumulator:
-    board = EventAccumulator(str(run / "tensorboard"))
+    board = EventAccumulator(str(run / "tensorboard"), purge_orphaned_data=False)
     board.Reload()
     return board
 
