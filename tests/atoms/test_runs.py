@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from ase import Atoms, units
 from ase.md.verlet import VelocityVerlet
 
 import scionwood
+from scionwood.authoring import changing
 from scionwood.cli import main
 from scionwood_atoms import calculator, evaluate, inspect
 from scionwood_atoms.data.labels import LabelError
@@ -58,6 +62,23 @@ def test_isolated_atoms_end_the_refusal(tmp_path: Path, shaken: Make, label: Lab
     found = inspect([label(tmp_path / "a.xyz", frames)], base="sevennet/tiny")
     assert not found.refusal
     assert (found.rank, found.elements, found.compositions) == (1, ["C", "H", "O"], {"CH4O": 4})
+
+
+def test_a_test_of_a_run_takes_the_reference_of_the_run(runs: list[Path], tmp_path: Path) -> None:
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    before = Reference.read(run)
+    moved = {**before.energies, "H": before.energies["H"] + 1.0}  # as a fit may move the zero
+    with changing(run, ["reference.json"]):
+        replace(before, energies=moved).write(run, {})
+    data: Any = scionwood.resolve(run / "recipe.yaml").data.build()
+    wrong = []
+    for frame in data.frames()["test"]:
+        atoms = frame.structure.atoms()
+        atoms.calc = calculator(run)
+        wrong.append(abs(atoms.get_potential_energy() - frame.structure.energy) / len(atoms))
+    measured = scionwood.test(run)["test_energy_mae_mev"]
+    assert measured == pytest.approx(1000 * np.mean(wrong), rel=1e-3)
+    assert measured > 600
 
 
 @pytest.mark.slow
