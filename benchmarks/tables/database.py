@@ -7,7 +7,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import StatisticsError, mean, median, stdev
+from statistics import correlation as pearson
 from typing import Any
 
 Value = str | float | None
@@ -33,7 +34,7 @@ def load(folder: Path) -> sqlite3.Connection:
         )
     for function in (digits, interval, bounds, difference, change, tail):
         database.create_function(function.__name__, -1, function, deterministic=True)
-    for compute in (spread, half_range, mean, median, deviation, auc):
+    for compute in (spread, half_range, mean, median, deviation, auc, correlation):
         database.create_aggregate(compute.__name__, -1, collecting(compute))
     return database
 
@@ -104,6 +105,14 @@ def spread(values: Sequence[float], forms: Sequence[str]) -> str:
 def deviation(values: Sequence[float]) -> Value:
     """Return the standard deviation; NULL for one value."""
     return stdev(values) if len(values) > 1 else None
+
+
+def correlation(values: Sequence[float], others: Sequence[str]) -> Value:
+    """Return the correlation of two columns; NULL if one does not vary."""
+    try:
+        return pearson(values, [float(other) for other in others])
+    except StatisticsError:
+        return None
 
 
 def half_range(values: Sequence[float]) -> str:

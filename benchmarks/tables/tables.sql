@@ -1611,6 +1611,36 @@ SELECT iif(variant = 'neighbours', 'three slices (2.5D)', variant) AS network,
 FROM seismic_inputs WHERE [group] = 'volumes' GROUP BY seconds, variant
 ORDER BY seconds + 0, variant LIKE 'neighbours%', variant;
 
+-- table: gate_rates
+-- Records that pass through unchanged have no light to judge.
+WITH pair AS (
+  SELECT *, iif(denoiser = 'network', 'shipped networks', 'six filters that lose events') AS what
+  FROM seismic_gate WHERE light NOT IN ('passed', 'grey')
+), pairs AS (
+  SELECT * FROM pair UNION ALL
+  SELECT *, 'all' FROM seismic_gate WHERE light NOT IN ('passed', 'grey')
+)
+SELECT what AS denoiser, count(*) AS pairs,
+  sum(truth = 'green') || ' / ' || sum(truth = 'yellow') || ' / ' || sum(truth = 'red')
+    AS "true green / yellow / red",
+  sum(light = 'green' AND truth <> 'green') || ' of ' || sum(truth <> 'green') AS "false green",
+  sum(light = 'green' AND truth = 'red') || ' of ' || sum(truth = 'red') AS "green, truth red",
+  sum(light <> 'green' AND truth = 'green') || ' of ' || sum(truth = 'green') AS "false yellow",
+  digits(correlation(strong, true_strong), '.2f') AS "correlation, strong",
+  digits(correlation(weak, true_weak), '.2f') AS "weak",
+  sum(light = truth) AS "right light"
+FROM pairs GROUP BY what ORDER BY what = 'all', what DESC;
+
+-- table: gate_noises
+SELECT noise, count(*) AS pairs,
+  sum(light = 'green' AND truth <> 'green') || ' of ' || sum(truth <> 'green') AS "false green",
+  sum(light <> 'green' AND truth = 'green') || ' of ' || sum(truth = 'green') AS "false yellow",
+  sum(light = truth) AS "right light",
+  digits(median(strong), '.2f') AS "strong, gate", digits(median(true_strong), '.2f') AS "truth",
+  digits(median(weak), '.2f') AS "weak, gate", digits(median(true_weak), '.2f') AS "truth"
+FROM seismic_gate WHERE denoiser = 'network' AND light NOT IN ('passed', 'grey')
+GROUP BY noise ORDER BY min(place);
+
 -- table: inputs_gathers
 SELECT variant AS network, digits(seconds, 'g') AS "trained, s", count(*) AS seeds,
   half_range(made_clean) AS "generated, clean, dB", half_range(made_0dB) AS "0 dB",

@@ -13,6 +13,7 @@ from case_table import table
 from scionwood.authoring import weights_digest
 from scionwood.cli import main
 from scionwood_seismic.readers.segy import SegyReader
+from scionwood_seismic.synth.field_signal import draw_record
 
 
 def read(path: Path) -> np.ndarray:
@@ -91,15 +92,17 @@ def test_refuses_an_adapter_of_another_base_model(segy, run, tmp_path, capsys):
     assert not noisy.with_name("clean.sgy").exists()
 
 
-def test_the_gate_judges_what_is_adapted_to_each_gather(segy, gathers, run, capsys):
-    noisy = segy(data=gathers[:1])
+def test_the_gate_judges_what_is_adapted_to_each_gather(segy, run, capsys):
+    rng = np.random.default_rng(0)
+    layers = draw_record(rng, (24, 160), ["layers"]) + 0.2 * rng.standard_normal((24, 160))
+    noisy = segy(data=layers[None].astype(np.float32))
     adapted = noisy.with_name("adapted.sgy")
     options = ("--tta", "matched", "--noise-window", "0:0.06", "--gate", "report")
     assert denoise(noisy, adapted, run, *options) == 0
     said = capsys.readouterr().out
     assert "fldr 100: " in said
     assert "noise from 0 to 0.06 s" in said
-    assert "strong events keep" in said
+    assert " events keep " in said
     sidecar = json.loads(adapted.with_name("adapted.sgy.json").read_text())
     assert sum(sidecar["adaptation"].values()) == 1
     assert sidecar["work"]["tta"]["window"] == [0.0, 0.06]
@@ -107,7 +110,7 @@ def test_the_gate_judges_what_is_adapted_to_each_gather(segy, gathers, run, caps
     outcome = report["adaptation"]
     assert outcome["after"] <= outcome["before"]
     assert f"objective {outcome['before']:.3f} before, {outcome['after']:.3f} after" in said
-    assert report["recovered"]["strong flat"] < 1
+    assert report["recovered"]["strong own"] < 1
     assert sidecar["light"] != "grey"
 
 

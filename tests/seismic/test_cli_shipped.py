@@ -31,9 +31,9 @@ class TestWithoutARun:
         said = capsys.readouterr().out
         assert "model shot: its offsets go from 0 to" in said
         assert "yellow fldr 101: passed through unchanged: no live trace" in said
-        assert "green  fldr 100: " in said
-        assert "strong events keep" in said
-        assert "harm gate: 1 yellow, 1 green (1 passed through unchanged)" in said
+        assert "yellow fldr 100: weak " in said, "at 0 dB, weak events are lost"
+        assert "events keep" in said
+        assert "harm gate: 2 yellow (1 passed through unchanged)" in said
         assert "qc.html" in said
         page = noisy.with_name("qc.html").read_text()
         assert "recovered, strong" in page
@@ -42,7 +42,7 @@ class TestWithoutARun:
         report = sidecar["reports"][0]
         assert (sidecar["model"], report["domain"]) == ("shot", "shot")
         assert report["gather"] == "fldr 100"
-        assert report["recovered"]["strong flat"] > 0.85
+        assert report["recovered"]["strong own"] > 0.85
         assert report["removed"] > 0.2
         assert not list(noisy.parent.glob(".clean*"))
 

@@ -50,6 +50,7 @@ plugin = Plugin(
         "denoise": "scionwood_seismic.verbs.denoise:denoise",
         "simulate": "scionwood_seismic.verbs.simulate:simulate",
         "compare": "scionwood_seismic.verbs.compare:compare",
+        "calibrate": "scionwood_seismic.verbs.calibrate:calibrate",
     },
     probes={
         "denoise": "scionwood_seismic.evaluation.behaviour:denoise",

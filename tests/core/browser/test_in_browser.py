@@ -50,15 +50,26 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def quality(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report that the seismic plugin writes beside a denoised file."""
     pytest.importorskip("scionwood_seismic")
-    from scionwood_seismic.evaluation.figures import draw_panels
-    from scionwood_seismic.evaluation.gather_qc import Row
-    from scionwood_seismic.evaluation.qc_page import READING, Picture, QcPage, render_qc
+    from scionwood_seismic.evaluation.figures import draw_qc_sheet
+    from scionwood_seismic.evaluation.gather_qc import Row, measure, similarity_map
+    from scionwood_seismic.evaluation.panels import Geometry, Result
+    from scionwood_seismic.evaluation.qc_page import (
+        READING,
+        Picture,
+        QcPage,
+        render_qc,
+        sheet_numbers,
+    )
+    from scionwood_seismic.inference.gate import Kept
 
     values = dict.fromkeys(READING, 0.123)
     rows = [Row(n, f"fldr {100 + n}", 24, n, 0, values, values) for n in range(3)]
     png = io.BytesIO()
     gather = np.sin(np.linspace(0, 60, 24 * 64)).reshape(24, 64)
-    draw_panels({"input": gather, "denoised": gather, "removed": 0 * gather}).savefig(png)
+    result = Result(gather, 0.9 * gather, Geometry(0.004))
+    places = [Kept("strong own", 4, 8, 0.9), Kept("weak steep", 12, 40, 0.2)]
+    numbers = sheet_numbers(measure(result))
+    draw_qc_sheet(result, similarity_map(result), numbers, places).savefig(png)
     facts = {"source": "a_long_name_of_a_file_" * 6 + ".sgy", "result": "clean.sgy"}
     page = QcPage("clean.sgy", rows, 3, [Picture("fldr 100", png.getvalue())], facts)
     place = tmp_path_factory.mktemp("quality") / "report.html"

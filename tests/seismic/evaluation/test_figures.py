@@ -10,6 +10,7 @@ from scionwood_seismic.evaluation.figures import draw_panels, draw_qc_sheet
 from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
 from scionwood_seismic.evaluation.panels import Geometry, Result, fk, mean_spectrum, thin
 from scionwood_seismic.evaluation.qc_page import sheet_numbers
+from scionwood_seismic.inference.gate import Kept
 
 
 @pytest.fixture
@@ -53,6 +54,16 @@ def test_the_sheet_shows_gathers_spectra_and_leakage(noisy):
     assert titles[3:6] == ["f-k, input", "f-k, denoised", "f-k, removed"]
     assert titles[6] == "mean amplitude spectrum"
     assert float(titles[7].split()[-1]) > 0.9  # what was removed is the signal itself
+
+
+def test_the_sheet_shows_where_added_events_are_lost(noisy):
+    places = [Kept("strong own", 4, 8, 0.9), Kept("weak steep", 12, 20, 0.2)]
+    result = Result(noisy, 0.5 * noisy, Geometry(0.004))
+    figure = draw_qc_sheet(result, similarity_map(result), {}, places)
+    strong, weak = axes_of(figure, "kept amplitude").collections
+    np.testing.assert_allclose(strong.get_offsets(), [[5, 0.032]])
+    np.testing.assert_allclose(weak.get_offsets(), [[13, 0.08]])
+    assert (strong.get_array()[0], weak.get_array()[0]) == (0.9, 0.2)
 
 
 def test_a_reference_adds_panels_of_reference_and_error(noisy):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from case_table import table
+from known_networks import events
 from torch import Tensor, nn
 
 from scionwood_seismic.data.synthetic import generator
@@ -28,7 +29,8 @@ class Gain(nn.Module):
 @pytest.fixture
 def gathers() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
-    return [rng.standard_normal((32, 128)).astype(np.float32) for _ in range(2)]
+    noise = 0.05 * rng.standard_normal((2, 32, 256))
+    return [(events(slope, traces=32) + noise[i]).astype("f4") for i, slope in enumerate((0, 0.4))]
 
 
 @table(

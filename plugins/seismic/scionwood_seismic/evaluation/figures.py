@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 import numpy as np
@@ -25,6 +25,7 @@ from scionwood_seismic.evaluation.panels import (
     thin,
     thinned,
 )
+from scionwood_seismic.inference.gate import Kept
 
 WIGGLES = 60
 """In gathers with fewer traces, each trace is also drawn as a line."""
@@ -54,11 +55,12 @@ def draw_qc_sheet(
     result: Result,
     similarity: np.ndarray,
     numbers: Mapping[str, str],
+    places: Sequence[Kept] = (),
     *,
     title: str = "",
     footer: str = "",
 ) -> Figure:
-    """Draw the QC sheet of a gather: panels, f-k and mean spectra, local similarity, measures.
+    """Draw the QC sheet of a gather: panels, spectra, similarity, kept amplitude, measures.
 
     In gathers of more than `LIMIT` traces or samples, the strongest sample of each block is drawn,
     so that no burst disappears. The title then contains a note.
@@ -67,6 +69,7 @@ def draw_qc_sheet(
         result: the gather, with at least one live trace.
         similarity: (trace, time), local similarity of denoised and removed; NaN in dead traces.
         numbers: label -> value, written beside the figures.
+        places: what came back of the events of the harm gate, and where; none were added if empty.
         title: the name of the gather, any text.
         footer: the origin of the gather, any text.
     """
@@ -75,9 +78,12 @@ def draw_qc_sheet(
     rows = [figure.add_subfigure(grid[i]) for i in range(3)]
     _row(rows[0], result.panels(), result.geometry)
     _fk_row(rows[1], result)
-    spectra, leak, table = rows[2].subplots(1, 3)
+    last = rows[2].subplots(1, 4 if places else 3)
+    spectra, leak, table = last[0], last[1], last[-1]
     _spectra(spectra, result)
     _similarity(leak, similarity, result.geometry)
+    if places:
+        _kept(last[2], places, result)
     _numbers(table, numbers)
     note = thinned(result.noisy.shape)
     heading = f"{title}\n{note}" if title and note else title + note
@@ -193,6 +199,27 @@ def _similarity(axes: Axes, similarity: np.ndarray, geometry: Geometry) -> None:
     axes.set(title=f"local similarity of denoised and removed, mean {mean:.3f}")
     axes.set(xlabel="trace", ylabel=geometry.down)
     axes.figure.colorbar(image, ax=axes, label="local similarity (0 to 1)")
+
+
+def _kept(axes: Axes, places: Sequence[Kept], result: Result) -> None:
+    """Draw the amplitude that came back of each event, in the middle of its energy."""
+    left, right, bottom, top = _extent(result.noisy, result.geometry)
+    for level, size in (("strong", 90), ("weak", 25)):
+        some = [place for place in places if place.kind.startswith(level)]
+        points = axes.scatter(
+            [place.trace + 1 for place in some],
+            [top + (result.geometry.dt or 1.0) * (place.sample + 0.5) for place in some],
+            c=[place.amplitude for place in some],
+            s=size,
+            cmap="cividis",
+            vmin=0,
+            vmax=1,
+            edgecolors="black",
+            linewidths=0.4,
+        )
+    axes.set(xlim=(left, right), ylim=(bottom, top), xlabel="trace", ylabel=result.geometry.down)
+    axes.set(title="kept amplitude of added events\n(large: strong, small: weak)")
+    axes.figure.colorbar(points, ax=axes, label="kept amplitude (0 to 1)", extend="both")
 
 
 def _numbers(axes: Axes, numbers: Mapping[str, str]) -> None:

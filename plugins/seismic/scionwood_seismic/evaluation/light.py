@@ -10,7 +10,10 @@ from typing import Any, Literal, final
 from rich.console import Console
 from rich.text import Text
 
+from scionwood_seismic.inference.decision import EXACT, worst
+from scionwood_seismic.inference.gate import Kept
 from scionwood_seismic.inference.options import GateOptions
+from scionwood_seismic.inference.reports import NO_EVENT
 
 HANDBOOK = "docs/fields/seismic/qc.md"
 """The page that explains the lights, in the repository."""
@@ -29,15 +32,15 @@ class Verdict:
 
     Attributes:
         gather: its key in the file.
-        light: `green`: denoised, and events keep their amplitude. `yellow`: less was removed than
-            the model wanted, or nothing. `red`: events lose more amplitude than the limit allows.
-            `grey`: not measured.
+        light: `green`: denoised, and events keep their amplitude. `yellow`: weak events lose more
+            than the limit allows, what was removed is coherent, or less was removed than the model
+            wanted. `red`: strong events lose more than the limit allows. `grey`: not measured.
         reason: why, a clause.
-        strong: the least recovered amplitude of strong events; None if it was not measured.
-        weak: the mean of that of weak events.
+        strong: the recovered amplitude of the worst kind of strong events; None if not measured.
+        weak: that of the worst kind of weak events.
         removed: the share of the energy that was removed.
         passed: whether the gather is unchanged.
-        mended: whether signal that the model took was put back.
+        places: what came back of each event, and the middle of its energy.
     """
 
     gather: str
@@ -47,14 +50,12 @@ class Verdict:
     weak: float | None = None
     removed: float = 0.0
     passed: bool = False
-    mended: bool = False
+    places: tuple[Kept, ...] = ()
 
     @property
     def phrase(self) -> str:
         """The light in a table, with what was done."""
-        if self.passed:
-            return "passed through"
-        return f"{self.light}, lost signal put back" if self.mended else self.light
+        return "passed through" if self.passed else self.light
 
     def __str__(self) -> str:
         return f"{self.light:6} {self.gather}: {self.reason}"
@@ -74,25 +75,32 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
     """
     recovered, share = report["recovered"], report["share"]
     name, removed = str(report.get("gather", "")), float(report.get("removed", 0.0))
-    strong, weak, noisy = (_summary(recovered, level) for level in ("strong", "weak", "noisy"))
     if share == 0:
+        light: Light = "grey" if report["reason"] == NO_EVENT else "yellow"
         reason = f"passed through unchanged: {report['reason']}"
-        return Verdict(name, "yellow", reason, removed=0.0, passed=True)
-    if strong is None:
-        return Verdict(name, "grey", f"{_percent(removed)} removed, not tested", removed=removed)
-    text = f"{_percent(removed)} removed; strong events keep {strong:.2f} of their amplitude"
-    text += "" if weak is None else f", weak ones {weak:.2f}"
-    text += "" if noisy is None else f" (weak ones in noise {noisy:.2f})"
-    if strong < gate.strong - 0.005:
-        reason = f"{text}; the limit is {gate.strong:g}"
-        return Verdict(name, "red", reason, strong, weak, removed)
-    mended = float(report.get("back", 0.0)) > 0
-    if share < 1:
-        reason = f"{text}; blended with {_percent(1 - share)} of the removed part"
-        reason += f", because {report['reason']}"
-        return Verdict(name, "yellow", reason, strong, weak, removed, mended=mended)
-    text += f"; before, {report['reason']}" if mended else ""
-    return Verdict(name, "green", text, strong, weak, removed, mended=mended)
+        return Verdict(name, light, reason, passed=True)
+    text = f"{_percent(removed)} removed"
+    if not recovered:
+        why = report.get("reason") or "not tested"
+        return Verdict(name, "grey", f"{why}; {text}", removed=removed)
+    (strong_kind, strong), (weak_kind, weak) = (worst(recovered, x) for x in ("strong", "weak"))
+    places = tuple(Kept(**place) for place in report.get("places", ()))
+    found = strong, weak, removed, False, places
+    if strong < gate.strong - EXACT:
+        kept = f"{strong_kind} events keep {strong:.2f} (limit {gate.strong:g})"
+        return Verdict(name, "red", f"{kept}; {text}", *found)
+    if report["reason"]:
+        blend = f"blended with {_percent(1 - share)} of the removed part; " if share < 1 else ""
+        return Verdict(name, "yellow", f"{report['reason']}; {blend}{text}", *found)
+    coherent = float(report.get("coherent", 0.0))
+    if coherent > gate.coherent:
+        reason = f"{_percent(coherent)} of the energy was removed and is coherent as events are"
+        return Verdict(name, "yellow", f"{reason} (limit {_percent(gate.coherent)})", *found)
+    if weak < gate.weak - EXACT:
+        kept = f"{weak_kind} events keep {weak:.2f} (limit {gate.weak:g})"
+        return Verdict(name, "yellow", f"{kept}; {text}", *found)
+    kept = f"{strong_kind} events keep {strong:.2f}, {weak_kind} ones {weak:.2f}"
+    return Verdict(name, "green", f"{kept}; {text}", *found)
 
 
 def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
@@ -103,16 +111,13 @@ def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:
 
     Returns:
         `light`: the worst; `lights`: light -> number of gathers; `passed`: the number of gathers
-        that passed through unchanged; `mended`: of those in which lost signal was put back.
+        that passed through unchanged.
     """
     rows = list(verdicts)
     counts = Counter(verdict.light for verdict in rows)
     by_light = {light: counts[light] for light in _RANK if counts[light]}
-    passed, mended = (
-        sum(getattr(verdict, name) for verdict in rows) for name in ("passed", "mended")
-    )
-    light = next(iter(by_light), "grey")
-    return {"light": light, "lights": by_light, "passed": passed, "mended": mended}
+    passed = sum(verdict.passed for verdict in rows)
+    return {"light": next(iter(by_light), "grey"), "lights": by_light, "passed": passed}
 
 
 def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
@@ -133,11 +138,7 @@ def print_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
         console.print(line, soft_wrap=True)
     counts = Counter(verdict.light for verdict in verdicts)
     text = ", ".join(f"{counts[light]} {light}" for light in _RANK if counts[light])
-    passed, mended = (
-        sum(getattr(verdict, name) for verdict in verdicts) for name in ("passed", "mended")
-    )
-    outcome = f"{passed} passed through unchanged"
-    outcome += f", lost signal was put back in {mended}" if mended else ""
+    outcome = f"{sum(verdict.passed for verdict in verdicts)} passed through unchanged"
     more = f", the {GATHERS_SHOWN} worst are listed" if len(verdicts) > GATHERS_SHOWN else ""
     say(console, f"harm gate: {text} ({outcome}){more}; see {HANDBOOK}")
 
@@ -161,17 +162,9 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in valid_text)
 
 
-def _badness(verdict: Verdict) -> tuple[int, bool, bool, float]:
-    amplitude = 1.0 if verdict.strong is None else verdict.strong
-    return _RANK[verdict.light], not verdict.passed, not verdict.mended, amplitude
-
-
-def _summary(recovered: Mapping[str, float], level: str) -> float | None:
-    """Return the worst kind of strong events, or the mean of the kinds of other events."""
-    values = [value for name, value in recovered.items() if name.startswith(level)]
-    if not values:
-        return None
-    return min(values) if level == "strong" else sum(values) / len(values)
+def _badness(verdict: Verdict) -> tuple[int, bool, float]:
+    amplitude = 1.0 if verdict.strong is None else min(verdict.strong, verdict.weak or 1.0)
+    return _RANK[verdict.light], not verdict.passed, amplitude
 
 
 def _percent(share: float) -> str:

@@ -42,9 +42,10 @@ LOOK: Mapping[str, str] = {
     "unprocessed": "The unprocessed input has no leakage at all. Read leakage together with the "
     "energy removed.",
     "harm gate": "Events of known amplitude were added to the gather, and the amplitude that came "
-    "back was measured: of strong events (4 times the local RMS) and of weak ones (1 time). Yellow "
-    "gathers were blended with the input or passed through unchanged. Where it says so, the model "
-    "took signal, which was put back.",
+    "back was measured: of five kinds, strong (4 times the local RMS) and weak (1 to 1.5 times). "
+    "The worst kind counts.",
+    "kept amplitude": "Dark points are places where events are lost: large points are strong "
+    "events, small ones weak.",
     "grey": "Traces that are dead or not finite; they are not measured.",
 }
 """Part of the figures -> what to look for."""
@@ -168,9 +169,6 @@ def _warning(rows: Sequence[Row]) -> str:
     kinds = {
         "lose more amplitude than the limit": [v for v in verdicts if v.light == "red"],
         "are yellow": [v for v in verdicts if v.light == "yellow"],
-        "are green after lost signal was put back": [
-            v for v in verdicts if v.light == "green" and v.mended
-        ],
     }
     for what, chosen in kinds.items():
         reasons = [plain(f"{v.gather}: {v.reason}") for v in chosen]

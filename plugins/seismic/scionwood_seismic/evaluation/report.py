@@ -230,9 +230,14 @@ def _pictures(
         place, title = titles[index]
         heading = f"{facts['result']}: gather {index + 1} ({name})"
         heading += f", {title} of {len(rows)} by local similarity" if len(rows) > 1 else ""
-        numbers = sheet_numbers(by_index[index])
+        row = by_index[index]
         figure = draw_qc_sheet(
-            result, similarity_map(result), numbers, title=plain(heading), footer=plain(footer)
+            result,
+            similarity_map(result),
+            sheet_numbers(row),
+            row.verdict.places if row.verdict else (),
+            title=plain(heading),
+            footer=plain(footer),
         )
         pictures.append((place, Picture(heading, _png(figure))))
         if place == 0:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import numpy as np
 
-from scionwood_seismic.inference.events import FLOOR, STRONG, WEAK, Events, local_rms
+from scionwood_seismic.inference.events import local_rms
 from scionwood_seismic.synth.canonical import coherent_spectrum
 
 PERIODS = {"short": 12.0, "middle": 36.0, "long": 108.0}
 """The kinds of arrival, and their periods in samples."""
 
 CYCLES = 4.0  # of an arrival, between the points at which it has faded
-ROOM = 250  # samples between two arrivals, at least
-SURROUNDINGS = 200.0  # samples whose RMS an arrival is measured by
+WINDOW = 1024  # samples of the window of an arrival
+SURROUNDINGS = 200  # samples whose RMS an arrival is measured by
 BAND = 0.1  # of the largest power by octave, from which a period is in the band of a record
 
 
@@ -33,36 +35,27 @@ def kinds_of(record: np.ndarray) -> tuple[str, ...]:
     return tuple(name for name in PERIODS if shares[name] > BAND * top or name == best)
 
 
-def draw_arrivals(
-    crops: np.ndarray,
-    masks: np.ndarray,
-    *,
-    kinds: tuple[str, ...],
-    rms: float,
-    rng: np.random.Generator,
-) -> Events:
-    """Draw the arrivals of some crops. All components have them at one time, as body waves.
+@final
+class StationEvents:
+    """Draw arrivals; all components have them at one time, as body waves.
 
     Args:
-        crops: (crop, component, time) float32, any unit.
-        masks: the same shape, 1 where there is data.
-        kinds: some of the keys of `PERIODS`.
-        rms: the RMS of the whole record.
-        rng: the source of random numbers.
+        record: (component, time), any unit; dead components are zero.
     """
-    count, components, samples = crops.shape
-    events_per_crop = max(2, samples // ROOM)
-    crop = np.repeat(np.arange(count), events_per_crop)
-    slot = np.tile(np.arange(events_per_crop), count)
-    kind = (slot // 2 + crop) % len(kinds)
-    strong = slot % 2 == 0
-    centre = (slot + 0.5 + rng.uniform(-0.1, 0.1, len(crop))) * samples / events_per_crop
-    period = np.array([PERIODS[name] for name in kinds])[kind][:, None]
-    cycles = (np.arange(samples) - centre[:, None]) / period
-    fade = np.cos(np.pi * np.clip(cycles / CYCLES, -0.5, 0.5)) ** 2
-    wave = fade * np.cos(2 * np.pi * (cycles + rng.random((len(crop), 1))))
-    size = rng.uniform(0.4, 1.0, (len(crop), components)) * rng.choice((-1, 1), (len(crop), 1))
-    size *= np.where(strong, STRONG, WEAK)[:, None]
-    level = local_rms(crops, SURROUNDINGS) + FLOOR * rms
-    waves = size[..., None] * wave[:, None] * (level * masks)[crop]
-    return Events(waves.astype(np.float32), crop, kind, strong, kinds)
+
+    def __init__(self, record: np.ndarray) -> None:
+        self.kinds = kinds_of(record[record.any(axis=1)])
+        self.window = record.shape[0], min(WINDOW, record.shape[1])
+        self._level = local_rms(record, (3, SURROUNDINGS))
+
+    def draw(
+        self, kind: str, corner: tuple[int, int], centre: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
+        """See `events.Source.draw`."""
+        components, samples = self.window
+        cycles = (np.arange(samples) - centre * samples) / PERIODS[kind]
+        fade = np.cos(np.pi * np.clip(cycles / CYCLES, -0.5, 0.5)) ** 2
+        wave = fade * np.cos(2 * np.pi * (cycles + rng.random()))
+        size = rng.uniform(0.4, 1.0, components) * rng.choice((-1, 1))
+        level = self._level[:, corner[1] : corner[1] + samples]
+        return size[:, None] * wave * level, 0

@@ -1,7 +1,7 @@
 """Tests of a denoised record that need no injected events: the envelope of the harm gate.
 
-They find what injected events may miss: records that no model is made for, flat events that vanish,
-and energy above the band of the input.
+They find what injected events may miss: records that no model is made for, and energy above the
+band of the input. And they find lost signal, which goes back.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ FEWEST = {"shot": 3, "stack": 3, "das": 3, "station": 1}
 
 SHORTEST = 32  # samples of a trace
 FINEST, LONGEST = 2.5, 120.0  # samples of a dominant period that can be resampled
-CYCLES = 2  # the least number of dominant periods in a trace
 ACROSS = 9  # traces of a window in which two parts of a record are compared
-STACK, NARROWEST = 15, 6  # traces of the running stacks that show flat events
-FLAT = 0.2  # of the energy of a record that is flat, from which flat events count
-AGREE = 0.6  # of the energy of two stacks, side by side, that they have in common if it is flat
-SMALL_ENERGY_SHARE = 0.01  # share of the energy below which similarity is not judged
+CYCLES = 2  # the least number of dominant periods in a trace
 QUIET = 1e-3  # of the largest power: what is below lies outside the band
 CLIPPED, LONG = 3, 10  # consecutive samples at the largest magnitude of a trace
 
@@ -130,26 +126,6 @@ def without_added(record: np.ndarray, removed: np.ndarray) -> tuple[np.ndarray, 
     return in_band_change, added
 
 
-def similarity(record: np.ndarray, removed: np.ndarray, period: float) -> float:
-    """Return how alike the kept and the removed part are in small windows, 0 to 1.
-
-    Windows count by the energy of both parts; see `window` for their size.
-
-    Args:
-        record: (trace, time), any unit.
-        removed: the same shape.
-        period: the dominant period, samples.
-    """
-    signal = record - removed
-    size = window(record.shape, period)
-    both, one, other = (
-        nd.uniform_filter(a * b, size)
-        for a, b in ((signal, removed), (signal, signal), (removed, removed))
-    )
-    norm = np.sqrt(np.maximum(one, 0) * np.maximum(other, 0))
-    return float(np.abs(both).sum()) / (float(norm.sum()) or 1.0)
-
-
 def window(shape: tuple[int, ...], period: float) -> tuple[int, int]:
     """Return traces and samples of a window with the area of 9 traces and two periods.
 
@@ -172,7 +148,7 @@ def resembling(record: np.ndarray, removed: np.ndarray, period: float) -> np.nda
     itself is returned.
 
     Args:
-        record: (trace, time), or (crop, trace, time); any unit.
+        record: (trace, time), any unit.
         removed: the same shape.
         period: the dominant period, samples.
 
@@ -182,10 +158,9 @@ def resembling(record: np.ndarray, removed: np.ndarray, period: float) -> np.nda
     Source: Chen and Fomel, 2015, doi 10.1190/geo2014-0227.1, without their iteration.
     """
     signal = record - removed
-    size = window(record.shape[-2:], period)
-    filter_size = (*(1 for _ in record.shape[:-2]), *size)
+    size = window(record.shape, period)
     both, one, other = (
-        nd.uniform_filter(a * b, filter_size)
+        nd.uniform_filter(a * b, size)
         for a, b in ((signal, removed), (signal, signal), (removed, removed))
     )
     one = np.maximum(one, 1e-30)
@@ -195,36 +170,3 @@ def resembling(record: np.ndarray, removed: np.ndarray, period: float) -> np.nda
     chance = np.sqrt(np.maximum(other, 0) / one / independent)
     lost: np.ndarray = np.clip(both / one - chance, 0, 1) * signal
     return lost
-
-
-def flat_amplitude(record: np.ndarray, removed: np.ndarray) -> float | None:
-    """Return the share of the amplitude of flat events that is kept; None without such events.
-
-    Two stacks of neighbouring traces, side by side, have a flat event in common. Noise that only a
-    few neighbours share is in one of them, and does not count.
-
-    Args:
-        record: (trace, time), any unit.
-        removed: the same shape.
-    """
-    width = min(STACK, len(record) // 2)
-    if width < NARROWEST:
-        return None
-    one, other = _stacks(record, width)
-    total_energy = float(np.square(record, dtype=np.float64).mean())
-    energy = float((np.square(one) + np.square(other)).mean(dtype=np.float64)) / 2
-    shared = float((one * other).mean(dtype=np.float64))
-    if shared <= FLAT * total_energy or shared < AGREE * energy:
-        return None
-    signal_one, signal_other = _stacks(record - removed, width)
-    # Each stack of the result against the other stack of the record, so that noise of one stack
-    # does not count.
-    left = float((one * signal_other + signal_one * other).mean(dtype=np.float64)) / 2
-    return min(1.0, left / shared)
-
-
-def _stacks(record: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means of `width` neighbouring traces, and those of the traces beside them."""
-    running = nd.uniform_filter1d(record, width, axis=0)[width // 2 :]
-    count = len(record) - 2 * width + 1
-    return running[:count], running[width : width + count]

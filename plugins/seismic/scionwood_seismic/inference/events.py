@@ -1,226 +1,161 @@
-"""Events of known amplitude that the harm gate adds to crops of a record.
+"""Events of known amplitude that the harm gate adds to a record, in five kinds.
 
-An event has the record's own wavelet. It is flat, or it follows the slope of the record at a strong
-place; it crosses all traces of the crop, or it is a patch of a few traces.
+An event has the wavelet of what is coherent in the record. Its kind says what it follows: the
+record's own slope, a diffraction, a slope against the own one, a fault, or a steep slope.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 from scipy import ndimage as nd
 
-from scionwood_seismic.inference.wavelets import SHIFTS
+from scionwood_seismic.inference.beams import Beams
+from scionwood_seismic.synth.canonical import CANONICAL_PERIOD
 
-KINDS = ("flat", "slope", "patch")
-"""Across all traces and horizontal; across all traces along a slope; a patch along a slope."""
+KINDS = ("own", "diffraction", "conflict", "fault", "steep")
 
-STRONG, WEAK = 4.0, 1.0
-"""Peak amplitudes of events over the local RMS of the record."""
+STRONG, WEAK = (4.0, 4.0), (1.0, 1.5)
+"""Peak amplitudes of events over the local RMS of the record, from and to."""
 
-SPACING = 2.4  # periods between two events of a crop
-PATCH = 6.0  # traces, the standard deviation of a patch
+WINDOW = 64, 128
+"""Traces and canonical samples of the window of an event."""
+
 FLOOR = 0.02  # of the RMS of the record, the smallest local RMS
-STEEPEST = 0.5  # periods per trace: a steeper event is aliased
-SLOPES = 21  # that are tried at a place
-PLACES = 5  # of a crop at which slopes are tried
-COHERENT = 0.7  # of the highest semblance of all places, from which a slope is that of an event
+NEAR = 12  # traces on each side of a fault that an event crosses
+WIDE = 14.0  # traces, the standard deviation of a diffraction
+ENDS = 3.0  # periods on each side of the peak of a wavelet
+TIMES = np.linspace(-ENDS, ENDS, int(8 * ENDS * CANONICAL_PERIOD) + 1)
+FLAT = 0.02  # periods per trace, below which a slope has no sign
 
 
 @final
 @dataclass(frozen=True)
-class Events:
-    """The events of some crops.
+class Event:
+    """An event in a window of a record.
 
     Attributes:
-        waves: (event, trace, time) float32, in the unit of the record.
-        crop: the crop of each event, (event,).
-        kind: the index in `names` of each event, (event,).
-        strong: whether an event is strong, (event,); otherwise it is weak.
-        names: the kinds.
-        across: by how many samples each event is later in the next slice of a volume, (event,);
-            None: it is not.
+        kind: such as `strong steep`.
+        rows: the traces of the window.
+        columns: its samples.
+        wave: (trace, time) float32, in the unit of the record.
+        across: by how many samples the event is later in the next slice of a volume.
     """
 
-    waves: np.ndarray
-    crop: np.ndarray
-    kind: np.ndarray
-    strong: np.ndarray
-    names: tuple[str, ...] = KINDS
-    across: np.ndarray | None = None
+    kind: str
+    rows: slice
+    columns: slice
+    wave: np.ndarray
+    across: int = 0
 
-    def summed(self, crops: int, place: int = 0) -> np.ndarray:
-        """Return the sum of the events of each crop, (crop, trace, time) float32.
+
+class Source(Protocol):
+    """What draws the events of a record.
+
+    Attributes:
+        kinds: their names.
+        window: traces and samples of the window of an event, in those of the record.
+    """
+
+    kinds: tuple[str, ...]
+    window: tuple[int, int]
+
+    def draw(
+        self, kind: str, corner: tuple[int, int], centre: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
+        """Return an event of unit amplitude in units of the local RMS, and its `across`.
 
         Args:
-            crops: the number of crops.
-            place: the place of a slice of the volume; 0 is that of the record.
+            kind: one of `kinds`.
+            corner: of its window.
+            centre: its time in the window, as a share of the length.
+            rng: the source of random numbers.
         """
-        waves = self.waves
-        if place and self.across is not None:
-            waves = np.zeros_like(waves)
-            for new, old, later in zip(waves, self.waves, place * self.across, strict=True):
-                _shift(new, old, int(later))
-        total = np.empty((crops, *waves.shape[1:]), np.float32)
-        for crop in range(crops):  # much faster than np.add.at
-            waves[self.crop == crop].sum(axis=0, out=total[crop])
-        return total
+        ...
 
 
-def _shift(new: np.ndarray, old: np.ndarray, later: int) -> None:
-    """Copy (trace, time) by some samples later; what comes from outside stays as it is."""
-    n = old.shape[1] - abs(later)
-    if n > 0:
-        new[:, max(later, 0) :][:, :n] = old[:, max(-later, 0) :][:, :n]
-
-
-def draw(
-    crops: np.ndarray,
-    masks: np.ndarray,
-    wavelet: np.ndarray,
-    period: float,
-    *,
-    rms: float,
-    rng: np.random.Generator,
-) -> Events:
-    """Draw the events of some crops: those of the even crops strong, those of the odd ones weak.
-
-    Every crop that has room for several events has a flat one. The other kinds take turns. The only
-    crop of a small record has events of both levels, and its flat event is strong. In a volume an
-    event dips across the slices by at most the slope that it has along them.
+@final
+class GatherEvents:
+    """Draw the events of a gather or a section.
 
     Args:
-        crops: (crop, trace, time) float32, any unit.
-        masks: the same shape, 1 where there is data.
-        wavelet: see `wavelets.wavelet_of`.
-        period: the dominant period, samples.
-        rms: the RMS of the whole record.
-        rng: the source of random numbers.
+        record: (trace, time), any unit; dead traces are zero.
+        found: what is coherent in it.
     """
-    count, traces, samples = crops.shape
-    events_per_crop = max(1, int(samples / (SPACING * period) + 0.4))
-    crop = np.repeat(np.arange(count), events_per_crop)
-    slot = np.tile(np.arange(events_per_crop), count)
-    strong = crop % 2 == 0 if count > 1 else slot % 2 == 0
-    turn = 2 * int(rng.integers(6)) if count > 1 else 0
-    kind = _kinds(slot, crop + turn, events_per_crop) if traces > 2 else np.zeros_like(crop)
-    slope = np.where(kind == 0, 0.0, slopes_of(crops, period, rng)[crop])
-    pivot = rng.integers(traces, size=len(crop))
-    # The sub-sample position is random, so that events do not all peak on a sample.
-    centre = (slot + 0.5) * samples / events_per_crop + rng.uniform(-0.15, 0.15, len(crop)) * period
-    across = np.arange(traces) - pivot[:, None]
-    at = centre[:, None] + slope[:, None] * across
-    size = np.where(kind[:, None] == 2, np.exp(-((across / PATCH) ** 2) / 2), 1.0)
-    size *= (rng.choice((-1, 1), len(crop)) * np.where(strong, STRONG, WEAK))[:, None]
-    level = local_rms(crops, 6 * period) + FLOOR * rms
-    waves = placed(at, size, wavelet, samples) * (level * masks)[crop]
-    across = np.rint(slope * rng.uniform(-1, 1, len(crop)))
-    return Events(waves.astype(np.float32), crop, kind, strong, across=across)
+
+    kinds: tuple[str, ...] = KINDS
+
+    def __init__(self, record: np.ndarray, found: Beams) -> None:
+        self.found, self.period = found, found.period
+        length = round(WINDOW[1] * self.period / CANONICAL_PERIOD)
+        self.window = min(WINDOW[0], record.shape[0]), min(length, record.shape[1])
+        self._level = local_rms(record, (25, int(6 * self.period)))
+        # Events in the band of the beams alone do not see what a filter cuts outside of it.
+        near = np.exp(-8 * (found.frequency - 1) ** 2)
+        self._wavelets = [wavelet(found, power) for power in (found.power, near) if power.any()]
+
+    def draw(
+        self, kind: str, corner: tuple[int, int], centre: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
+        """See `Source.draw`."""
+        traces, samples = self.window
+        at, size, slope = self._path(kind, corner, rng)
+        time = (np.arange(samples) - centre * samples) / self.period - at[:, None]
+        pulse = self._wavelets[rng.integers(len(self._wavelets))]
+        wave = np.interp(time, TIMES, pulse, 0, 0) * size[:, None]
+        wave *= self._level[corner[0] : corner[0] + traces, corner[1] : corner[1] + samples]
+        return wave, round(slope * self.period * rng.uniform(-1, 1))
+
+    def _path(
+        self, kind: str, corner: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the times at the traces, periods, the amplitudes there, and the slope."""
+        traces = self.window[0]
+        x = np.arange(traces) - rng.uniform(0.25, 0.75) * traces
+        own, sign = self._slope(corner), rng.choice((-1, 1))
+        size = np.full(traces, float(rng.choice((-1, 1))))
+        if kind == "diffraction":
+            depth, flank = rng.uniform(3, 12), rng.uniform(0.3, 0.48)
+            at = np.sqrt(depth**2 + (x * flank) ** 2) - depth
+            return at, size * np.exp(-((x / WIDE) ** 2) / 2), 0.0
+        if kind == "fault":
+            size *= np.abs(x) < NEAR
+            return own * x + np.where(x > 0, rng.uniform(0.5, 1.0), 0.0), size, own
+        if kind == "conflict":
+            against = -np.sign(own) if abs(own) > FLAT else sign
+            own = against * rng.uniform(0.12, 0.3)
+        if kind == "steep":
+            own = sign * rng.uniform(0.3, 0.42)
+        return own * x, size, own
+
+    def _slope(self, corner: tuple[int, int]) -> float:
+        """Return the slope of the nearest coherent place, periods per trace."""
+        centre = np.array(corner) + np.array(self.window) / 2
+        distance = np.hypot(*((self.found.places - centre) / (WINDOW[0] / 2, self.window[1])).T)
+        return float(self.found.slopes[distance.argmin()])
 
 
-def placed(at: np.ndarray, size: np.ndarray, wavelet: np.ndarray, samples: int) -> np.ndarray:
-    """Return events, (event, trace, time).
+def wavelet(found: Beams, power: np.ndarray) -> np.ndarray:
+    """Return the zero-phase wavelet of a power at the frequencies of beams, with a peak of 1."""
+    # A sum of cosines with the amplitude spectrum has zero phase: its peak is at 0. The taper ends
+    # it at zero: a step would have energy at all frequencies.
+    pulse = np.cos(2 * np.pi * TIMES[:, None] * found.frequency) @ np.sqrt(power)
+    pulse *= np.cos(np.pi / 2 * TIMES / ENDS) ** 2
+    peaked: np.ndarray = pulse / np.abs(pulse).max()
+    return peaked
+
+
+def local_rms(record: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the RMS of each sample's surroundings, zero in dead traces, (trace, time).
 
     Args:
-        at: the time of each event at each trace, samples, (event, trace).
-        size: its amplitude there.
-        wavelet: see `wavelets.wavelet_of`.
-        samples: samples of a trace.
+        record: (trace, time); dead traces are zero.
+        size: traces and samples of the surroundings, made odd, and at most the record.
     """
-    width = wavelet.shape[1]
-    half = width // 2 - 1
-    floor = np.floor(at).astype(int)
-    shift = np.minimum(((at - floor) * SHIFTS + 0.5).astype(int), SHIFTS - 1)
-    # Room on both sides, so that a wavelet that begins outside of the record needs no case of its
-    # own.
-    padded = np.zeros((*at.shape, samples + 2 * width), np.float32)
-    first = np.clip(floor - half + width, 0, samples + width)
-    place = first[..., None] + np.arange(width)
-    np.put_along_axis(padded, place, (wavelet[shift] * size[..., None]).astype(np.float32), -1)
-    return padded[..., width : width + samples]
-
-
-def slopes_of(crops: np.ndarray, period: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a slope of each crop, that of an event which it has, samples per trace, (crop,).
-
-    Several strong places of each crop are looked at, and the most coherent one counts. A crop
-    without a coherent place has the slope of another crop.
-
-    Args:
-        crops: (crop, trace, time).
-        period: the dominant period, samples.
-        rng: chooses the places, the stronger ones more often.
-    """
-    count, traces, samples = crops.shape
-    half, reach = min(4, (traces - 1) // 2), min(int(0.75 * period), (samples - 1) // 2)
-    if half < 1 or reach < 1:
-        return np.zeros(count)
-    energy = nd.uniform_filter(np.square(crops), (1, 2 * half + 1, 2 * reach + 1))
-    inner = energy[:, half : traces - half, reach : samples - reach]
-    steps = np.sqrt(np.maximum(inner, 0)).reshape(count, -1).astype(np.float64).cumsum(axis=1)
-    # Draws from the cumulative sum: a place is as likely as its amplitude is large.
-    targets = rng.random((count, PLACES)) * steps[:, -1:]
-    flat = [
-        np.searchsorted(row, target_row) for row, target_row in zip(steps, targets, strict=True)
-    ]
-    place = np.minimum(np.concatenate(flat), steps.shape[1] - 1)
-    crop = np.repeat(np.arange(count), PLACES)
-    trace, sample = np.unravel_index(place, inner.shape[1:])
-    slope, semblance = _best_slopes(crops, crop, trace + half, sample + reach, half, reach, period)
-    slope, semblance = slope.reshape(count, PLACES), semblance.reshape(count, PLACES)
-    best = semblance.argmax(axis=1)[:, None]
-    slopes = np.take_along_axis(slope, best, 1)[:, 0]
-    # Not `>`: in crops of zeros alone no place is sure, and there is none to draw from.
-    sure = np.take_along_axis(semblance, best, 1)[:, 0] >= COHERENT * semblance.max()
-    slopes[~sure] = rng.choice(slopes[sure], int((~sure).sum()))
-    return slopes
-
-
-def _best_slopes(
-    crops: np.ndarray,
-    crop: np.ndarray,
-    trace: np.ndarray,
-    sample: np.ndarray,
-    half: int,
-    reach: int,
-    period: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the slope with the highest semblance at each place, and that semblance."""
-    # The cube makes the steps finest near a slope of zero.
-    tried = np.linspace(-1, 1, SLOPES) ** 3 * STEEPEST * period
-    across = np.arange(-half, half + 1)[:, None]
-    rows = trace[:, None, None, None] + across
-    columns = np.rint(
-        sample[:, None, None, None] + np.arange(-reach, reach + 1) + tried[:, None, None] * across
-    ).astype(int)
-    inside = (columns >= 0) & (columns < crops.shape[2])
-    columns = np.clip(columns, 0, crops.shape[2] - 1)
-    picked = crops[crop[:, None, None, None], rows, columns] * inside
-    # Semblance: the energy of the stack over that of its traces, 1 for equal traces.
-    stacked = np.square(picked.sum(axis=2)).sum(axis=2)
-    semblance = stacked / ((2 * half + 1) * np.square(picked).sum(axis=(2, 3)) + 1e-30)
-    best = semblance.argmax(axis=1)
-    return tried[best], semblance[np.arange(len(best)), best]
-
-
-def _kinds(slot: np.ndarray, crop: np.ndarray, events_per_crop: int) -> np.ndarray:
-    """Return the kind of each event: one flat event a crop, if it has several."""
-    pair = crop // 2  # an even crop and the next one have the same kinds
-    if events_per_crop == 1:
-        return np.where(pair % 2 == 0, 0, 1 + pair // 2 % 2)
-    return np.where((slot + pair) % events_per_crop == 0, 0, 1 + (slot + crop) % 2)
-
-
-def local_rms(crops: np.ndarray, length: float) -> np.ndarray:
-    """Return the RMS of each sample's surroundings, the shape of the crops.
-
-    Args:
-        crops: (crop, trace, time).
-        length: samples of the surroundings, which have 25 traces.
-    """
-    _, traces, samples = crops.shape
-    window = (1, min(traces, 25), min(samples, int(length) | 1))
-    rms: np.ndarray = np.sqrt(np.maximum(nd.uniform_filter(np.square(crops), window), 0))
-    return rms
+    window = [min(n, length | 1) for n, length in zip(record.shape, size, strict=True)]
+    square = np.square(record, dtype=np.float64)
+    rms = np.sqrt(np.maximum(nd.uniform_filter(square, window), 0)) + FLOOR * square.mean() ** 0.5
+    level: np.ndarray = rms * np.any(record, axis=1, keepdims=True)
+    return level

@@ -6,9 +6,8 @@ the models know, remove noise tile by tile, test the result with the harm gate, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import final
 
 import numpy as np
@@ -17,22 +16,15 @@ from torch import nn
 from scionwood import Task
 from scionwood_seismic.data.normalise import live, scale
 from scionwood_seismic.inference import envelope, gate
-from scionwood_seismic.inference.arrivals import PERIODS, draw_arrivals, kinds_of
+from scionwood_seismic.inference.arrivals import PERIODS, StationEvents
 from scionwood_seismic.inference.baseline import drift
-from scionwood_seismic.inference.decision import blended, settle
-from scionwood_seismic.inference.events import draw
+from scionwood_seismic.inference.beams import beams
+from scionwood_seismic.inference.decision import share_to_keep, share_to_put_back
+from scionwood_seismic.inference.events import GatherEvents, Source
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.prepared import prepare, prepare_neighbours
-from scionwood_seismic.inference.reports import Report, with_spacing
-from scionwood_seismic.inference.tiles import (
-    Corner,
-    Pair,
-    Tiling,
-    each_removed,
-    removed_from,
-    usual_tiles,
-)
-from scionwood_seismic.inference.wavelets import Band, band_of, keeping_events, wavelet_of
+from scionwood_seismic.inference.reports import NO_EVENT, Report, with_spacing
+from scionwood_seismic.inference.tiles import Tiling, each_removed, usual_tiles
 from scionwood_seismic.synth.canonical import Domain, Plan, plan
 
 
@@ -134,19 +126,12 @@ class _Work:
         if prepared.reason:
             return self._untouched(data, prepared.reason, prepared.period)
         steps = plan(prepared.signal[alive], domain=self.domain, period=prepared.period)
-        tested = self.options.gate != "off" and self.domain != "station"
-        band = band_of(prepared.signal[alive]) if tested else None
-        if band and self.options.gate == "blend":
-            steps, band = keeping_events(
-                prepared.signal[alive], band, steps, 1 - self.options.strong
-            )
-        slices = None
+        record = prepared.signal
         if neighbour_slices is not None:
             how = self.domain, self.options.common_mode, prepared.period
             neighbours = prepare_neighbours(neighbour_slices, data, alive, unit, *how)
-            slices = np.stack([steps.apply(one) for one in neighbours])
-        known_level = (level or 0.0) / unit
-        removed, report = self._removed(prepared.signal, alive, steps, known_level, band, slices)
+            record = np.concatenate([record[None], neighbours])
+        removed, report = self._removed(record, steps, (level or 0.0) / unit)
         removed += prepared.shared
         return self._finish(
             data, prepared.scaled, removed, unit, replace(report, domain=self.domain)
@@ -157,92 +142,121 @@ class _Work:
         report = Report(self.domain, reason=reason, period=period * self.dt)
         return FieldResult(data.astype(np.float32), report)
 
-    def _removed(
-        self,
-        signal: np.ndarray,
-        alive: np.ndarray,
-        steps: Plan,
-        level: float,
-        band: Band | None,
-        neighbours: np.ndarray | None,
-    ) -> tuple[np.ndarray, Report]:
-        """Return what may be removed from a record without offset and drift."""
-        canonical = steps.apply(signal)
-        mask = np.repeat(alive[:, None], canonical.shape[1], axis=1).astype(np.float32)
-        tiling = Tiling(canonical.shape, *self._tiles())
-        known_level = level * min(1.0, steps.factor) ** 0.5  # the part of white noise that is left
-        rng = np.random.default_rng(0)
-        its = gate.tiles_of(canonical.shape, self.domain)
-        crops = gate.choose(its, self.options, rng) if self.options.gate != "off" else None
-        same = (its.size, its.corners) == (tiling.size, tiling.corners)
-        tested = set(crops.tiles) if crops and same else set()
-        tested_parts: dict[Corner, np.ndarray] = {}
+    def _removed(self, record: np.ndarray, steps: Plan, level: float) -> tuple[np.ndarray, Report]:
+        """Return what may be removed from a record without offset and drift.
 
-        def parts() -> Iterator[tuple[Corner, np.ndarray]]:
-            for at, part in each_removed(
-                self.model,
-                canonical,
-                mask,
-                tiling,
-                level=known_level,
-                beside=neighbours,
-                progress=self.progress,
-            ):
-                if at in tested:
-                    tested_parts[at] = part
-                yield at, part
-
-        gone = tiling.blend(parts())
-        removed = signal - steps.restore(signal, gone)
-        removed[~alive] = 0
-        removed -= drift(removed, steps.period)  # what is slow survives, also if it is weak
-        removed, added = envelope.without_added(signal, removed)
+        Args:
+            record: (trace, time), or (1 + slice, trace, time) with its neighbours; dead traces are
+                zero.
+            steps: how it goes to the canonical sampling.
+            level: the RMS of its noise; 0: unknown.
+        """
+        signal = record[0] if record.ndim == 3 else record
+        removed, added = self._denoised(record, steps, level, self.progress)
+        energy = max(_energy(signal), 1e-300)
         report = Report(
             self.domain,
             period=steps.period * self.dt,
-            removed=_energy(removed) / max(_energy(signal), 1e-300),
+            removed=_energy(removed) / energy,
             share=1.0,
             added=added,
             factor=steps.factor,
-            tiles=(
-                len(tiling.corners) * gate.padded_samples(tiling.size),
-                (2 - same) * crops.cost if crops else 0,
-            ),
         )
-        if crops is None:
+        if self.options.gate == "off":
             return removed, report
-        drawing, lost = self._events(signal[alive], canonical, mask, steps, band, rng)
-        plain, mended = gate.recovered(
-            lambda crop, masks, more: removed_from(self.model, crop, masks, known_level, more),
+        alive = signal.any(axis=1)
+        source: Source
+        if self.domain == "station":
+            source = StationEvents(signal)
+        else:
+            found = beams(signal[alive], steps.period)
+            if not found.found:
+                share = float(self.options.gate == "report")
+                report = replace(report, share=share, removed=share * report.removed)
+                return share * removed, replace(report, reason=NO_EVENT)
+            source = GatherEvents(signal, found)
+            coherent = report.removed * found.coherent_share(removed[alive])
+            report = replace(report, coherent=coherent)
+
+        def denoise(part: np.ndarray) -> np.ndarray:
+            first = part[0] if part.ndim == 3 else part
+            own = replace(steps, samples=part.shape[-1])
+            result: np.ndarray = first - self._denoised(part, own, level)[0]
+            return result
+
+        rng, window = np.random.default_rng(0), self._window(steps)
+        trials, samples = gate.tried(denoise, record, signal - removed, source, rng, period=window)
+        report = replace(report, runs=samples / record.size)
+        return self._settled(signal, removed, trials, window, report)
+
+    def _settled(
+        self,
+        signal: np.ndarray,
+        removed: np.ndarray,
+        trials: Sequence[gate.Trial],
+        window: float,
+        report: Report,
+    ) -> tuple[np.ndarray, Report]:
+        """Put lost signal back, and then blend, until strong events reach their limit."""
+        events = [event for trial in trials for event in trial.kept()]
+        share, reason, back = *share_to_keep(gate.amplitudes(events), self.options), 0.0
+        if self.options.gate == "report":
+            share, reason = 1.0, ""
+        if reason:
+
+            def mend(record: np.ndarray, denoised: np.ndarray) -> np.ndarray:
+                return denoised + envelope.resembling(record, record - denoised, window)
+
+            mended = [event for trial in trials for event in trial.kept(mend)]
+            recovered = gate.amplitudes(events), gate.amplitudes(mended)
+            back = share_to_put_back(*recovered, self.options)
+            # A result is linear in what goes back, and so are the amplitudes.
+            events = [a.towards(b, back) for a, b in zip(events, mended, strict=True)]
+            removed = removed - np.float32(back) * envelope.resembling(signal, removed, window)
+            share, still = share_to_keep(gate.amplitudes(events), self.options)
+            reason = f"{still or reason}; lost signal was put back" if share else still
+        events = [event.blended(share) for event in events]
+        left = np.float32(share) * removed
+        return left, replace(
+            report,
+            recovered=gate.amplitudes(events),
+            places=events,
+            share=share,
+            back=back if share else 0.0,
+            reason=reason,
+            coherent=share**2 * report.coherent,
+            removed=_energy(left) / max(_energy(signal), 1e-300),
+        )
+
+    def _denoised(
+        self,
+        record: np.ndarray,
+        steps: Plan,
+        level: float,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> tuple[np.ndarray, float]:
+        """Return what the model removes from a record, and the energy that it would have added."""
+        signal, *neighbours = record if record.ndim == 3 else [record]
+        alive = np.any(signal, axis=1)
+        canonical = steps.apply(signal)
+        mask = np.repeat(alive[:, None], canonical.shape[1], axis=1).astype(np.float32)
+        tiling = Tiling(canonical.shape, *self._tiles())
+        parts = each_removed(
+            self.model,
             canonical,
             mask,
-            tested_parts if same else None,
-            crops,
-            drawing,
-            self.options.quiet_energy,
-            self._window(steps) * steps.factor,
-            neighbours,
+            tiling,
+            # The part of white noise that is left.
+            level=level * min(1.0, steps.factor) ** 0.5,
+            beside=np.stack([steps.apply(one) for one in neighbours]) if neighbours else None,
+            progress=progress,
         )
-        removed[alive], decision = settle(
-            signal[alive],
-            removed[alive],
-            (_with_high(plain, lost, steps), lambda: _with_high(mended(), lost, steps)),
-            self.options,
-            period=steps.period,
-            window=self._window(steps),
-        )
-        report = replace(
-            report,
-            recovered=blended(decision.amplitudes, decision.share),
-            share=decision.share,
-            reason=decision.reason,
-            back=decision.back if decision.share else 0.0,
-            similarity=decision.alike,
-            removed=_energy(removed) / max(_energy(signal), 1e-300),
-        )
-        return removed, report
+        removed = signal - steps.restore(signal, tiling.blend(parts))
+        removed[~alive] = 0
+        removed -= drift(removed, steps.period)  # what is slow survives, also if it is weak
+        return envelope.without_added(signal, removed)
 
-    def _tiles(self) -> tuple[Pair, Pair]:
+    def _tiles(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the size and the overlap of the tiles, traces and samples each."""
         if self.options.tiles is None:
             return usual_tiles(self.model)
@@ -252,23 +266,6 @@ class _Work:
     def _window(self, steps: Plan) -> float:
         """Return the period that sets the size of windows, samples of the record."""
         return min(steps.period, PERIODS["middle"]) if self.domain == "station" else steps.period
-
-    def _events(
-        self,
-        signal: np.ndarray,
-        canonical: np.ndarray,
-        mask: np.ndarray,
-        steps: Plan,
-        band: Band | None,
-        rng: np.random.Generator,
-    ) -> tuple[gate.Draw, float]:
-        """Return what draws the events of a record, and their energy above its canonical band."""
-        rms = (_energy(canonical) / max(float(mask.sum()), 1.0)) ** 0.5
-        if band is None:
-            return partial(draw_arrivals, kinds=kinds_of(signal), rms=rms, rng=rng), 0.0
-        wavelet, lost = wavelet_of(band, steps)
-        period = steps.period * steps.factor
-        return partial(draw, wavelet=wavelet, period=period, rms=rms, rng=rng), lost
 
     def _finish(
         self, data: np.ndarray, scaled: np.ndarray, removed: np.ndarray, unit: float, report: Report
@@ -285,15 +282,6 @@ class _Work:
         np.multiply(removed, unit, out=result, where=changed, dtype=np.float64, casting="same_kind")
         left = {"dead or not finite": int((~alive).sum()), "clipped": int(cut.sum())}
         return FieldResult(result, replace(report, left={k: n for k, n in left.items() if n}))
-
-
-def _with_high(amplitudes: dict[str, float], lost: float, steps: Plan) -> dict[str, float]:
-    """Return the amplitudes of events that have a share of energy above the canonical band.
-
-    That part is gone if the plan drops it, and otherwise it is kept.
-    """
-    high = 0.0 if steps.drop_high else lost
-    return {name: (1 - lost) * value + high for name, value in amplitudes.items()}
 
 
 def _energy(data: np.ndarray) -> float:

@@ -1,210 +1,284 @@
 """The harm gate: known events are added to a record, and what comes back of them is measured.
 
-The result of a denoiser is then kept, blended with the input, or dropped, so that events keep their
-amplitude. Nothing else about a record without a reference tells lost signal from removed noise.
+Nothing else about a record without a reference tells lost signal from removed noise. The gate tests
+any function from a record to the denoised record, with whatever it contains.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
-from scionwood_seismic.inference.envelope import resembling
-from scionwood_seismic.inference.events import Events
-from scionwood_seismic.inference.options import GateOptions
-from scionwood_seismic.inference.tiles import Corner, Pair, Tiling, cut
-from scionwood_seismic.synth.canonical import Domain
+from scionwood_seismic.inference.events import STRONG, WEAK, Event, Source
 from scionwood_seismic.synth.field_volume import offsets_of
 
-STEP, PART = 16, 0.4
-"""What a network pads crops to, and the share of its work that the gate may take of few tiles."""
+LEVELS = {"strong": (STRONG, 6), "weak": (WEAK, 8)}
+"""Amplitudes, and events of each kind: what comes back of weak ones varies more."""
 
-STATION: tuple[Pair, Pair] = (3, 2048), (1, 512)
-GATHER: tuple[Pair, Pair] = (64, 128), (24, 40)
-"""Traces and samples of the tiles that the gate tests, and of their overlap, whatever the network
-and its tiles: amplitudes of several networks can be compared."""
+PER_WINDOW, MOST = 4, 5
+"""Events of a window in one run of the denoiser; of a record with few windows, up to the second."""
 
-Remove = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
-"""Crops and masks, (crop, trace, time) float32 each, and the slices beside each crop of a volume,
-(crop, slice, trace, time), or None -> what the model removes from the crops."""
+RUNS = 9
+"""The most runs of the denoiser on all of a record."""
 
-Draw = Callable[[np.ndarray, np.ndarray], Events]
-"""Crops and masks -> the events that are added to them."""
+WHOLE, BLOCKS, MARGIN = 20, 5, (32, 64)
+"""Windows up to which all of a record is tested; blocks that are tested of a larger one, each with
+two runs; and the traces and canonical samples about the windows of a block, which are 2 x 2."""
+
+Denoise = Callable[[np.ndarray], np.ndarray]
+"""A record, (trace, time), or it and its neighbours in a volume, (1 + slice, trace, time), without
+dead traces or with zeros there -> the denoised record, (trace, time)."""
+
+Mend = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A record, (trace, time), and the denoised record -> a mended one."""
+
+Place = tuple[slice, slice]
+Combo = tuple[str, str, tuple[float, float]]
+"""A level, a kind, and the amplitudes of the level."""
 
 
 @final
 @dataclass(frozen=True)
-class Crops:
-    """The places of a record that the gate tests.
+class Kept:
+    """What came back of an event.
 
     Attributes:
-        tiles: the corner of the tile of the gate in which each crop lies.
-        corners: the corner of each crop in the record.
-        size: traces and samples of a crop.
+        kind: such as `weak steep`.
+        trace: where its energy has its middle.
+        sample: the same along time.
+        amplitude: the share that came back.
     """
 
-    tiles: Sequence[Corner]
-    corners: Sequence[Corner]
-    size: tuple[int, int]
+    kind: str
+    trace: int
+    sample: int
+    amplitude: float
 
-    @property
-    def cost(self) -> int:
-        """Samples that the model sees again, with its padding."""
-        return len(self.corners) * padded_samples(self.size)
+    def towards(self, other: Kept, share: float) -> Kept:
+        """Return a share of the way to what comes back of the event otherwise."""
+        return replace(self, amplitude=self.amplitude + share * (other.amplitude - self.amplitude))
+
+    def blended(self, share: float) -> Kept:
+        """Return what comes back after blending with the input."""
+        return replace(self, amplitude=1 - share * (1 - self.amplitude))
 
 
-def tiles_of(shape: tuple[int, int], domain: Domain) -> Tiling:
-    """Return the tiles of a record, (trace, time), that the gate chooses from."""
-    return Tiling(shape, *(STATION if domain == "station" else GATHER))
+@final
+@dataclass(frozen=True)
+class Trial:
+    """A part of a record, with and without known events.
 
-
-def choose(tiling: Tiling, options: GateOptions, rng: np.random.Generator) -> Crops:
-    """Choose what to test: some of the tiles, or parts of them if they are few.
-
-    Args:
-        tiling: the tiles of the gate, of the record at the canonical sampling.
-        options: how much to test.
-        rng: the source of random numbers.
+    Attributes:
+        place: the part, traces and samples of the record.
+        events: those that were added.
+        record: the part, (trace, time).
+        added: the sum of the events, (trace, time).
+        denoised: what the denoiser makes of the part.
+        with_events: what it makes of the sum of the part and the events.
     """
-    corners, size = tiling.corners, tiling.size
-    count = min(int(options.tile_share * len(corners)), options.tile_limit)
-    if count >= 4:
-        chosen = [corners[i] for i in sorted(rng.permutation(len(corners))[:count])]
-        return Crops(chosen, chosen, size)
-    part = min(size[0], max(STEP, size[0] // 2)), min(size[1], max(3 * STEP, size[1] // 2))
-    # As many parts as cost `PART` of one pass over the record.
-    count = int(PART * len(corners) * padded_samples(size) / padded_samples(part))
-    tiles = [corners[i % len(corners)] for i in range(max(1, count))]
-    free = size[0] - part[0], size[1] - part[1]
-    moved = [
-        (i + int(rng.integers(free[0] + 1)), j + int(rng.integers(free[1] + 1))) for i, j in tiles
-    ]
-    return Crops(tiles, moved, part)
+
+    place: Place
+    events: Sequence[Event]
+    record: np.ndarray
+    added: np.ndarray
+    denoised: np.ndarray
+    with_events: np.ndarray
+
+    def kept(self, mend: Mend | None = None) -> list[Kept]:
+        """Return what came back of each event.
+
+        Args:
+            mend: is applied to both results of the denoiser.
+        """
+        results = self.denoised, self.with_events
+        if mend:
+            inputs = self.record, self.record + self.added
+            results = mend(inputs[0], results[0]), mend(inputs[1], results[1])
+        return _kept(self.events, self.added, results[1] - results[0], self.place)
 
 
-def padded_samples(size: tuple[int, int]) -> int:
-    """Return the samples that a network computes for a crop, with its padding."""
-    return math.prod(-(-n // STEP) * STEP for n in size)
+def amplitudes(events: Sequence[Kept]) -> dict[str, float]:
+    """Return the mean amplitude that came back of each kind."""
+    kinds = sorted({event.kind for event in events})
+    return {kind: float(np.mean([e.amplitude for e in events if e.kind == kind])) for kind in kinds}
 
 
-def recovered(
-    remove: Remove,
+def tried(
+    denoise: Denoise,
     record: np.ndarray,
-    mask: np.ndarray,
-    before: Mapping[Corner, np.ndarray] | None,
-    crops: Crops,
-    draw: Draw,
-    little: float,
-    period: float,
-    neighbours: np.ndarray | None = None,
-) -> tuple[dict[str, float], Callable[[], dict[str, float]]]:
-    """Return the amplitude that comes back of known events, as a share: kind -> mean.
+    before: np.ndarray,
+    source: Source,
+    rng: np.random.Generator,
+    *,
+    period: float = 12.0,
+) -> tuple[list[Trial], int]:
+    """Denoise a record with known events in it.
 
     Args:
-        remove: the denoiser.
-        record: (trace, time) float32 at the canonical sampling, zero where the mask is.
-        mask: the same shape, 1 where there is data.
-        before: what was removed from each tile that is tested, by corner; None: the result has
-            other tiles than the gate.
-        crops: the places to test.
-        draw: draws the events of some crops.
-        little: `GateOptions.quiet_energy`.
-        period: the dominant period at the canonical sampling, samples.
-        neighbours: the neighbouring slices of a volume, (slice, trace, time), in which the events
-            continue; None: unknown.
+        denoise: the denoiser.
+        record: what it takes, any unit.
+        before: the denoised record, (trace, time).
+        source: draws the events.
+        rng: the source of random numbers.
+        period: the dominant period, samples, which sets the margin of blocks.
 
     Returns:
-        `strong flat`, `weak slope` and so on, and `noisy slope` for weak events in places where
-        more than `little` of the energy is removed; kinds that were not drawn are missing. First
-        for the removal as it is; then a function that returns those without the part of the removal
-        that resembles what is kept.
+        The trials, and how many samples the denoiser saw for them.
+
+    Example:
+        >>> from scionwood_seismic.inference.beams import beams
+        >>> from scionwood_seismic.inference.events import GatherEvents
+        >>> from scionwood_seismic.synth.field_signal import draw_record
+        >>> record = draw_record(np.random.default_rng(0), (64, 256), ["layers"])
+        >>> source = GatherEvents(record, beams(record, 12.0))
+        >>> rng = np.random.default_rng(0)
+        >>> trials, _ = tried(lambda x: x / 2, record, record / 2, source, rng)
+        >>> {round(event.amplitude, 6) for trial in trials for event in trial.kept()}
+        {0.5}
     """
-    inputs, masks = (cut(array, crops.corners, crops.size) for array in (record, mask))
-    events = draw(inputs, masks)
-    added = events.summed(len(inputs))
-    if before is None:
-        slices = None if neighbours is None else cut(neighbours, crops.corners, crops.size)
-        first = remove(inputs, masks, slices)
-    else:
-        first = np.stack([_part(before[tile], tile, at, crops.size) for tile, at in _pairs(crops)])
-    again = remove(inputs + added, masks, _slices_with_events(neighbours, crops, events))
-    # The model is not linear: its response to the events is the difference of two removals.
-    change = again - first
-    weighed = events.waves * _taper(crops.size)
-    alone = np.einsum("eij,eij->e", weighed, events.waves)
-    went = np.einsum("eij,eij->e", weighed, added[events.crop])
-    # Others of the crop hardly overlap a fair event, so that what comes back is its amplitude.
-    fair = (alone > 0) & (np.abs(went - alone) < 0.5 * alone)
-    size = np.abs(events.waves)
-    gone, energy = (
-        np.einsum("eij,eij->e", size, np.square(array)[events.crop]) for array in (first, inputs)
+    trials, samples = [], 0
+    margin = MARGIN[0], round(MARGIN[1] * period / 12)
+    combos = _combos(source.kinds, rng)
+    blocks = _blocks(record.shape[-2:], source.window, margin, rng)
+    for number, (place, corners) in enumerate(blocks):
+        part = record[..., *place]
+        first = before
+        if len(blocks) > 1:
+            first = denoise(part)
+            samples += part.size
+        runs = RUNS if len(blocks) == 1 else 1
+        for some, per_window in _shares(combos[number :: len(blocks)], len(corners), runs, rng):
+            events = _drawn(source, some, corners, per_window, record.shape[-2:], rng)
+            added = _added(events, record, place)
+            again = denoise((part + added).astype(np.float32))
+            samples += part.size
+            own, alone = (one if one.ndim == 2 else one[0] for one in (added, part))
+            trials.append(Trial(place, events, alone, own, first, again))
+    return trials, samples
+
+
+def _combos(kinds: Sequence[str], rng: np.random.Generator) -> list[Combo]:
+    """Return the level and kind of each event, those of a level together."""
+    combos = []
+    for level, (to, count) in LEVELS.items():
+        combos += [(level, str(kind), to) for kind in rng.permutation(np.repeat(kinds, count))]
+    return combos
+
+
+def _blocks(
+    shape: tuple[int, ...],
+    window: tuple[int, int],
+    margin: tuple[int, int],
+    rng: np.random.Generator,
+) -> list[tuple[Place, list[tuple[int, int]]]]:
+    """Return the parts of a record that are tested, and the corners of their windows."""
+    rows, columns = (max(1, n // w) for n, w in zip(shape, window, strict=True))
+    whole = (slice(0, shape[0]), slice(0, shape[1]))
+    if rows * columns <= WHOLE:
+        return [(whole, grid(shape, window, (0, 0)))]
+    across = min(2, rows)
+    inner = across * window[0], min(4 // across, columns) * window[1]
+    blocks = []
+    for _ in range(BLOCKS):
+        start = [int(rng.integers(n - size + 1)) for n, size in zip(shape, inner, strict=True)]
+        place = [
+            slice(max(0, at - m), min(n, at + size + m))
+            for at, m, n, size in zip(start, margin, shape, inner, strict=True)
+        ]
+        blocks.append(((place[0], place[1]), grid(inner, window, (start[0], start[1]))))
+    return blocks
+
+
+def grid(
+    shape: tuple[int, ...], window: tuple[int, int], start: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Return the corners of windows that share a shape evenly."""
+    rows, columns = (
+        np.linspace(0, n - w, max(1, n // w)).astype(int) + at
+        for n, w, at in zip(shape, window, start, strict=True)
     )
-    noisy = gone > little * energy
-    places = _places(events, fair, noisy)
-
-    def means(gone: np.ndarray) -> dict[str, float]:
-        came = went - np.einsum("eij,eij->e", weighed, gone[events.crop])
-        return _means(came, went, places)
-
-    def mended() -> dict[str, float]:
-        lost = resembling(inputs + added, again, period) - resembling(inputs, first, period)
-        return means(change - lost)
-
-    return means(change), mended
+    return [(int(i), int(j)) for i in rows for j in columns]
 
 
-def _taper(size: tuple[int, int]) -> np.ndarray:
-    """Return the weights of a crop: the model sees its edges without their surroundings."""
-    # The 0.02 keeps an event at an edge from having no weight at all.
-    window: np.ndarray = np.outer(*(np.hanning(n + 2)[1:-1] + 0.02 for n in size))
-    return window.astype(np.float32)
+def _shares(
+    combos: Sequence[Combo], windows: int, runs: int, rng: np.random.Generator
+) -> list[tuple[list[Combo], int]]:
+    """Share events among the runs of a denoiser: those of each, and how many a window has."""
+    room = runs * MOST * windows
+    some = [combos[i] for i in sorted(rng.permutation(len(combos))[:room])]
+    per_window = max(PER_WINDOW, math.ceil(len(some) / (runs * windows)))
+    size = per_window * windows
+    return [(some[at : at + size], per_window) for at in range(0, len(some), size)]
 
 
-def _places(events: Events, fair: np.ndarray, noisy: np.ndarray) -> dict[str, np.ndarray]:
-    """Return which events count, by level and kind, (event,) bool each."""
-    levels = {
-        "strong": events.strong,
-        "weak": ~events.strong & ~noisy,
-        "noisy": ~events.strong & noisy,
-    }
-    return {
-        f"{level} {name}": fair & at_level & (events.kind == kind)
-        for level, at_level in levels.items()
-        for kind, name in enumerate(events.names)
-    }
+def _drawn(
+    source: Source,
+    combos: Sequence[Combo],
+    corners: Sequence[tuple[int, int]],
+    per_window: int,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+) -> list[Event]:
+    """Draw events at places of a record: those of a window have times of their own."""
+    # Windows are filled one by one, so that strong and weak events seldom share one.
+    slots = [(i, slot) for i in rng.permutation(len(corners)) for slot in range(per_window)]
+    events = []
+    for (level, kind, (low, high)), (i, slot) in zip(combos, slots, strict=False):
+        corner = corners[i]
+        centre = (slot + 0.5 + rng.uniform(-0.15, 0.15)) / per_window
+        wave, across = source.draw(kind, corner, centre, rng)
+        rows, columns = (
+            slice(at, min(n, at + w)) for at, n, w in zip(corner, shape, source.window, strict=True)
+        )
+        wave = (rng.uniform(low, high) * wave).astype(np.float32)
+        events.append(Event(f"{level} {kind}", rows, columns, wave, across))
+    return events
 
 
-def _slices_with_events(
-    neighbours: np.ndarray | None, crops: Crops, events: Events
-) -> np.ndarray | None:
-    """Return the slices beside each crop, with the events of the crop."""
-    if neighbours is None:
-        return None
-    places = offsets_of(len(neighbours) // 2)[1:]
-    added = np.stack([events.summed(len(crops.corners), place) for place in places], axis=1)
-    with_events: np.ndarray = cut(neighbours, crops.corners, crops.size) + added
-    return with_events
-
-
-def _means(
-    came: np.ndarray, went: np.ndarray, places: Mapping[str, np.ndarray]
-) -> dict[str, float]:
-    return {
-        name: float((came[chosen] / went[chosen]).mean())
-        for name, chosen in places.items()
-        if chosen.any()
-    }
-
-
-def _pairs(crops: Crops) -> list[tuple[Corner, Corner]]:
-    return list(zip(crops.tiles, crops.corners, strict=True))
-
-
-def _part(removed: np.ndarray, tile: Corner, at: Corner, size: tuple[int, int]) -> np.ndarray:
-    i, j = at[0] - tile[0], at[1] - tile[1]
-    part: np.ndarray = removed[i : i + size[0], j : j + size[1]]
+def _added(events: Sequence[Event], record: np.ndarray, place: Place) -> np.ndarray:
+    """Return the sum of events in a part of a record, and of its neighbours."""
+    total = np.zeros(record.shape, np.float32)
+    if record.ndim == 2:
+        for event in events:
+            total[event.rows, event.columns] += event.wave
+    else:
+        for index, distance in enumerate(offsets_of(len(record) // 2)):
+            for event in events:
+                later = np.roll(event.wave, distance * event.across, axis=1)
+                total[index, event.rows, event.columns] += later
+    part: np.ndarray = total[..., *place]
     return part
+
+
+def _kept(
+    events: Sequence[Event], added: np.ndarray, change: np.ndarray, place: Place
+) -> list[Kept]:
+    """Project what the denoised record gained on each event."""
+    kept = []
+    for event in events:
+        rows, columns = (
+            slice(part.start - whole.start, part.stop - whole.start)
+            for part, whole in zip((event.rows, event.columns), place, strict=True)
+        )
+        alone = float(np.square(event.wave, dtype=np.float64).sum())
+        went = float((added[rows, columns] * event.wave).sum(dtype=np.float64))
+        # Others of the window hardly overlap a fair event, so that what comes back is its own.
+        if alone > 0 and abs(went - alone) < 0.5 * alone:
+            came = float((change[rows, columns] * event.wave).sum(dtype=np.float64))
+            trace, sample = _middle(event)
+            kept.append(Kept(event.kind, trace, sample, came / went))
+    return kept
+
+
+def _middle(event: Event) -> tuple[int, int]:
+    """Return the trace and the sample of the middle of the energy of an event."""
+    energy = np.square(event.wave, dtype=np.float64)
+    trace, sample = (
+        part.start + round(float(np.average(np.arange(n), weights=energy.sum(axis=other))))
+        for part, n, other in zip((event.rows, event.columns), energy.shape, (1, 0), strict=True)
+    )
+    return trace, sample

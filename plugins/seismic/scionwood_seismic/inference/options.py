@@ -27,34 +27,27 @@ class GateOptions:
     """The limits of the harm gate.
 
     Attributes:
-        gate: what the harm gate does: `blend` adds lost signal back, then blends the result with
-            the input until events keep the amplitudes that `strong` and `weak` ask for; `report`
-            only measures; `off` measures nothing. With all three, gathers outside the range that
-            the models were made for pass through unchanged.
-        strong: minimum recovered amplitude of strong events (4 x local RMS).
-        weak: minimum recovered amplitude of weak events (1 x local RMS), where at most 10 % of the
-            energy is removed. Where more is noise, no limit holds: an event as weak as the noise
-            cannot keep 0.95 of its amplitude while the noise is removed.
+        gate: what the harm gate does: `blend` blends the result with the input until the worst
+            kind of strong events keeps the amplitude that `strong` asks for; `report` only
+            measures; `off` measures nothing. With all three, gathers outside the range that the
+            models were made for pass through unchanged.
+        strong: minimum recovered amplitude of the worst kind of strong events (4 x local RMS).
+        weak: recovered amplitude of the worst kind of weak events (1 to 1.5 x local RMS) below
+            which a gather is yellow, in noise too.
 
     Example:
         >>> GateOptions(strong=0.9).weak
-        0.95
+        0.65
     """
 
     gate: Literal["blend", "report", "off"] = "blend"
     strong: float = 0.85
-    weak: float = 0.95
+    weak: float = 0.65
 
-    quiet_energy: ClassVar[float] = 0.1
-    """The share of the energy of a place that may be removed for `weak` to count there."""
+    coherent: ClassVar[float] = 0.12
+    """The share of the energy that is removed and coherent, above which a gather is yellow."""
     smallest_share: ClassVar[float] = 0.2
     """The share of the removal below which the record passes through unchanged."""
-    similarity: ClassVar[float] = 0.6
-    """The local similarity of what stays and what goes above which nothing may go; 1 allows all."""
-    tile_share: ClassVar[float] = 0.35
-    """The share of the tiles that is tested."""
-    tile_limit: ClassVar[int] = 48
-    """The largest number of tiles that is tested."""
 
     def __post_init__(self) -> None:
         for name in ("strong", "weak"):
@@ -68,11 +61,8 @@ class GateOptions:
             "action": self.gate,
             "strong": self.strong,
             "weak": self.weak,
-            "little": self.quiet_energy,
+            "coherent": self.coherent,
             "least": self.smallest_share,
-            "alike": self.similarity,
-            "sample": self.tile_share,
-            "most": self.tile_limit,
         }
 
 

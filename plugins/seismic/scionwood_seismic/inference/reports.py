@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, final
 
-from scionwood_seismic.inference.decision import worst_strong
+from scionwood_seismic.inference.decision import worst
+from scionwood_seismic.inference.gate import Kept
 from scionwood_seismic.synth.canonical import Domain
+
+NO_EVENT = "no coherent event found"
+"""Why the gate cannot test a record."""
 
 
 @final
@@ -22,14 +26,15 @@ class Report:
             value after the blend with the input. Empty if nothing was measured.
         removed: the share of the energy that was removed.
         share: the share of the model's removal that was kept: 1 all of it, 0 nothing.
+        back: how much of the removed part that resembles signal was put back, 0 to 1.
         reason: why less than all was kept; empty if all was kept.
-        back: how much of the part that resembles what is kept was put back, 0 to 1.
-        similarity: how alike the kept and the removed part are in small windows, 0 to 1.
+        places: what came back of each event after the blend, with the middle of its energy.
+        coherent: the share of the energy that was removed and is coherent as events are.
         added: the energy above the band that the model added and that was taken out again, over
             that of the input.
         left: traces that were returned as they were: name of the cause -> number.
         factor: canonical samples per sample.
-        tiles: how many samples the model saw for the result, and for the gate, with its padding.
+        runs: what the gate computed, in runs of the denoiser on the whole record.
         adaptation: the outcome of the adaptation to the record, as JSON values; empty without one.
         aliased: the apparent velocity, m/s, below which events of the dominant period are aliased
             at the distance of the traces; None if that is not known.
@@ -40,13 +45,14 @@ class Report:
     recovered: Mapping[str, float] = field(default_factory=dict)
     removed: float = 0.0
     share: float = 0.0
-    reason: str = ""
     back: float = 0.0
-    similarity: float = 0.0
+    reason: str = ""
+    places: Sequence[Kept] = ()
+    coherent: float = 0.0
     added: float = 0.0
     left: Mapping[str, int] = field(default_factory=dict)
     factor: float = 1.0
-    tiles: tuple[int, int] = (0, 0)
+    runs: float = 0.0
     adaptation: Mapping[str, Any] = field(default_factory=dict)
     aliased: float | None = None
 
@@ -58,7 +64,7 @@ class Report:
     @property
     def worst(self) -> float | None:
         """The smallest recovered amplitude of strong events; None if it was not measured."""
-        name, value = worst_strong(self.recovered)
+        name, value = worst(self.recovered, "strong")
         return value if name else None
 
     def as_json(self) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from scipy import ndimage as nd
 FFT = 1024
 LAG = 4  # samples, the largest lag of two neighbours
 SEGMENT, SEGMENTS = 512, 8  # what a spectrum looks at, at most
-SHORT = 128  # samples of the segments that are loud or quiet
-LOUDER = 1.5  # times the shared power of the quietest quarter, from which the others are loud
 
 
 def local_coherence(record: np.ndarray) -> float:
@@ -41,7 +39,7 @@ def local_coherence(record: np.ndarray) -> float:
     return total / energy if energy else 0.0
 
 
-def coherent_spectrum(record: np.ndarray, *, apart: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def coherent_spectrum(record: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the power that neighbouring traces share above its floor, and its frequencies.
 
     The record is levelled first, so that its strongest arrival does not decide alone. Fewer than
@@ -49,14 +47,12 @@ def coherent_spectrum(record: np.ndarray, *, apart: int = 1) -> tuple[np.ndarray
 
     Args:
         record: (trace, time), any unit.
-        apart: the distance of the traces that are compared. The noise of a few neighbours, as on a
-            fibre, fades over four traces, and an event does not.
 
     Returns:
         Two arrays of 513 values: power, and frequency in cycles per sample.
     """
     traces, n = record.shape
-    many = traces >= 5 + apart
+    many = traces >= 6
     size = min(n, SEGMENT)
     taper = np.hanning(size + 2)[1:-1]
     level = nd.uniform_filter(np.square(record), (min(traces, 15), min(n, 101)))
@@ -66,7 +62,7 @@ def coherent_spectrum(record: np.ndarray, *, apart: int = 1) -> tuple[np.ndarray
     for at in starts:
         piece = x[:, at : at + size]
         spectra = fft.rfft((piece - piece.mean(axis=1, keepdims=True)) * taper, FFT)
-        power += _shared_power(spectra, apart) if many else np.square(np.abs(spectra)).mean(axis=0)
+        power += _shared_power(spectra) if many else np.square(np.abs(spectra)).mean(axis=0)
     if not many:
         power = nd.uniform_filter1d(power, 9)
     # Smoothed cross-spectra of independent noise do not vanish: the floor is taken from the weakest
@@ -74,42 +70,8 @@ def coherent_spectrum(record: np.ndarray, *, apart: int = 1) -> tuple[np.ndarray
     return np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None), fft.rfftfreq(FFT)
 
 
-def loud_spectrum(record: np.ndarray, *, apart: int = 1) -> np.ndarray | None:
-    """Return the power that traces share in the loud parts of a record and not in its quiet ones.
-
-    Noise goes on in quiet parts, and events do not.
-
-    Args:
-        record: (trace, time), any unit; at least `apart` + 5 traces.
-        apart: the distance of the traces that are compared.
-
-    Returns:
-        513 values, see `coherent_spectrum`; None if no part of the record is distinctly louder.
-    """
-    size = min(record.shape[1], SHORT)
-    taper = np.hanning(size + 2)[1:-1]
-    x = record / (np.sqrt(np.square(record).mean(axis=1, keepdims=True)) + 1e-30)
-    count = max(1, -(-2 * record.shape[1] // size) - 1)
-    starts = np.unique(np.linspace(0, record.shape[1] - size, count).astype(int))
-    pieces = (x[:, at : at + size] for at in starts)
-    powers = np.array(
-        [
-            _shared_power(fft.rfft((piece - piece.mean(axis=1, keepdims=True)) * taper, FFT), apart)
-            for piece in pieces
-        ]
-    )
-    powers = powers[powers.sum(axis=1).argsort()]
-    quarter = max(1, len(powers) // 4)
-    quiet, loud = powers[:quarter].mean(axis=0), powers[quarter:]
-    if not len(loud) or loud.mean(axis=0).sum() < LOUDER * quiet.sum():
-        return None
-    power = np.clip(loud.mean(axis=0) - quiet, 0, None)
-    beyond: np.ndarray = np.clip(power - 1.5 * np.quantile(power, 0.3), 0, None)
-    return beyond
-
-
-def _shared_power(spectra: np.ndarray, apart: int) -> np.ndarray:
-    cross = spectra[apart:] * spectra[:-apart].conj()
+def _shared_power(spectra: np.ndarray) -> np.ndarray:
+    cross = spectra[1:] * spectra[:-1].conj()
     # The mean is over complex values: the phases of independent noise cancel, those of an event of
     # nearly constant slope do not.
     smooth = nd.uniform_filter(cross.real, (8, 9)) + 1j * nd.uniform_filter(cross.imag, (8, 9))

@@ -178,7 +178,5 @@ def _facts(sidecar: Mapping[str, Any]) -> str:
         return "denoised"
     lights = ", ".join(f"{count} {light}" for light, count in sidecar["lights"].items())
     passed = f" ({sidecar['passed']} passed through unchanged)" if sidecar["passed"] else ""
-    mended = sidecar.get("mended", 0)
-    passed += f" (lost signal was put back in {mended})" if mended else ""
     gathers = f"{sidecar['gathers']} gathers at {sidecar['interval']}"
     return f"{gathers}, model {sidecar['model']}; harm gate: {lights}{passed}"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-
-from scionwood_seismic.inference.options import DenoiseOptions
 
 
 class Known(nn.Module):
@@ -92,9 +90,3 @@ class MeanOfSlices(Known):
     ) -> Tensor:
         slices = record if beside is None else torch.cat([record, beside], 1)
         return slices.mean(dim=1, keepdim=True) * self.one
-
-
-class WithoutSimilarity(DenoiseOptions):
-    """The limits of the gate without the similarity: what a factor removes resembles the rest."""
-
-    similarity: ClassVar[float] = 1.0
