@@ -38,6 +38,8 @@ class Line:
     domain: Domain
 
 
+SALT = "nonMada/UML_denoise/Datapre/SaltShot-5m-1ms-1500-180.dat"
+
 FILES: Mapping[str, tuple[str, int, int, int, int, float, Domain]] = {
     "alaska": ("nonMada/dlcoh/alaska_1501_534_4ms.bin", 0, 1501, 150, 100, 0.004, "stack"),
     "bend_l1": ("npm/vecta-nar/bend_l1_pmig_enhanc.sgy", 0, 0, 150, 100, 0.002, "stack"),
@@ -52,8 +54,7 @@ FILES: Mapping[str, tuple[str, int, int, int, int, float, Domain]] = {
     "dealias": ("dealiase1/field/field0.rsf", 0, 501, 0, 0, 0.008, "shot"),
     "Qcdn": ("qcomp/matfun/Qcdn_field.bin", 0, 2001, 150, 300, 0.004, "stack"),
     "flat": ("q/field/field0.rsf", 0, 376, 0, 0, 0.004, "stack"),
-    "salt shot": ("nonMada/UML_denoise/Datapre/SaltShot-5m-1ms-1500-180.dat",)
-    + (0, 1500, 20, 300, 0.001, "shot"),
+    "salt shot": (SALT, 0, 1500, 20, 300, 0.001, "shot"),
     "freeusp left": ("asa/freeusp/stack.bin", 0, 751, 150, 100, 0.004, "stack"),
     "alaska deep": ("nonMada/dlcoh/alaska_1501_534_4ms.bin", 0, 1501, 380, 700, 0.004, "stack"),
     "Qcdn deep": ("qcomp/matfun/Qcdn_field.bin", 0, 2001, 330, 1100, 0.004, "stack"),

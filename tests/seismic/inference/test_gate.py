@@ -187,7 +187,7 @@ class TestBeams:
     def test_white_noise_has_no_event(self):
         rng = np.random.default_rng(0)
         found = [beams(rng.standard_normal((64, 400)), 12.0).found for _ in range(10)]
-        assert sum(found) <= 4, "some have three places by chance"
+        assert not any(found)
 
     def test_what_is_coherent_in_a_removal_is_found(self):
         record = layers()

@@ -29,9 +29,10 @@ BEYOND, ABOVE = 2.3, 0.8
 """Standard deviations over the mean of the null that the semblance of a place exceeds, about the
 quantile 0.97 of a largest value; and the quantile of the null that power exceeds."""
 
-FEWEST = 5
-"""Coherent places below which a record has no coherent event. Records of a station network, whose
-traces have nothing in common, reach 3 or 4 by chance; gathers with as much noise as signal, 7."""
+FEWEST = 7
+"""Coherent places below which a record has no coherent event. White noise and records of a station
+network, whose traces have nothing in common, reach up to 6 by chance, since loud places overlap;
+on the tuning lines the fewest with as much noise as signal are 7."""
 
 GAIN = 0.45, 0.7
 """The part of the coherent share that the wider beam keeps: below the first a frequency does not
