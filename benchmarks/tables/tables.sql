@@ -195,9 +195,7 @@ VALUES
   (16, 'DAS event + white, over DAS-N2N', 'das', 'white', 'snr', 'at least', 9.9,
     '', '', 'all', ''),
   (17, 'DAS event + FORGE, over DAS-N2N', 'das', 'FORGE', 'snr', 'at least', 9.0,
-    '', '', 'all', 'The shared noise still gives the test events a band that is too wide, so the '
-    || 'gate keeps most of it. Resampling more finely: 2.9. Leaving out what quiet parts share '
-    || 'gains 0.7 on 24 generated fibre records, and nothing here.'),
+    '', '', 'all', ''),
   (18, 'DAS event + ProdML, over DAS-N2N', 'das', 'ProdML', 'snr', 'at least', 6.5,
     '', '', 'all', '`prodml_2.0.h5` was not at hand'),
   (19, 'DAS event alone', 'das', 'none', 'snr', 'at least', 20, '', '', 'all', ''),
@@ -206,7 +204,7 @@ VALUES
   (21, 'earthquake + white', 'station', 'white', 'snr', 'at least', 3.6,
     'as recorded', '', 'all', ''),
   (22, 'earthquake + instrument', 'station', 'instrument', 'snr', 'at least', 3.6,
-    'as recorded', '', 'all', 'Passed through: weak events keep 0.3 to 0.6. The noise lies below '
+    'as recorded', '', 'all', 'Strong short events keep 0.3 to 0.4. The noise lies below '
     || '0.5 Hz, within one frequency of the model. WaveDenoiser: 0.4 dB.'),
   (23, 'earthquake above 1 Hz + white, over WaveDenoiser', 'station', 'white', 'snr', 'at least', 0,
     'above 1 Hz', 'WaveDenoiser', 'all', ''),

@@ -29,10 +29,10 @@ BEYOND, ABOVE = 2.3, 0.8
 """Standard deviations over the mean of the null that the semblance of a place exceeds, about the
 quantile 0.97 of a largest value; and the quantile of the null that power exceeds."""
 
-FEWEST = 7
-"""Coherent places below which a record has no coherent event. White noise and records of a station
-network, whose traces have nothing in common, reach up to 6 by chance, since loud places overlap;
-on the tuning lines the fewest with as much noise as signal are 7."""
+FEWEST, EXCESS = 3, 1.5
+"""Coherent places, and the sum of what their semblances exceed the null by over the null, below
+which a record has no coherent event. White noise and a network of stations, whose traces have
+nothing in common, reach 0.7; the tuning lines with as much noise as signal begin at 3.3."""
 
 GAIN = 0.45, 0.7
 """The part of the coherent share that the wider beam keeps: below the first a frequency does not
@@ -70,7 +70,8 @@ class Beams:
     @property
     def found(self) -> bool:
         """Whether the record has coherent events."""
-        return len(self.slopes) >= FEWEST
+        excess = np.clip(self.semblance - self.null, 0, None).sum() / self.null
+        return len(self.slopes) >= FEWEST and bool(excess >= EXCESS)
 
     def coherent_share(self, removed: np.ndarray) -> float:
         """Return the share of the energy of a removal that is coherent along the own slopes.
