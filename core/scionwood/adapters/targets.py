@@ -17,7 +17,6 @@ from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.patterns import (
-    check_patterns,
     literal,
     matched,
     settle_keys,
@@ -68,8 +67,6 @@ def settle(
     if not foreign:
         _translate(model, config)
     settle_patterns(config, names, foreign=foreign)
-    if not foreign:
-        check_patterns(config, names)
     parameters = parameter_names(model, config)
     if config.target_modules is None:
         settle_keys(config, [*names, *parameters], foreign=foreign)
