@@ -146,11 +146,7 @@ def _warn_if_frozen(model: PeftModel, head: tuple[str, ...], reason: str) -> Non
 
 
 def check_frozen_base(config: PeftConfig) -> None:
-    """Refuse the options with which peft changes the weights of the base.
-
-    Raises:
-        AdapterError: The config has such an option. The message names it.
-    """
+    """Refuse the options with which peft changes the weights of the base."""
     bias = getattr(config, "bias", "none") or "none"
     if bias != "none":
         raise AdapterError(
@@ -183,17 +179,7 @@ def wrapped(
 
 
 def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> PeftModel:
-    """Wrap the layers of a model with peft, and translate its errors into ones that name the layer.
-
-    Args:
-        model: The backbone, or a model with adapters.
-        config: The peft config, its targets already resolved to names.
-        name: The name of the adapter.
-        names: The names of the modules that the config targets.
-
-    Raises:
-        AdapterError: peft refuses the config or a layer. Its own error is the cause.
-    """
+    """Wrap the layers of a model with peft; an error of peft becomes one that names the layer."""
     method = config.peft_type.value.lower()
     _check_method(model, config)
     try:

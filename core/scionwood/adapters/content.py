@@ -73,12 +73,7 @@ def check_content(path: Path, tensors: Mapping[str, torch.Tensor], checksum: str
 
 
 def stated_hash(record: Mapping[str, Any], part: str) -> str:
-    """Return the hash that the content of `scionwood.json` states, or an empty text.
-
-    Args:
-        record: the content.
-        part: `adapter` or `head`.
-    """
+    """Return the hash that the content of `scionwood.json` states, or an empty text."""
     hashes = record.get(KEY)
     value = hashes.get(part) if isinstance(hashes, Mapping) else None
     return value if isinstance(value, str) else ""
@@ -124,9 +119,6 @@ def restate(folder: Path) -> None:
 
     Args:
         folder: a run folder, or the folder of an adapter. One that states no hash stays as it is.
-
-    Raises:
-        AdapterFileError: a file is damaged.
     """
     for place, head in ((folder / ADAPTER, folder / HEAD), (folder, folder / HEAD)):
         path = place / MANIFEST
@@ -138,11 +130,7 @@ def restate(folder: Path) -> None:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a JSON object as a whole, with sorted keys.
-
-    Raises:
-        AdapterError: a value has no form in JSON.
-    """
+    """Write a JSON object as a whole, with sorted keys."""
     text = json.dumps(record, indent=2, sort_keys=True, default=_plain)
     with atomic_path(path) as part:
         part.write_text(text + "\n", encoding="utf-8")

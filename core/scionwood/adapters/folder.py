@@ -201,13 +201,7 @@ def config_of(folder: Path, manifest: Manifest | None) -> PeftConfig:
 def option_faults(
     path: Path, record: Mapping[str, Any], cls: type[PeftConfig]
 ) -> Iterator[AdapterFileError]:
-    """Yield an error for each option of a config that is unknown, harmful or out of bounds.
-
-    Args:
-        path: The file of the config, for the errors.
-        record: Its content.
-        cls: The class of the method's config.
-    """
+    """Yield an error for each option of a config that is unknown, harmful or out of bounds."""
     options = _options(record)
     option_names = {field.name for field in dataclasses.fields(cls) if field.init}
     if unknown := sorted(set(options) - option_names):

@@ -65,11 +65,6 @@ def settle_keys(config: PeftConfig, chosen: Sequence[str], *, foreign: bool = Fa
 
     The first key that matches a name counts, as in peft.
 
-    Args:
-        config: The config, changed in place.
-        chosen: The names of the modules that are adapted.
-        foreign: Whether the config comes from others.
-
     Raises:
         AdapterError: A pattern of others has no linear form, or the option takes names only.
     """

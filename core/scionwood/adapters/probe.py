@@ -27,11 +27,6 @@ def check_alive(
 
     The check is skipped if there is no example; see `example_of`.
 
-    Args:
-        model: A model with adapters.
-        adapter: The name of the adapter.
-        example: A small input for `forward`. `None` means `example_input()` of the backbone.
-
     Raises:
         DeadTargetsError: Layers are dead, and the message names them.
         AdapterError: The forward pass fails.

@@ -77,16 +77,7 @@ def users() -> dict[str, list[str]]:
 
 
 def spread(where: str, raw: dict[str, Any]) -> None:
-    """Replace `backbone.weights: base:NAME` by the options that the base has for this backbone.
-
-    Args:
-        where: the recipe in messages.
-        raw: its content, changed in place. Other options than those of the base stay.
-
-    Raises:
-        PluginError: there is no such base.
-        RecipeError: the backbone cannot take it.
-    """
+    """Replace `backbone.weights: base:NAME` by the options of the base; other options stay."""
     backbone = raw.get("backbone")
     reference = backbone.get("weights") if isinstance(backbone, dict) else None
     if not isinstance(reference, str) or not reference.startswith(PREFIX):
@@ -103,11 +94,7 @@ def spread(where: str, raw: dict[str, Any]) -> None:
 
 
 def facts(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the card of a run states of the base that an option of its backbone names.
-
-    Args:
-        options: of the backbone.
-    """
+    """Return what the card of a run states of the base that an option of its backbone names."""
     for value in options.values():
         if isinstance(value, str) and value.startswith(PREFIX):
             found = base(value)

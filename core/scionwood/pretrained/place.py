@@ -96,11 +96,7 @@ def remedy(base: Base) -> str:
 
 
 def check_hash(base: Base, path: Path, digest: str) -> None:
-    """Refuse a file whose SHA-256 is not that of the record; an empty digest refuses none.
-
-    Raises:
-        WeightsError: the message names both.
-    """
+    """Refuse a file whose SHA-256 is not that of the record; an empty digest refuses none."""
     if digest and (actual := sha256(path)) != digest:
         rule = f"its SHA-256 is {actual}, and that of {base.name} is {digest}"
         raise WeightsError(str(path), rule, f"Do not use it. {remedy(base)}")
@@ -114,11 +110,7 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def locked(base: Base) -> Iterator[None]:
-    """Let one process at a time write the files of a base; without flock (Windows), any number.
-
-    Raises:
-        WriteError: the cache cannot be written.
-    """
+    """Let one process at a time write the files of a base; without flock (Windows), any number."""
     lock = home(base).with_name(f"{home(base).name}.lock")
     with writing(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)

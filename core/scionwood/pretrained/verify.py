@@ -58,11 +58,7 @@ def verify_base(base: str | Base, file: str | Path | None = None) -> list[Findin
 
 
 def digest_of(outputs: Any) -> tuple[float, ...]:
-    """Return mean, deviation and six values of the numbers in the outputs of a network.
-
-    Args:
-        outputs: a tensor, or a sequence or mapping of them.
-    """
+    """Return mean, deviation and six values of the numbers in the outputs of a network."""
     parts = [leaf.detach().double().flatten() for leaf in _leaves(outputs)]
     numbers = torch.cat(parts)
     places = torch.linspace(0, len(numbers) - 1, 6).long()

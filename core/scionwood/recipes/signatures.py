@@ -107,9 +107,6 @@ def option_names(reference: str) -> tuple[str, ...] | None:
 def summary(reference: str) -> str | None:
     """Return the first sentence of a docstring without importing the component.
 
-    Args:
-        reference: `"module:attribute"`.
-
     Returns:
         The sentence, empty if there is no docstring; None if the source has no such definition.
     """

@@ -42,11 +42,7 @@ class Base:
 
 
 def write_base(folder: Path, recipe: Recipe) -> None:
-    """Write `base.json` into a run folder, if the recipe names weights on this machine.
-
-    Raises:
-        WriteError: the disk is full or not writable.
-    """
+    """Write `base.json` into a run folder, if the recipe names weights on this machine."""
     weights = _weights_path(recipe)
     file = None if weights is None else _file(weights)
     if weights is None or file is None:
@@ -57,11 +53,7 @@ def write_base(folder: Path, recipe: Recipe) -> None:
 
 
 def read_base(folder: Path) -> Base | None:
-    """Return the base of a run; None if the run does not state one.
-
-    Raises:
-        ReadError: the file is damaged.
-    """
+    """Return the base of a run; None if the run does not state one."""
     path = folder / BASE
     if not path.is_file():
         return None

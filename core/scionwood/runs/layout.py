@@ -36,11 +36,7 @@ EVALUATION = "evaluation.json"
 
 
 def refuse_used(folder: Path) -> None:
-    """Refuse to start a run in a folder that holds one.
-
-    Raises:
-        OutputExistsError: the folder has a recipe.
-    """
+    """Refuse to start a run in a folder that holds one."""
     if (folder / RECIPE).exists():
         remedy = f"Choose another folder, or continue it: --resume {folder}"
         raise OutputExistsError(str(folder), "it holds a run already", remedy)

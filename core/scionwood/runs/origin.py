@@ -72,11 +72,7 @@ def read_origin(folder: Path) -> Origin | None:
 
 
 def known_origin(folder: Path) -> Origin:
-    """Return the origin of a run, with what the card says where the origin is silent.
-
-    Raises:
-        ReadError: `origin.json` is damaged.
-    """
+    """Return the origin of a run, with what the card says where the origin is silent."""
     origin, (scope, score) = read_origin(folder) or Origin(""), scope_and_score(folder)
     return replace(origin, scope=origin.scope or scope, score=origin.score or score)
 

@@ -42,11 +42,7 @@ _TEXTS = {".json", ".yaml", ".md", ".csv"}
 
 
 def refuse_unmeasured(run: Path) -> None:
-    """Refuse a run without any measured value.
-
-    Raises:
-        TrainingError: its `metrics.csv` has no value of a validation or a test.
-    """
+    """Refuse a run without any measured value."""
     with reading(run / METRICS, "CSV"):
         rows = read_metrics(run / METRICS)
     if not any(key.startswith(("val_", "test_")) for row in rows for key in row):
@@ -58,9 +54,6 @@ def refuse_licence(run: Path) -> None:
     """Refuse a run whose base has a licence that forbids sharing, and print any other on stderr.
 
     The words of `FORBIDDEN` decide. They are a help and no legal advice.
-
-    Raises:
-        WriteError: the licence forbids it.
     """
     licence = base_licence(run)
     if any(re.search(pattern, licence, re.I) for pattern in FORBIDDEN):
@@ -72,11 +65,7 @@ def refuse_licence(run: Path) -> None:
 
 
 def base_licence(run: Path) -> str:
-    """Return what a run states about the licence of its base; empty if it states nothing.
-
-    Raises:
-        ReadError: `scionwood.json` is damaged.
-    """
+    """Return what a run states about the licence of its base; empty if it states nothing."""
     path = run / ADAPTER / MANIFEST
     if path.is_file():
         with reading(path, "JSON"):
@@ -109,15 +98,7 @@ def last_part(path: str) -> str:
 
 
 def refuse_private(folder: Path, run: Path) -> None:
-    """Refuse to share a text that names a folder of this machine, or JSON with an absolute path.
-
-    Args:
-        folder: the files to be shared.
-        run: the run folder, which they must not name.
-
-    Raises:
-        WriteError: naming the file and the folder.
-    """
+    """Refuse to share a text that names a folder of this machine, or JSON with an absolute path."""
     places = [place.resolve() for place in (run, Path.home())]
     alternatives = "|".join(re.escape(str(place)) for place in places if place != place.parent)
     pattern = re.compile(rf"(?<![\w/.:-])(?:{alternatives}(?=[\\/\s\"']|$)|{_HOMES})")

@@ -89,11 +89,6 @@ def push(run: str | Path, target: str, *, public: bool = False, force: bool = Fa
 def stage(run: Path, folder: Path, reference: str = "") -> None:
     """Write the files of a run as others get them.
 
-    Args:
-        run: the run folder.
-        folder: an empty folder.
-        reference: by which others will name the run; empty if that is not known yet.
-
     Raises:
         TrainingError: the run has no adapter that `peft` could open, and no head.
         AdapterFileError: a file is too large.

@@ -40,10 +40,6 @@ def check_run(folder: Path, *, quiet: bool = False) -> None:
     A run without a manifest was made by an earlier version. It passes with a note on stderr, unless
     a signature is required.
 
-    Args:
-        folder: the run folder.
-        quiet: print no note.
-
     Raises:
         AdapterFileError: a file is missing, changed or additional; or the run is not signed by one
             of the required keys.
@@ -62,12 +58,6 @@ def check_part(folder: Path) -> None:
 
     The manifest lies in the folder, or in the folder of the run to which it belongs. An adapter
     that has none passes, unless a signature is required.
-
-    Args:
-        folder: the folder of the adapter, or that of the head's file.
-
-    Raises:
-        AdapterFileError: see `check_run`.
     """
     _sealed(_home(folder))
 

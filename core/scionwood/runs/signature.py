@@ -57,17 +57,8 @@ def sign(folder: Path, key: str | Path) -> None:
 def verify(folder: Path, content: bytes, keys: Sequence[Path]) -> Path:
     """Check that one of some keys signed the manifest of a folder.
 
-    Args:
-        folder: the run folder, or the folder of an adapter.
-        content: the bytes of its manifest, as they were read.
-        keys: the public keys, PEM files.
-
     Returns:
         The key that signed it.
-
-    Raises:
-        AdapterFileError: the folder is not signed, or by none of these keys.
-        TrainingError: a key cannot be read, or the package `model-signing` is not installed.
     """
     verifying, hashing = _library("verifying"), _library("hashing")
     if not (folder / SIGNATURE).is_file():
@@ -92,11 +83,7 @@ def verify(folder: Path, content: bytes, keys: Sequence[Path]) -> Path:
 
 
 def public_keys(place: str | Path) -> list[Path]:
-    """Return the public keys at a place: a PEM file, or the files `*.pem` and `*.pub` of a folder.
-
-    Raises:
-        TrainingError: there are none.
-    """
+    """Return the public keys at a place: a PEM file, or all `*.pem` and `*.pub` of a folder."""
     place = Path(place).expanduser()
     kinds = ("*.pem", "*.pub")
     keys = [path for kind in kinds for path in place.glob(kind)] if place.is_dir() else [place]

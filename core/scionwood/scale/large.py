@@ -29,16 +29,9 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     The adapter has the initial values that it has on a base with values, bit for bit. The caller
     has seeded the generators; they are as they were if the result is `None`.
 
-    Args:
-        recipe: the recipe.
-        prepare: attaches the adapter of a recipe to a backbone.
-
     Returns:
         The backbone; `None` if the recipe does not shard it, or if it can only be built with
         values. A line on stderr gives the reason.
-
-    Raises:
-        RecipeError: the recipe shards and quantises the base.
     """
     if not _shards(recipe):
         return None
@@ -92,11 +85,7 @@ class Unread(NamedTuple):
 
 
 def unread(model: nn.Module) -> list[Unread]:
-    """Return the parameters of a model that have no values, each once.
-
-    Raises:
-        WeightsError: nothing says where one of them lies.
-    """
+    """Return the parameters of a model that have no values, each once."""
     owners: dict[Tensor, list[tuple[nn.Module, str]]] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
@@ -108,10 +97,6 @@ def unread(model: nn.Module) -> list[Unread]:
 @torch.no_grad()
 def read_shards(parameters: list[Unread], mesh: DeviceMesh) -> None:
     """Give parameters their values after `fully_shard`; each process reads its own rows.
-
-    Args:
-        parameters: the result of `unread` before the model was sharded.
-        mesh: the processes that share the weights, along the first axis of each parameter.
 
     Raises:
         TrainingError: a value is not finite. Every process raises it, so that none waits.

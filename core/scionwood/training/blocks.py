@@ -23,9 +23,6 @@ def repeated(model: nn.Module) -> list[nn.Module]:
     """Return the outermost modules that share their list and their class with another one.
 
     Layers without parts of their own, and layers with an adapter, are no blocks.
-
-    Args:
-        model: a model with or without an adapter.
     """
     layers = {id(layer) for layer in tuner_layers(model).values()}
 
@@ -45,10 +42,6 @@ def repeated(model: nn.Module) -> list[nn.Module]:
 
 def compile_blocks(model: nn.Module, options: Mapping[str, Any]) -> None:
     """Compile each repeated block with `torch.compile`, in place; equal blocks share the code.
-
-    Args:
-        model: the backbone in training mode.
-        options: arguments of `torch.compile`, such as `mode` and `dynamic`.
 
     Raises:
         RecipeError: the model repeats no block, or there is no such backend.
@@ -73,9 +66,6 @@ def checkpoint_blocks(model: nn.Module) -> None:
 
     A model of transformers does so by its own method. The gradients are the same.
 
-    Args:
-        model: the backbone in training mode.
-
     Raises:
         RecipeError: the model repeats no block, or a block updates running statistics, which would
             count each batch twice.
@@ -98,13 +88,6 @@ def compiled(model: nn.Module, compiling: object) -> Iterator[None]:
 
     By default torch runs a block uncompiled and in silence if it needs more than eight versions.
     Inside the context it may have `VERSIONS`, and more of them are an error.
-
-    Args:
-        model: the backbone with its compiled blocks.
-        compiling: whether blocks are compiled; if not, nothing happens.
-
-    Raises:
-        TrainingError: a block cannot be compiled.
     """
     if not compiling:
         yield

@@ -54,11 +54,7 @@ class SafeCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint from a local disk; `weights_only` is always on.
-
-        Raises:
-            TrainingError: a remote address, a damaged file, or one that holds more than tensors.
-        """
+        """Read a checkpoint from a local disk; `weights_only` is always on."""
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -123,10 +119,6 @@ def trained_keys(module: nn.Module) -> set[str]:
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Check that a checkpoint holds exactly the entries that train in this module.
-
-    Args:
-        module: the task.
-        state: the state dict of the checkpoint.
 
     Raises:
         TrainingError: naming the first keys that are missing, unknown or of another shape.

@@ -31,14 +31,6 @@ def apply_finders(recipe: Recipe, build: Build) -> Recipe:
     """Return the recipe with what its finders have found, and without them.
 
     The batch size is found first, because the learning rate depends on it.
-
-    Args:
-        recipe: the recipe.
-        build: builds a task and its data, which are thrown away.
-
-    Raises:
-        RecipeError: several processes, or the data take no batch size.
-        TrainingError: nothing was found.
     """
     chosen = sorted(finders(recipe.trainer), key=lambda finder: finder.name)
     if chosen and not _is_one_process(recipe):

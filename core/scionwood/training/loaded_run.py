@@ -100,13 +100,7 @@ def keep_runs() -> Iterator[None]:
 def load_cached(
     load: Callable[[Path, str | torch.device], Task], folder: Path, device: str | torch.device
 ) -> Task:
-    """Return a run that this thread is inside `lent` of, or a copy out of the cache, or load it.
-
-    Args:
-        load: loads a run folder to a device.
-        folder: the run folder.
-        device: the device of the result.
-    """
+    """Return a run that this thread is inside `lent` of, or a copy out of the cache, or load it."""
     lent = _lent.get()
     is_lent = lent is not None and lent.folder.resolve() == folder.resolve()
     if lent is not None and is_lent and lent.device == str(device):

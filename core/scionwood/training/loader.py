@@ -63,9 +63,6 @@ def named_workers() -> Iterator[None]:
     """Turn the death of a process that reads ahead into an error that names the process.
 
     At the end, the workers of loaders that were started within are ended.
-
-    Raises:
-        TrainingError: the process, and the signal or the status that ended it.
     """
     before = set(_STARTED)
     try:

@@ -30,11 +30,6 @@ def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Mo
         choice: its name, or its name with options.
         groups: parameter groups with `params`, `lr`, `weight_decay` and `name`.
         backbone: the model, whose parameters' names an optimiser of a plugin may need.
-
-    Raises:
-        RecipeError: no optimiser has that name, it refuses its options, or it reads whole matrices
-            and the weights are spread over processes.
-        PluginError: the plugin is missing or broken, or does not have the optimiser.
     """
     component = NamedComponent.parse(OPTIMIZER, choice)
     component.check()
@@ -65,10 +60,6 @@ def make_scheduler(
         warmup: optimiser steps of the warm-up.
         total: returns the optimiser steps of the run. It is first called after the warm-up:
             before Lightning has restored its loops, the question would lose the position.
-
-    Raises:
-        RecipeError: no schedule has that name, or it refuses its options.
-        PluginError: the plugin is missing or broken, or does not have the schedule.
     """
     component = NamedComponent.parse(SCHEDULE, choice)
     component.check()
@@ -103,9 +94,6 @@ class Plateau(Callback):
         threshold: the smallest relative change that counts as an improvement.
         cooldown: validations after a cut in which nothing is counted.
         min_lr: the lowest rate.
-
-    Raises:
-        ValueError: the factor is not between 0 and 1.
     """
 
     def __init__(

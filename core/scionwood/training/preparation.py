@@ -17,10 +17,6 @@ from scionwood.training.options import callback_names
 def prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
     """Attach the adapter of a recipe, or freeze or unfreeze the backbone for a baseline.
 
-    Args:
-        backbone: the backbone, which is changed in place.
-        recipe: the recipe.
-
     Raises:
         AdapterError: the method refuses its options, or no layer of the backbone fits.
     """
@@ -51,10 +47,6 @@ def fuse(backbone: nn.Module, recipe: Recipe) -> None:
 
 def set_blocks(backbone: nn.Module, recipe: Recipe) -> None:
     """Compile the repeated blocks, or compute them again in the backward pass, as a recipe says.
-
-    Args:
-        backbone: the backbone in training mode.
-        recipe: the recipe.
 
     Raises:
         RecipeError: the backbone has no repeated blocks, they cannot be computed twice, or a

@@ -25,15 +25,7 @@ _SUM = 4
 
 
 class Rows(ABC):
-    """Rows of bytes by key, up to a budget; later rows are not stored, with one warning.
-
-    Args:
-        width: bytes of a row.
-        budget: bytes that all rows together may take.
-
-    Raises:
-        TrainingError: one row is larger than the budget.
-    """
+    """Rows of bytes by key, up to a budget; later rows are not stored, with one warning."""
 
     def __init__(self, width: int, budget: int) -> None:
         if not 0 < width <= budget:
@@ -61,15 +53,7 @@ class Rows(ABC):
         return np.stack(cached_rows) if len(cached_rows) == len(keys) else None
 
     def write(self, keys: Sequence[bytes], rows: Bytes) -> None:
-        """Store rows whose keys are new.
-
-        Args:
-            keys: one for each row.
-            rows: (key, width) uint8.
-
-        Raises:
-            WriteError: the disk is full or not writable.
-        """
+        """Store rows whose keys are new."""
         new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self}
         room = max(0, self._capacity - len(self))
         if len(new) > room and not self._told:
