@@ -10,8 +10,8 @@ from typing import Literal
 from scionwood.errors import PluginError
 from scionwood.files.terminal import print_status, print_table
 from scionwood.pretrained import catalogue
+from scionwood.pretrained.catalogue import Base
 from scionwood.pretrained.place import find, remedy
-from scionwood.pretrained.record import Base
 
 
 def bases(

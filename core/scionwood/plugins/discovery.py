@@ -16,8 +16,7 @@ from re import fullmatch
 from typing import Any
 
 from scionwood.errors import PluginError
-from scionwood.plugins.core_commands import FUNCTIONS
-from scionwood.plugins.plugin import API, GROUP, KINDS, Plugin
+from scionwood.plugins.plugin import API, FUNCTIONS, GROUP, KINDS, Plugin
 
 VERBS = "scionwood.verbs"
 """The entry-point group of tools: each entry point is a command beside those of the core."""

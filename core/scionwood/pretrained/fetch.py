@@ -14,8 +14,8 @@ from urllib.parse import urljoin
 
 from scionwood.errors import ReadError, WeightsError
 from scionwood.pretrained import catalogue
+from scionwood.pretrained.catalogue import Base
 from scionwood.pretrained.place import base_path, check_hash, find, home, locked, remedy
-from scionwood.pretrained.record import Base
 from scionwood.runs import hub, web
 from scionwood.runs.remote import HubRun, check_address, refuse_offline
 from scionwood_sandbox.archives.zips import check_zip

@@ -12,7 +12,7 @@ from typing import Any
 from scionwood.errors import WeightsError
 from scionwood.plugins import discovery
 from scionwood.pretrained import catalogue
-from scionwood.pretrained.record import PREFIX, Base
+from scionwood.pretrained.catalogue import PREFIX, Base
 from scionwood.runs.cache import cache_folder
 from scionwood_sandbox.files import atomic_folder, writing
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from scionwood.errors import PluginError, WeightsError
 from scionwood.plugins import discovery
 from scionwood.pretrained import catalogue
+from scionwood.pretrained.catalogue import PREFIX, Base, Finding
 from scionwood.pretrained.place import find, lay_out, remedy, sha256
-from scionwood.pretrained.record import PREFIX, Base, Finding
 from scionwood.pretrained.tensors import layout_of, read_tensors
 
 TOLERANCE = 1e-4

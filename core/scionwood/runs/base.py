@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from scionwood.errors import ReadError, TrainingError
 from scionwood.runs.cache import all_cached
-from scionwood.runs.digest import file_digest
-from scionwood.runs.layout import BASE, HEAD
+from scionwood.runs.layout import BASE, HEAD, file_digest
 from scionwood.runs.shipped import all_shipped
 from scionwood_sandbox.files import atomic_path, reading, writing
 

@@ -24,8 +24,15 @@ from scionwood.errors import (
 from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub, web
 from scionwood.runs.cache import cached, home, remember, workshop
-from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import ADAPTER, FILES, FORMAT, MANIFEST, RECIPE, is_finished
+from scionwood.runs.layout import (
+    ADAPTER,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    RECIPE,
+    is_finished,
+    weights_digest,
+)
 from scionwood.runs.manifest import check_manifest
 from scionwood.runs.origin import known_origin, write_origin
 from scionwood.runs.parts import arrange, check_sizes, is_part

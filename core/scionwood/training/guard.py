@@ -15,8 +15,8 @@ from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from scionwood.errors import RecipeError, TrainingError
-from scionwood.training.distributed_max import DelayedMax
 from scionwood.training.run_folder import LAST
+from scionwood.training.stop import DelayedMax
 
 
 @final

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import RECIPE
+from scionwood.runs.layout import RECIPE, weights_digest
 
 if TYPE_CHECKING:
     import torch

@@ -19,8 +19,8 @@ from scionwood import Task
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.kernels import enable
 from scionwood.training.checkpoint import LAST, read_checkpoint
-from scionwood.training.distributed_max import DelayedMax
 from scionwood.training.guard import NanGuard, joint_norm
+from scionwood.training.stop import DelayedMax
 from scionwood.training.trainer import quiet
 
 EVERY = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
