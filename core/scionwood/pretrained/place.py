@@ -14,6 +14,7 @@ from scionwood.plugins import discovery
 from scionwood.pretrained import catalogue
 from scionwood.pretrained.catalogue import PREFIX, Base
 from scionwood.runs.cache import cache_folder
+from scionwood.runs.layout import file_digest
 from scionwood_sandbox.files import atomic_folder, writing
 
 
@@ -63,7 +64,7 @@ def base_path(base: str | Base) -> Path:
         check_hash(base, file, digest)
     if not base.lay_out:
         return files[0] if len(files) == 1 else files[0].parent
-    key = hashlib.sha256("|".join([base.lay_out, *map(sha256, files)]).encode())
+    key = hashlib.sha256("|".join([base.lay_out, *map(file_digest, files)]).encode())
     target = home(base) / f"laid-out-{key.hexdigest()[:12]}"
     with locked(base):
         if not target.is_dir():
@@ -97,15 +98,9 @@ def remedy(base: Base) -> str:
 
 def check_hash(base: Base, path: Path, digest: str) -> None:
     """Refuse a file whose SHA-256 is not that of the record; an empty digest refuses none."""
-    if digest and (actual := sha256(path)) != digest:
+    if digest and (actual := file_digest(path)) != digest:
         rule = f"its SHA-256 is {actual}, and that of {base.name} is {digest}"
         raise WeightsError(str(path), rule, f"Do not use it. {remedy(base)}")
-
-
-def sha256(path: Path) -> str:
-    """Return the digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from scionwood.errors import PluginError, WeightsError
 from scionwood.plugins import discovery
 from scionwood.pretrained import catalogue
 from scionwood.pretrained.catalogue import PREFIX, Base, Finding
-from scionwood.pretrained.place import find, lay_out, remedy, sha256
+from scionwood.pretrained.place import find, lay_out, remedy
 from scionwood.pretrained.tensors import layout_of, read_tensors
+from scionwood.runs.layout import file_digest
 
 TOLERANCE = 1e-4
 """The largest accepted difference over the largest number: sums in float32 differ by threads."""
@@ -68,8 +69,8 @@ def digest_of(outputs: Any) -> tuple[float, ...]:
 
 def _hash(path: Path, digest: str) -> Finding:
     if not digest:
-        return Finding(None, f"{path.name}: SHA-256 {sha256(path)}; the record names none")
-    actual = sha256(path)
+        return Finding(None, f"{path.name}: SHA-256 {file_digest(path)}; the record names none")
+    actual = file_digest(path)
     if actual == digest:
         return Finding(True, f"{path.name}: SHA-256 {digest}")
     return Finding(False, f"{path.name}: SHA-256 {actual}, and the record names {digest}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, final
+from typing import Any, final
 
 import lightning as L
 import torch
@@ -151,14 +151,10 @@ class Muon(Optimizer):
 
     Args:
         groups: parameter groups with `params`, `lr` and `weight_decay`.
-        momentum: the share of the momentum that a step keeps.
-        nesterov: whether to use Nesterov momentum.
-        ns_coefficients: the coefficients of the Newton-Schulz iteration.
-        ns_steps: its steps.
-        adjust_lr_fn: how the rate depends on the shape: as large as that of AdamW (Liu 2025), or as
-            in the original (Jordan 2024).
         betas: decay rates of the two moments of AdamW.
         eps: the smallest denominator of AdamW.
+        options: those of `torch.optim.Muon`. By default `adjust_lr_fn` gives updates the size of
+            those of AdamW (Liu 2025).
 
     Raises:
         TrainingError: torch is older than 2.9.
@@ -170,13 +166,9 @@ class Muon(Optimizer):
         self,
         groups: Sequence[dict[str, Any]],
         *,
-        momentum: float = 0.95,
-        nesterov: bool = True,
-        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-        ns_steps: int = 5,
-        adjust_lr_fn: Literal["match_rms_adamw", "original"] = "match_rms_adamw",
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        **options: Any,
     ) -> None:
         if not hasattr(torch.optim, "Muon"):
             rule = f"it needs torch 2.9, and this is {torch.__version__}"
@@ -185,15 +177,8 @@ class Muon(Optimizer):
         others = [_part(group, matrices=False) for group in groups]
         self._parts: list[Optimizer] = []
         if matrices := [group for group in matrices if group["params"]]:
-            muon = torch.optim.Muon(
-                matrices,
-                momentum=momentum,
-                nesterov=nesterov,
-                ns_coefficients=ns_coefficients,
-                ns_steps=ns_steps,
-                adjust_lr_fn=adjust_lr_fn,
-            )
-            self._parts.append(muon)
+            options = {"adjust_lr_fn": "match_rms_adamw", **options}
+            self._parts.append(torch.optim.Muon(matrices, **options))
         if others := [group for group in others if group["params"]]:
             self._parts.append(AdamW(others, betas=betas, eps=eps))
         super().__init__([group for part in self._parts for group in part.param_groups], {})
