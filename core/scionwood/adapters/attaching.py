@@ -199,9 +199,10 @@ def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> P
             f"{method} on {_culprit(model, names)}", f"{error.value}: {error.rule}", error.remedy
         ) from error
     except Exception as error:  # peft raises errors of many types
+        first = next(iter(str(error).strip().splitlines()), "")
         raise AdapterError(
             f"{method} on {_culprit(model, names)}",
-            f"peft refuses it: {_first_line(error)}",
+            f"peft refuses it: {type(error).__name__}: {first}",
             "Target other layers, or change the method's options",
         ) from error
 
@@ -233,7 +234,3 @@ def _check_method(model: nn.Module, config: PeftConfig) -> None:
             "it needs a language model of transformers",
             "Use a method that wraps layers, such as lora",
         )
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"

@@ -268,8 +268,9 @@ def _check_option(path: Path, key: str, value: Any) -> None:
         raise AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
     if value is not None and not _is_of_its_kind(key, value):
         raise AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
+    is_pattern = key in PATTERNS or key.endswith("_pattern")  # bounded where they are matched
     for item in _leaves(value):
-        if isinstance(item, str) and len(item) > 512 and not _is_pattern(key):
+        if isinstance(item, str) and len(item) > 512 and not is_pattern:
             raise AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
         if not isinstance(item, int | float) or "seed" in key or "prng" in key:
             continue
@@ -284,10 +285,6 @@ def _is_of_its_kind(key: str, value: Any) -> bool:
     if key in ("modules_to_save", "target_parameters"):
         return names
     return isinstance(value, Mapping) if key.endswith("_pattern") else True
-
-
-def _is_pattern(key: str) -> bool:
-    return key in PATTERNS or key.endswith("_pattern")  # bounded where they are matched
 
 
 def _leaves(value: Any) -> list[Any]:

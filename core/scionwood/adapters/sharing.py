@@ -166,12 +166,9 @@ def put_back(undo: Undo) -> None:
 def locations(model: nn.Module) -> Iterator[Location]:
     """Yield all places that hold tensors of the backbone, those of adapters left out."""
     for place in base_places(model):
-        yield from (Location(place, key) for key in _filled(place.module))
-
-
-def _filled(module: nn.Module) -> list[str]:
-    tensors = {**module._parameters, **module._buffers}
-    return [k for k, v in tensors.items() if v is not None and not is_lazy(v) and v.numel()]
+        for key, value in {**place.module._parameters, **place.module._buffers}.items():
+            if value is not None and not is_lazy(value) and value.numel():
+                yield Location(place, key)
 
 
 def _sharing(everything: Iterable[Location]) -> list[list[Location]]:

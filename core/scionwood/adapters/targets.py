@@ -143,7 +143,8 @@ def module_names(model: nn.Module) -> list[str]:
 def chosen_targets(model: nn.Module, config: PeftConfig, targets: str | None) -> Any:
     """Return the words that select modules: a pattern, a list of names, `all-linear` or `None`."""
     presets: Mapping[str, str] = getattr(backbone(model), "adapter_targets", {})
-    if targets is None and not _unset(config):
+    modules = getattr(config, "target_modules", None)  # a method without layers has no such field
+    if targets is None and (modules is not None or getattr(config, "target_parameters", None)):
         return config.target_modules
     if targets is None and presets:
         targets = next(iter(presets))
@@ -160,11 +161,6 @@ def _translate(model: nn.Module, config: PeftConfig) -> None:
         return
     if not (linear and unfit(config)) and is_translated(model, config):
         translate(model, config)
-
-
-def _unset(config: PeftConfig) -> bool:
-    modules = getattr(config, "target_modules", None)  # a method without layers has no such field
-    return modules is None and not getattr(config, "target_parameters", None)
 
 
 def linear_names(model: nn.Module, config: PeftConfig) -> list[str]:

@@ -243,13 +243,10 @@ def _values(file: io.BufferedReader, start: int, spec: Spec, path: Path) -> torc
     # Not through a map of the memory: a file that is cut meanwhile would kill the process.
     value = torch.empty(spec.shape, dtype=spec.dtype)
     file.seek(start + spec.begin)
-    if spec.bytes and file.readinto(_bytes(value)) != spec.bytes:
+    memory = value.reshape(-1).view(torch.uint8).numpy().data
+    if spec.bytes and file.readinto(memory) != spec.bytes:
         raise AdapterFileError(str(path), "changed while it was read")
     return value
-
-
-def _bytes(value: torch.Tensor) -> memoryview:
-    return value.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _entry(path: Path, name: str, entry: Any) -> Spec:

@@ -84,17 +84,14 @@ def _content(base: Base, files: list[Path]) -> Iterator[Finding]:
             lay_out(base, files, target)
             inner = list(target.iterdir())
             place = inner[0] if len(inner) == 1 else target
-        tensors = {k: v for path in _weights(files) for k, v in read_tensors(path).items()}
+        weights = [path for path in files if path.suffix not in (".json", ".txt")]
+        tensors = {k: v for path in weights for k, v in read_tensors(path).items()}
         layout = layout_of(tensors)
         text = f"names and shapes: {layout}"
         known = layout == base.layout if base.layout else None
         yield Finding(known, text if known is not False else f"{text}, not {base.layout}")
         if known is not False:
             yield _outputs(base, place)
-
-
-def _weights(files: list[Path]) -> list[Path]:
-    return [path for path in files if path.suffix not in (".json", ".txt")]
 
 
 def _outputs(base: Base, place: Path) -> Finding:

@@ -213,7 +213,8 @@ def _sealed(folder: Path) -> bool:
     if not folder.is_dir() or not (required or os.path.lexists(folder / FILES)):
         return False
     keys = public_keys(required) if required else []
-    state = (*_state(folder), *((str(key), *_stamp(key)) for key in keys))
+    files = [folder / name for name in (*loadable(folder), FILES, SIGNATURE)]
+    state = tuple((str(path), *_stamp(path)) for path in (*files, *keys))
     if _checked.get(folder.resolve()) == state:
         return True
     manifest = read_manifest(folder)
@@ -226,11 +227,6 @@ def _sealed(folder: Path) -> bool:
     check_manifest(folder, entries)
     _checked[folder.resolve()] = state
     return True
-
-
-def _state(folder: Path) -> _State:
-    names = [*loadable(folder), FILES, SIGNATURE]
-    return tuple((name, *_stamp(folder / name)) for name in names)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

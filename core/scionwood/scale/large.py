@@ -47,7 +47,8 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     except ScionwoodError as error:  # building with values raises it again, if it is the user's
         reason = str(error)
     if not reason:
-        _say(f"each process reads its own part of {_size(backbone)}")
+        size = sum(p.numel() * p.element_size() for p in backbone.parameters() if p.is_meta)
+        _say(f"each process reads its own part of {size / 2**20:,.1f} MiB")
         return backbone
     _say(f"each process holds the whole base until it is sharded: {reason}")
     seed_everything(recipe.seed, workers=True, verbose=False)
@@ -147,11 +148,6 @@ def _check_finite(wrong: str, mesh: DeviceMesh) -> None:
     if flag:
         value = wrong or "the part of the base that another process reads"
         raise TrainingError(value, "it holds NaN or infinity", "Fetch the file again")
-
-
-def _size(backbone: nn.Module) -> str:
-    total = sum(p.numel() * p.element_size() for p in backbone.parameters() if p.is_meta)
-    return f"{total / 2**20:,.1f} MiB"
 
 
 def _say(line: str) -> None:

@@ -114,7 +114,10 @@ def trained_keys(module: nn.Module) -> set[str]:
     inside = {scope for key in trained for scope in _scopes(key)}
     with_parameters = {scope for key in parameters for scope in _scopes(key)}
     buffers = module.state_dict().keys() - parameters.keys()
-    return trained | {key for key in buffers if _nearest(key, with_parameters) in inside}
+    for key in buffers:
+        nearest = next(scope for scope in reversed(_scopes(key)) if scope in with_parameters)
+        trained |= {key} if nearest in inside else set()
+    return trained
 
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -145,10 +148,6 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 def _scopes(key: str) -> list[str]:
     parts = key.split(".")
     return [".".join(parts[:end]) for end in range(len(parts))]
-
-
-def _nearest(key: str, scopes: set[str]) -> str:
-    return next(scope for scope in reversed(_scopes(key)) if scope in scopes)
 
 
 class StopRequested(SystemExit):

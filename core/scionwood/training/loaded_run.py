@@ -108,7 +108,7 @@ def load_cached(
         return load(folder, device)
     recipe = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()
     key = (str(folder.resolve()), recipe, weights_digest(folder), str(device))
-    _cache[key] = _cache.pop(key, None) or load(folder, device)
+    _cache[key] = _cache.pop(key) if key in _cache else load(folder, device)
     while len(_cache) > CAPACITY:
         del _cache[next(iter(_cache))]
     return deepcopy(_cache[key])

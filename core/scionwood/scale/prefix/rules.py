@@ -205,17 +205,14 @@ def _runs(prefix: str, module: nn.Module, frozen: Callable[[nn.Module], bool]) -
         children = children[:1]  # modules inside a later child do not run first
     together = Blocks()
     for name, stack in ((n, c) for n, c in children if isinstance(c, _STACKS)):
-        lead = dict(takewhile(lambda child: frozen(child[1]), _children(name, stack)))
+        inner = ((f"{name}.{key}", child) for key, child in stack.named_children())
+        lead = dict(takewhile(lambda child: frozen(child[1]), inner))
         together |= lead
         if len(lead) < len(stack):
             break
     yield together
     for name, child in children:
         yield from _runs(f"{name}.", child, frozen)
-
-
-def _children(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return ((f"{name}.{child_name}", child) for child_name, child in module.named_children())
 
 
 def _weights(module: nn.Module) -> int:
