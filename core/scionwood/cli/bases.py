@@ -40,7 +40,7 @@ def bases(
     if action == "show":
         _show(base, json)
     elif action == "get":
-        from scionwood.pretrained.fetch import get_base
+        from scionwood.pretrained.place import get_base
 
         print(get_base(base, licence=licence, file=file))
     else:
