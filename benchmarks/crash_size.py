@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from runner import option, parsed, peak_memory, replace_rows
 
-from scionwood.training.blocks import checkpoint_blocks
+from scionwood.training.preparation import checkpoint_blocks
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.lazy import Stored, write_stored

@@ -8,7 +8,7 @@ import scionwood
 from scionwood import Plugin, PluginError, find, load
 from scionwood.authoring import plugins, refresh
 from scionwood.plugins import discovery
-from scionwood.plugins.core_commands import FUNCTIONS
+from scionwood.plugins.plugin import FUNCTIONS
 
 GOOD = """
 from scionwood import Plugin

@@ -12,7 +12,7 @@ import torch
 from scionwood import fit, load_run, resolve
 from scionwood.recipes.recipe import Recipe
 from scionwood.runs.base import read_base
-from scionwood.runs.digest import file_digest
+from scionwood.runs.layout import file_digest
 from scionwood_export import export_run
 
 pytestmark = pytest.mark.slow  # the search itself is tested in tests/core/runs/test_base.py

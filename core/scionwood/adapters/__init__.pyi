@@ -1,6 +1,5 @@
 from scionwood.adapters.attaching import attach as attach
 from scionwood.adapters.buffers import BaseChangedWarning as BaseChangedWarning
-from scionwood.adapters.content import check_content as check_content
 from scionwood.adapters.content import state_hash as state_hash
 from scionwood.adapters.content import tensors_hash as tensors_hash
 from scionwood.adapters.findings import Finding as Finding
@@ -18,7 +17,6 @@ from scionwood.adapters.identity import BaseIdentity as BaseIdentity
 from scionwood.adapters.identity import BaseRoundingWarning as BaseRoundingWarning
 from scionwood.adapters.identity import base_hash as base_hash
 from scionwood.adapters.identity import base_identity as base_identity
-from scionwood.adapters.identity import remembered_hash as remembered_hash
 from scionwood.adapters.identity import remembered_identity as remembered_identity
 from scionwood.adapters.identity import stated_identity as stated_identity
 from scionwood.adapters.left_out import LeftOutWarning as LeftOutWarning

@@ -146,11 +146,7 @@ def _warn_if_frozen(model: PeftModel, head: tuple[str, ...], reason: str) -> Non
 
 
 def check_frozen_base(config: PeftConfig) -> None:
-    """Refuse the options with which peft changes the weights of the base.
-
-    Raises:
-        AdapterError: The config has such an option. The message names it.
-    """
+    """Refuse the options with which peft changes the weights of the base."""
     bias = getattr(config, "bias", "none") or "none"
     if bias != "none":
         raise AdapterError(
@@ -183,17 +179,7 @@ def wrapped(
 
 
 def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> PeftModel:
-    """Wrap the layers of a model with peft, and translate its errors into ones that name the layer.
-
-    Args:
-        model: The backbone, or a model with adapters.
-        config: The peft config, its targets already resolved to names.
-        name: The name of the adapter.
-        names: The names of the modules that the config targets.
-
-    Raises:
-        AdapterError: peft refuses the config or a layer. Its own error is the cause.
-    """
+    """Wrap the layers of a model with peft; an error of peft becomes one that names the layer."""
     method = config.peft_type.value.lower()
     _check_method(model, config)
     try:
@@ -213,9 +199,10 @@ def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> P
             f"{method} on {_culprit(model, names)}", f"{error.value}: {error.rule}", error.remedy
         ) from error
     except Exception as error:  # peft raises errors of many types
+        first = next(iter(str(error).strip().splitlines()), "")
         raise AdapterError(
             f"{method} on {_culprit(model, names)}",
-            f"peft refuses it: {_first_line(error)}",
+            f"peft refuses it: {type(error).__name__}: {first}",
             "Target other layers, or change the method's options",
         ) from error
 
@@ -247,7 +234,3 @@ def _check_method(model: nn.Module, config: PeftConfig) -> None:
             "it needs a language model of transformers",
             "Use a method that wraps layers, such as lora",
         )
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"

@@ -172,9 +172,6 @@ def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
     """Bound the memory that the sizes in a config can make peft allocate.
 
     The bound is `SPARE` plus four times the bytes of the base.
-
-    Raises:
-        AdapterError: A size exceeds the bound. The message names the option.
     """
     sizes = [p.shape for n in names for p in backbone(model).get_submodule(n).parameters()]
     width = sum(sum(shape) for shape in sizes)
@@ -191,11 +188,7 @@ def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
 
 
 def sizes_in(config: PeftConfig) -> list[tuple[str, int]]:
-    """List the whole numbers of a config that may be sizes, those of `_pattern` options included.
-
-    Returns:
-        Pairs of option and number.
-    """
+    """List the options whose whole numbers may be sizes, those of `_pattern` options included."""
     sizes = []
     for option, value in vars(config).items():
         inner = value.values() if isinstance(value, Mapping) else [value]
@@ -210,9 +203,6 @@ def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[st
     They come from a copy of the model on the meta device, where a tensor of any size needs no
     memory. A few methods read values while they are built. For those the copy is real, and
     `check_rank` has bounded what they allocate.
-
-    Raises:
-        AdapterError: peft cannot build the adapter.
     """
     config = copy.deepcopy(config)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
@@ -232,10 +222,6 @@ def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[st
 
 def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
     """Copy the backbone without its adapters.
-
-    Args:
-        model: The backbone, or a model with adapters.
-        meta: Whether the tensors of the copy are on the meta device, without values.
 
     Raises:
         AdapterError: The backbone has an attribute that cannot be copied.
@@ -272,17 +258,7 @@ def check_indices(
     model: nn.Module,
     config: PeftConfig,
 ) -> None:
-    """Check that each whole number in `tensors` is a valid index.
-
-    Args:
-        tensors: The tensors of a file, their shapes checked.
-        expected_tensors: The values that the method itself creates, see `blueprint`.
-        model: The backbone.
-        config: The config of the adapter.
-
-    Raises:
-        AdapterError: An index is out of range. The message names the tensor.
-    """
+    """Check that each whole number in `tensors` is a valid index."""
     for key, value in tensors.items():
         if value.is_floating_point() or value.numel() == 0:
             continue

@@ -51,21 +51,10 @@ def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
 
 
 def check_content(path: Path, tensors: Mapping[str, torch.Tensor], checksum: str) -> None:
-    """Check that the tensors of a file are those for which a hash was stated.
-
-    Args:
-        path: the file, for the error.
-        tensors: what was read from it.
-        checksum: the hash that `scionwood.json` states; an empty text passes.
+    """Check that the tensors of a file are those of a stated hash; an empty text passes.
 
     Raises:
         AdapterFileError: the hash is another one. The message names the file.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from scionwood.adapters import check_content, tensors_hash
-        >>> weights = {"a": torch.zeros(3)}
-        >>> check_content(Path("adapter_model.safetensors"), weights, tensors_hash(weights))
     """
     if checksum and (have := tensors_hash(tensors)) != checksum:
         rule = f"its tensors have the hash {have[:12]}..., and {MANIFEST} states {checksum[:12]}..."
@@ -73,12 +62,7 @@ def check_content(path: Path, tensors: Mapping[str, torch.Tensor], checksum: str
 
 
 def stated_hash(record: Mapping[str, Any], part: str) -> str:
-    """Return the hash that the content of `scionwood.json` states, or an empty text.
-
-    Args:
-        record: the content.
-        part: `adapter` or `head`.
-    """
+    """Return the hash that the content of `scionwood.json` states, or an empty text."""
     hashes = record.get(KEY)
     value = hashes.get(part) if isinstance(hashes, Mapping) else None
     return value if isinstance(value, str) else ""
@@ -124,9 +108,6 @@ def restate(folder: Path) -> None:
 
     Args:
         folder: a run folder, or the folder of an adapter. One that states no hash stays as it is.
-
-    Raises:
-        AdapterFileError: a file is damaged.
     """
     for place, head in ((folder / ADAPTER, folder / HEAD), (folder, folder / HEAD)):
         path = place / MANIFEST
@@ -138,11 +119,7 @@ def restate(folder: Path) -> None:
 
 
 def write_record(path: Path, record: Mapping[str, Any]) -> None:
-    """Write a JSON object as a whole, with sorted keys.
-
-    Raises:
-        AdapterError: a value has no form in JSON.
-    """
+    """Write a JSON object as a whole, with sorted keys."""
     text = json.dumps(record, indent=2, sort_keys=True, default=_plain)
     with atomic_path(path) as part:
         part.write_text(text + "\n", encoding="utf-8")

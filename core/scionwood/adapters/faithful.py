@@ -42,14 +42,7 @@ _REMEDY = (
 
 
 def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
-    """Refuse layers whose weight is computed at each call, so that a merged one would be lost.
-
-    Args:
-        layers: The layers with adapters by name.
-
-    Raises:
-        AdapterError: There is such a layer. The message names it, and what computes its weight.
-    """
+    """Refuse layers whose weight is computed at each call, so that a merged one would be lost."""
     for name, layer in layers.items():
         parts = (part for part in layer.modules() if isinstance(part, BaseTunerLayer))
         for base, key in ((part.get_base_layer(), key) for part in parts for key in _keys(part)):
@@ -62,10 +55,6 @@ def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
 
 def check_called(model: nn.Module, layers: Mapping[str, BaseTunerLayer]) -> None:
     """Refuse layers that are never called, as a merge would switch their adapters on.
-
-    Args:
-        model: The model of the layers.
-        layers: The layers with adapters by name in the backbone.
 
     Raises:
         AdapterError: There is such a layer. Files of peft have them, from `all-linear`.
@@ -104,9 +93,6 @@ class _Outputs(NamedTuple):
 @contextmanager
 def same_outputs(layers: Mapping[str, BaseTunerLayer]) -> Iterator[None]:
     """Compare the outputs of linear layers, embeddings and convolutions before and after the block.
-
-    Args:
-        layers: The layers with adapters by name; the block merges them.
 
     Raises:
         AdapterError: The output of a layer has changed by more than rounding, or a layer with a

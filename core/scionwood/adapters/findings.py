@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar, final
+from typing import TypeVar, final
 
 import torch
 import torch.nn as nn
@@ -26,6 +26,7 @@ from scionwood.adapters.compatibility import (
 )
 from scionwood.adapters.content import beside, check_content, stated_hash
 from scionwood.adapters.folder import (
+    Manifest,
     SavedAdapter,
     class_of,
     config_of,
@@ -38,7 +39,6 @@ from scionwood.adapters.layers.marks import unmarked
 from scionwood.adapters.save import CONFIG
 from scionwood.adapters.targets import settle
 from scionwood.adapters.untrusted import (
-    Spec,
     raw_tensors,
     read_header,
     read_json,
@@ -73,6 +73,34 @@ class Finding:
     skipped: str = ""
 
 
+@final
+class _Findings(list[Finding]):
+    """The findings so far, in the order in which loading checks the rules."""
+
+    def check(self, rule: str, check: Callable[[], T]) -> T | None:
+        """Add a rule that stops at its first fault, and return its result; None after a fault."""
+        try:
+            result = check()
+        except ScionwoodError as fault:
+            self.append(Finding(rule, (fault,)))
+            return None
+        self.append(Finding(rule))
+        return result
+
+    def collect(self, rule: str, faults: Iterable[ScionwoodError]) -> None:
+        """Add a rule with all its faults; one that is raised ends them."""
+        found: list[ScionwoodError] = []
+        try:
+            found.extend(faults)
+        except ScionwoodError as fault:
+            found.append(fault)
+        self.append(Finding(rule, tuple(found)))
+
+    def skip(self, rule: str, reason: str) -> None:
+        """Add a rule that cannot be checked."""
+        self.append(Finding(rule, skipped=reason))
+
+
 def inspect_folder(folder: str | Path, model: nn.Module | None = None) -> list[Finding]:
     """Check every rule about a saved adapter, and go on after a fault.
 
@@ -91,146 +119,106 @@ def inspect_folder(folder: str | Path, model: nn.Module | None = None) -> list[F
         >>> [finding.rule for finding in inspect_folder(folder) if finding.faults]
         []
     """
-    folder = Path(folder)
-    findings = [_files(folder)]
-    manifest, finding = _one("scionwood.json", lambda: manifest_of(folder))
-    findings.append(finding)
-    findings.append(Finding("config: options", tuple(_of_options(folder, manifest))))
-    config, finding = _one("config: can be built", lambda: config_of(folder, manifest))
-    findings.append(finding)
-    read = _tensors(folder, manifest.tensors if manifest else "")
-    findings += [*read.findings, _head(folder)]
-    if model is not None and config is not None and read.path is not None:
-        saved = SavedAdapter(folder, manifest, config, read.path, read.specs)
-        findings += _against(model, saved, read.tensors)
-    return findings
+    folder, findings = Path(folder), _Findings()
+    _files(findings, folder)
+    manifest = findings.check("scionwood.json", lambda: manifest_of(folder))
+    findings.collect("config: options", _of_options(folder, manifest))
+    config = findings.check("config: can be built", lambda: config_of(folder, manifest))
+    path = findings.check("tensors: no pickle", lambda: tensors_path(folder))
+    tensors = _tensors(findings, path, manifest.tensors if manifest else "") if path else None
+    _head(findings, folder)
+    if model is not None and config is not None and path is not None and tensors is not None:
+        saved = SavedAdapter(folder, manifest, config, path, read_header(path))
+        _against(findings, model, saved, tensors)
+    return list(findings)
 
 
-@final
-class _Read(NamedTuple):
-    """What could be read of the tensors; `path` is None if it was not all."""
-
-    findings: list[Finding]
-    path: Path | None
-    specs: dict[str, Spec]
-    tensors: dict[str, torch.Tensor]
-
-
-def _tensors(folder: Path, recorded_hash: str) -> _Read:
-    path, finding = _one("tensors: no pickle", lambda: tensors_path(folder))
-    findings = [finding]
-    if path is None:
-        return _Read(findings, None, {}, {})
-    specs, finding = _one("tensors: header", lambda: read_header(path))
-    findings.append(finding)
-    tensors, finding = (
-        (None, finding)
-        if specs is None
-        else _one("tensors: data", lambda: raw_tensors(path, specs))
-    )
-    if specs is None or tensors is None:
-        rules = ("tensors: values", "tensors: hash")
-        findings += [Finding(rule, skipped="the tensors cannot be read") for rule in rules]
-        return _Read(findings, None, {}, {})
-    findings.append(Finding("tensors: values", tuple(value_faults(path, tensors))))
-    if recorded_hash:
-        findings.append(
-            _one("tensors: hash", lambda: check_content(path, tensors, recorded_hash))[1]
-        )
+def _tensors(findings: _Findings, path: Path, stated: str) -> dict[str, torch.Tensor] | None:
+    specs = findings.check("tensors: header", lambda: read_header(path))
+    tensors = None
+    if specs is not None:
+        tensors = findings.check("tensors: data", lambda: raw_tensors(path, specs))
+    if tensors is None:
+        findings.skip("tensors: values", "the tensors cannot be read")
+        findings.skip("tensors: hash", "the tensors cannot be read")
+        return None
+    findings.collect("tensors: values", value_faults(path, tensors))
+    if stated:
+        findings.check("tensors: hash", lambda: check_content(path, tensors, stated))
     else:
-        findings.append(Finding("tensors: hash", skipped="scionwood.json states no such hash"))
-    return _Read(findings, path, specs, tensors)
+        findings.skip("tensors: hash", "scionwood.json states no such hash")
+    return tensors
 
 
-def _files(folder: Path) -> Finding:
-    home = folder.parent if folder.name == ADAPTER and read_manifest(folder) is None else folder
-    listed, finding = _one("files.json", lambda: read_manifest(home))
-    if finding.faults:
-        return finding
-    if listed is None:
-        return Finding("files.json", skipped="the folder has none")
-    return Finding("files.json", tuple(manifest_faults(home, listed[1])))
-
-
-def _of_options(folder: Path, manifest: object) -> Iterator[ScionwoodError]:
+def _files(findings: _Findings, folder: Path) -> None:
+    own = read_manifest(folder) if folder.name == ADAPTER else None
+    home = folder.parent if folder.name == ADAPTER and own is None else folder
     try:
-        record = read_json(folder / CONFIG)
-        kind = record.get("peft_type")
-        if isinstance(kind, str):
-            adapter_manifest = manifest_of(folder) if manifest is not None else None
-            yield from option_faults(
-                folder / CONFIG, record, class_of(folder / CONFIG, unmarked(kind), adapter_manifest)
-            )
+        listed = read_manifest(home)
     except ScionwoodError as fault:
-        yield fault
+        findings.collect("files.json", [fault])
+        return
+    if listed is None:
+        findings.skip("files.json", "the folder has none")
+    else:
+        findings.collect("files.json", manifest_faults(home, listed[1]))
 
 
-def _head(folder: Path) -> Finding:
+def _of_options(folder: Path, manifest: Manifest | None) -> Iterator[ScionwoodError]:
+    path = folder / CONFIG
+    record = read_json(path)
+    if isinstance(kind := record.get("peft_type"), str):
+        yield from option_faults(path, record, class_of(path, unmarked(kind), manifest))
+
+
+def _head(findings: _Findings, folder: Path) -> None:
+    rule = "head: hash"
     path = next((p / HEAD for p in (folder.parent, folder) if (p / HEAD).is_file()), None)
     record = beside(path) if path else None
     if path is None or record is None or record.parent != folder:
-        return Finding("head: hash", skipped="no head lies beside the adapter")
+        findings.skip(rule, "no head lies beside the adapter")
+        return
 
-    recorded_hash = _one("head: hash", lambda: stated_hash(read_json(record), "head"))[0]
-    if not recorded_hash:
-        return Finding("head: hash", skipped="scionwood.json states no such hash")
-
-    def check() -> list[ScionwoodError]:
+    def faults(stated: str) -> Iterator[ScionwoodError]:
         tensors = raw_tensors(path, read_header(path))
-        faults: list[ScionwoodError] = list(value_faults(path, tensors))
-        check_content(path, tensors, recorded_hash)
-        return faults
+        yield from value_faults(path, tensors)
+        check_content(path, tensors, stated)
 
-    faults, finding = _one("head: hash", check)
-    return Finding("head: hash", tuple(faults)) if faults else finding
+    try:
+        stated = stated_hash(read_json(record), "head")
+    except ScionwoodError:  # the rule scionwood.json says it
+        stated = ""
+    if stated:
+        findings.collect(rule, faults(stated))
+    else:
+        findings.skip(rule, "scionwood.json states no such hash")
 
 
 def _against(
-    model: nn.Module, saved: SavedAdapter, tensors: dict[str, torch.Tensor]
-) -> list[Finding]:
+    findings: _Findings, model: nn.Module, saved: SavedAdapter, tensors: dict[str, torch.Tensor]
+) -> None:
     """Check the rules about a model, which stays as it is."""
     config, head = saved.config, saved.manifest.head if saved.manifest else []
     listed = saved.manifest.modules if saved.manifest is not None else None
+    check = findings.check
     with declared_head(model, [name for name in head if name]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        findings = [
-            _one("model: base", lambda: check_base(model, saved))[1],
-            _one("model: base stays frozen", lambda: check_frozen_base(config))[1],
-            _one("model: task type", lambda: check_task(model, config))[1],
-            _one("model: replaced modules", lambda: check_replaced(model, saved, ()))[1],
-        ]
-        names, finding = _one(
-            "model: modules", lambda: settle(model, config, listed=listed, foreign=True)
-        )
-        findings.append(finding)
+        check("model: base", lambda: check_base(model, saved))
+        check("model: base stays frozen", lambda: check_frozen_base(config))
+        check("model: task type", lambda: check_task(model, config))
+        check("model: replaced modules", lambda: check_replaced(model, saved, ()))
+        names = check("model: modules", lambda: settle(model, config, listed=listed, foreign=True))
         if names is None:
-            return findings
-        findings.append(_one("model: sizes", lambda: check_rank(config, model, names))[1])
-        findings.append(_one("model: untied tensors", lambda: check_untied(saved, names))[1])
-        if findings[-2].faults:  # a blueprint of such sizes could exhaust the memory
-            return findings
-        expected_tensors, finding = _one("model: layers", lambda: blueprint(model, config, names))
-        findings.append(finding)
-        if expected_tensors is None:
-            return findings
-        wrong = tuple(spec_faults(saved.path, saved.specs, specs_of(expected_tensors)))
-        findings.append(Finding("model: names and shapes", wrong))
-        if not wrong:
-            check = _one(
-                "model: indices", lambda: check_indices(tensors, expected_tensors, model, config)
-            )
-            findings.append(check[1])
-    return findings
-
-
-def _one(rule: str, check: Callable[[], T]) -> tuple[T | None, Finding]:
-    """Return the result of a check, or None with the error that it raised."""
-    try:
-        return check(), Finding(rule)
-    except ScionwoodError as fault:
-        return None, Finding(rule, (fault,))
-
-
-def faults_of(findings: Iterable[Finding]) -> list[ScionwoodError]:
-    """Return all errors of some findings."""
-    return [fault for finding in findings for fault in finding.faults]
+            return
+        check("model: untied tensors", lambda: check_untied(saved, names))
+        check("model: sizes", lambda: check_rank(config, model, names))
+        if findings[-1].faults:  # a blueprint of such sizes could exhaust the memory
+            return
+        expected = check("model: layers", lambda: blueprint(model, config, names))
+        if expected is None:
+            return
+        findings.collect(
+            "model: names and shapes", spec_faults(saved.path, saved.specs, specs_of(expected))
+        )
+        if not findings[-1].faults:
+            check("model: indices", lambda: check_indices(tensors, expected, model, config))

@@ -201,13 +201,7 @@ def config_of(folder: Path, manifest: Manifest | None) -> PeftConfig:
 def option_faults(
     path: Path, record: Mapping[str, Any], cls: type[PeftConfig]
 ) -> Iterator[AdapterFileError]:
-    """Yield an error for each option of a config that is unknown, harmful or out of bounds.
-
-    Args:
-        path: The file of the config, for the errors.
-        record: Its content.
-        cls: The class of the method's config.
-    """
+    """Yield an error for each option of a config that is unknown, harmful or out of bounds."""
     options = _options(record)
     option_names = {field.name for field in dataclasses.fields(cls) if field.init}
     if unknown := sorted(set(options) - option_names):
@@ -274,8 +268,9 @@ def _check_option(path: Path, key: str, value: Any) -> None:
         raise AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
     if value is not None and not _is_of_its_kind(key, value):
         raise AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
+    is_pattern = key in PATTERNS or key.endswith("_pattern")  # bounded where they are matched
     for item in _leaves(value):
-        if isinstance(item, str) and len(item) > 512 and not _is_pattern(key):
+        if isinstance(item, str) and len(item) > 512 and not is_pattern:
             raise AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
         if not isinstance(item, int | float) or "seed" in key or "prng" in key:
             continue
@@ -290,10 +285,6 @@ def _is_of_its_kind(key: str, value: Any) -> bool:
     if key in ("modules_to_save", "target_parameters"):
         return names
     return isinstance(value, Mapping) if key.endswith("_pattern") else True
-
-
-def _is_pattern(key: str) -> bool:
-    return key in PATTERNS or key.endswith("_pattern")  # bounded where they are matched
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -24,9 +24,6 @@ def quantise_linear_layers(model: nn.Module) -> list[str]:
     2305.14314). The head, the output layer of a language model, layers whose weight another module
     shares, and subclasses of `nn.Linear` keep their weights.
 
-    Args:
-        model: a backbone without adapters, on the CPU.
-
     Returns:
         The names of the layers.
     """

@@ -43,9 +43,6 @@ def fresh_head(model: nn.Module) -> tuple[tuple[str, ...], str] | None:
     In the first two cases a bias with trained values still means that the layer was trained. A
     model that is random everywhere has no fresh head by the third sign.
 
-    Args:
-        model: The backbone.
-
     Returns:
         The names of the head's modules and the sign in words; `None` if there is no such layer.
     """

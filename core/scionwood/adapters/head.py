@@ -31,9 +31,6 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
 
     The backbone declares them in its attribute `head`, and `attach(..., head=...)` adds others. The
     result `("",)` means the whole model.
-
-    Raises:
-        AdapterError: The backbone declares a module that it does not have.
     """
     base = backbone(model)
     if getattr(base, _HEAD_ONLY, False):
@@ -64,10 +61,6 @@ def given_head(model: nn.Module) -> tuple[str, ...]:
 @contextmanager
 def declared_head(model: nn.Module, names: Sequence[str] | str) -> Iterator[None]:
     """Add modules to the head of a model, and take them back if the block raises an error.
-
-    Args:
-        model: The backbone, or a model with adapters.
-        names: The names of the modules, relative to the backbone.
 
     Raises:
         AdapterError: The backbone has no such module. Or the model has adapters already, which

@@ -134,20 +134,6 @@ def remembered_identity(model: nn.Module) -> BaseIdentity:
     return remembered or base_identity(model)
 
 
-def remembered_hash(model: nn.Module) -> str:
-    """Return the hash stored when the first adapter was attached, or compute it now.
-
-    Example:
-        >>> from peft import LoraConfig
-        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
-        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
-        >>> from scionwood.adapters import base_hash, remembered_hash
-        >>> remembered_hash(tuned) == base_hash(tuned)
-        True
-    """
-    return remembered_identity(model).sha256
-
-
 def base_hash(model: nn.Module) -> str:
     """Return the SHA-256 over names, dtypes, shapes and bytes of the base's saved tensors.
 

@@ -73,11 +73,6 @@ def message(left_out: Mapping[str, str]) -> str:
 def without(names: Sequence[str], left_out: Mapping[str, str], spelled: Sequence[str]) -> list[str]:
     """Return the names without those that are left out.
 
-    Args:
-        names: The names of the modules that the targets select.
-        left_out: The reasons by name.
-        spelled: The names that the targets spell out, which are not left out in silence.
-
     Raises:
         AdapterError: A module that is spelled out would be left out, or all of them.
     """

@@ -24,7 +24,7 @@ from scionwood.adapters.attaching import wrapped
 from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.compatibility import check_against
 from scionwood.adapters.content import check_content
-from scionwood.adapters.folder import SavedAdapter, read_folder
+from scionwood.adapters.folder import read_folder
 from scionwood.adapters.head import declared_head, keep_statistics, train_head
 from scionwood.adapters.identity import ATTRIBUTE
 from scionwood.adapters.sharing import untie
@@ -78,29 +78,25 @@ def load_adapter(
     folder = Path(folder)
     with _name_folder(folder):
         saved = read_folder(folder)
-        with declared_head(model, _head(saved)):
+        head = saved.manifest.head if saved.manifest else []
+        # `unfreeze` declares a whole model as the head, by an empty name.
+        with declared_head(model, [name for name in head if name]):
             checked = check_against(model, saved, whole)
             check_content(
                 saved.path, checked.tensors, saved.manifest.tensors if saved.manifest else ""
             )
-            with (
-                torch.random.fork_rng(devices=[]),
-                _no_pattern_warning(),
-                wrapped(model, checked.config, name, checked.modules) as tuned,
-            ):
-                _fill(tuned, checked.tensors, name)
-                untie(tuned, checked.untied)
+            with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+                # The rank pattern of AdaLoRA names tensors and not modules, which is correct.
+                warnings.filterwarnings("ignore", "The following rank_pattern keys did not match")
+                with wrapped(model, checked.config, name, checked.modules) as tuned:
+                    _fill(tuned, checked.tensors, name)
+                    untie(tuned, checked.untied)
     object.__setattr__(tuned, ATTRIBUTE, checked.base)
     _set_training(tuned, name, trainable)
     keep_statistics(tuned)
     if not isinstance(model, PeftModel):
         remember_buffers(tuned)
     return tuned
-
-
-def _head(saved: SavedAdapter) -> list[str]:
-    """Return the head that a saved adapter names; `unfreeze` declares a whole model as the head."""
-    return [name for name in saved.manifest.head if name] if saved.manifest else []
 
 
 @contextmanager
@@ -112,17 +108,6 @@ def _name_folder(folder: Path) -> Iterator[None]:
         raise
     except AdapterError as error:
         raise AdapterFileError(f"{folder}: {error.value}", error.rule, error.remedy) from error
-
-
-@contextmanager
-def _no_pattern_warning() -> Iterator[None]:
-    """Silence the warning of peft that the rank pattern of AdaLoRA names no modules.
-
-    It names tensors, which is correct for this method.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The following rank_pattern keys did not match")
-        yield
 
 
 def _fill(model: PeftModel, tensors: Mapping[str, torch.Tensor], name: str) -> None:

@@ -32,18 +32,11 @@ def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the parameters that adapters added, by name, trainable or not, each once."""
     if not isinstance(model, PeftModel):
         return {}
-    base = _base_ids(model)
-    return {name: p for name, p in model.named_parameters() if id(p) not in base}
-
-
-def _base_ids(model: PeftModel) -> set[int]:
-    """Return the ids of the parameters that the backbone had before peft wrapped it.
-
-    peft offers only detached tensors by name. This function keeps the identities instead.
-    """
     if model.active_peft_config.is_prompt_learning:
-        return {id(p) for p in model.base_model.parameters()}
-    return {id(p) for _, m in base_modules(model) for p in m.parameters(recurse=False)}
+        base = {id(p) for p in model.base_model.parameters()}
+    else:
+        base = {id(p) for _, m in base_modules(model) for p in m.parameters(recurse=False)}
+    return {name: p for name, p in model.named_parameters() if id(p) not in base}
 
 
 def whole(value: torch.Tensor) -> torch.Tensor:

@@ -272,7 +272,12 @@ def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -
     Layers that share tensors get copies of their own, so that layers that are tied and all adapted
     are merged one by one, and none is merged twice.
     """
-    ties = [tie for tie in adapter_ties(model) if _merges(tie.changed.layer)]
+    ties = [
+        tie
+        for tie in adapter_ties(model)
+        if (layer := tie.changed.layer) is not None
+        and {*layer._all_available_adapter_names()} & {*layer.active_adapters}
+    ]
     if not untie and (alone := [tie for tie in ties if tie.other.layer is None]):
         raise alone[0].error()
     shared = separate(ties)
@@ -282,10 +287,6 @@ def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -
         for key, value in _base_tensors(layer).items():
             value.data = values[name][key].clone()
     return _MergeState(values, shared)
-
-
-def _merges(layer: Any) -> bool:
-    return any(name in layer._all_available_adapter_names() for name in layer.active_adapters)
 
 
 def _restore(model: PeftModel) -> None:

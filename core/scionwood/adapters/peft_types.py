@@ -92,7 +92,8 @@ def peft_method(name: str, *, tuner: type[BaseTuner]) -> Callable[[Config], Conf
 def _check(name: str, config: type, tuner: type[BaseTuner]) -> None:
     if not name.isidentifier() or not name.islower() or name.endswith("_"):
         raise AdapterError(f"adapter method {name!r}", "a name is in lower case, such as 'disel'")
-    fields = {field.name for field in dataclasses.fields(config)} if _is_config(config) else set()
+    is_config = issubclass(config, PeftConfig) and "__dataclass_fields__" in vars(config)
+    fields = {field.name for field in dataclasses.fields(config)} if is_config else set()
     if "target_modules" not in fields:
         raise AdapterError(
             f"config class {config.__name__}",
@@ -113,10 +114,6 @@ def _check(name: str, config: type, tuner: type[BaseTuner]) -> None:
             raise AdapterError(
                 f"prefix {prefix!r} of {tuner.__name__}", f"{other.value} uses it", "Rename it"
             )
-
-
-def _is_config(config: type) -> bool:
-    return issubclass(config, PeftConfig) and "__dataclass_fields__" in vars(config)
 
 
 def _path(cls: type) -> str:

@@ -7,7 +7,6 @@ The wrapper of `qkv` is then never called, and its adapter would never learn.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -27,11 +26,6 @@ def check_alive(
 
     The check is skipped if there is no example; see `example_of`.
 
-    Args:
-        model: A model with adapters.
-        adapter: The name of the adapter.
-        example: A small input for `forward`. `None` means `example_input()` of the backbone.
-
     Raises:
         DeadTargetsError: Layers are dead, and the message names them.
         AdapterError: The forward pass fails.
@@ -40,7 +34,10 @@ def check_alive(
     if example is None or not layers:
         return
     called: set[str] = set()
-    hooks = [x.register_forward_hook(partial(_note, called, n)) for n, x in layers.items()]
+    hooks = [
+        layer.register_forward_hook(lambda *_, name=name: called.add(name))
+        for name, layer in layers.items()
+    ]
     modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
     try:
@@ -80,10 +77,6 @@ def example_of(
         example = offers()
     first = next(base.parameters(), None)
     return None if first is None or first.device.type == "meta" else example
-
-
-def _note(called: set[str], name: str, *_: Any) -> None:
-    called.add(name)
 
 
 def _run(model: PeftModel, example: list[torch.Tensor]) -> Any:

@@ -72,7 +72,8 @@ def report(model: nn.Module) -> Report:
         48
     """
     adapter = {id(p) for p in adapter_parameters(model).values()}
-    head = _head_ids(model)
+    names = head_names(model)
+    head = {id(p) for n, p in backbone(model).named_parameters() if in_head(n, names)}
     everything = list(model.parameters())
     trains = [p for p in everything if p.requires_grad]
     return Report(
@@ -159,8 +160,3 @@ def _rules(model: nn.Module) -> Mapping[str, Mapping[str, float]]:
                 f"Known: {', '.join(sorted(OPTIONS))}",
             )
     return rules
-
-
-def _head_ids(model: nn.Module) -> set[int]:
-    head = head_names(model)
-    return {id(p) for n, p in backbone(model).named_parameters() if in_head(n, head)}

@@ -101,14 +101,6 @@ def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
     """Refuse an adapter or a head that shares a tensor with another part of the base.
 
     Tied layers that all have adapters are no fault, since `merge` gives each a copy of its own.
-
-    Args:
-        model: A model with the adapter.
-        name: The name of the adapter.
-        untie: Whether each such layer gets a copy of its own instead.
-
-    Raises:
-        AdapterError: The two names, and what may be done.
     """
     ties = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
     ties = [tie for tie in ties if tie.other.layer is None] + head_ties(model)
@@ -118,11 +110,7 @@ def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
 
 
 def untie(model: nn.Module, names: Sequence[str]) -> None:
-    """Give tensors that share their memory copies of their own, by name.
-
-    Raises:
-        AdapterError: The model has no such tensor.
-    """
+    """Give tensors that share their memory copies of their own, by name."""
     everything = list(locations(model))
     tensor_names = {place.name for place in everything}
     if missing := [name for name in names if name not in tensor_names]:
@@ -178,12 +166,9 @@ def put_back(undo: Undo) -> None:
 def locations(model: nn.Module) -> Iterator[Location]:
     """Yield all places that hold tensors of the backbone, those of adapters left out."""
     for place in base_places(model):
-        yield from (Location(place, key) for key in _filled(place.module))
-
-
-def _filled(module: nn.Module) -> list[str]:
-    tensors = {**module._parameters, **module._buffers}
-    return [k for k, v in tensors.items() if v is not None and not is_lazy(v) and v.numel()]
+        for key, value in {**place.module._parameters, **place.module._buffers}.items():
+            if value is not None and not is_lazy(value) and value.numel():
+                yield Location(place, key)
 
 
 def _sharing(everything: Iterable[Location]) -> list[list[Location]]:

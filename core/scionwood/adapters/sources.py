@@ -19,10 +19,6 @@ def read_only(base: nn.Module, name: str) -> bool:
 
     A module counts only if every use of it is `self.name.weight` or `self.name.bias`, and one of
     them is an argument of a call or a side of a product.
-
-    Args:
-        base: The backbone.
-        name: The name of the module.
     """
     parent_name, _, attribute = name.rpartition(".")
     parent = base.get_submodule(parent_name)

@@ -47,10 +47,6 @@ class Place(NamedTuple):
 
         The file is opened for this call alone. The system then counts no more of its pages to this
         process than the rows that are held.
-
-        Args:
-            start: the first row; `None` means 0.
-            stop: the row after the last; `None` means the length.
         """
         # Within `torch.device("meta")` safetensors would return tensors without values.
         with torch.device("cpu"), safe_open(self.path, framework="pt") as file:
@@ -138,11 +134,7 @@ def note(parameter: Tensor, place: Place) -> None:
 
 
 def noted(parameter: Tensor) -> Place:
-    """Return where a parameter without values lies.
-
-    Raises:
-        WeightsError: nothing was noted.
-    """
+    """Return where a parameter without values lies."""
     place: Place | None = getattr(parameter, _ATTRIBUTE, None)
     if place is None:
         rule = "it has no values, and no file was named for it"
@@ -154,11 +146,7 @@ def noted(parameter: Tensor) -> Place:
 
 
 def chunks(parameter: Tensor) -> Iterator[Tensor]:
-    """Yield the values of a parameter without values, in its dtype, a few rows at a time.
-
-    Raises:
-        WeightsError: nothing was noted of it.
-    """
+    """Yield the values of a parameter without values, in its dtype, a few rows at a time."""
     place = noted(parameter)
     rows = len(parameter) if parameter.ndim else 1
     step = max(1, CHUNK * rows // max(parameter.numel(), 1))

@@ -17,7 +17,6 @@ from scionwood.adapters.head import backbone, head_names, in_head
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.patterns import (
-    check_patterns,
     literal,
     matched,
     settle_keys,
@@ -68,8 +67,6 @@ def settle(
     if not foreign:
         _translate(model, config)
     settle_patterns(config, names, foreign=foreign)
-    if not foreign:
-        check_patterns(config, names)
     parameters = parameter_names(model, config)
     if config.target_modules is None:
         settle_keys(config, [*names, *parameters], foreign=foreign)
@@ -146,7 +143,8 @@ def module_names(model: nn.Module) -> list[str]:
 def chosen_targets(model: nn.Module, config: PeftConfig, targets: str | None) -> Any:
     """Return the words that select modules: a pattern, a list of names, `all-linear` or `None`."""
     presets: Mapping[str, str] = getattr(backbone(model), "adapter_targets", {})
-    if targets is None and not _unset(config):
+    modules = getattr(config, "target_modules", None)  # a method without layers has no such field
+    if targets is None and (modules is not None or getattr(config, "target_parameters", None)):
         return config.target_modules
     if targets is None and presets:
         targets = next(iter(presets))
@@ -163,11 +161,6 @@ def _translate(model: nn.Module, config: PeftConfig) -> None:
         return
     if not (linear and unfit(config)) and is_translated(model, config):
         translate(model, config)
-
-
-def _unset(config: PeftConfig) -> bool:
-    modules = getattr(config, "target_modules", None)  # a method without layers has no such field
-    return modules is None and not getattr(config, "target_parameters", None)
 
 
 def linear_names(model: nn.Module, config: PeftConfig) -> list[str]:

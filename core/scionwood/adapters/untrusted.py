@@ -88,15 +88,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def parse_json(data: bytes, where: str) -> dict[str, Any]:
-    """Parse bytes under the rules of `read_json`.
-
-    Args:
-        data: UTF-8 text.
-        where: The name of the source, for the error.
-
-    Raises:
-        AdapterFileError: The bytes break a rule.
-    """
+    """Parse bytes under the rules of `read_json`."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         record = dict(pairs)
@@ -164,17 +156,7 @@ def specs_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
 
 
 def check_specs(path: Path, specs: Mapping[str, Spec], expected_specs: Mapping[str, Spec]) -> None:
-    """Check that a file has exactly the wanted tensors, each with its shape and kind of number.
-
-    Args:
-        path: The file, for the error.
-        specs: The tensors of the file.
-        expected_specs: The tensors that the model needs.
-
-    Raises:
-        AdapterFileError: Tensors are foreign, missing, or of another shape or kind. The message
-            names the first ones.
-    """
+    """Check that a file has exactly the wanted tensors, each with its shape and kind of number."""
     for fault in spec_faults(path, specs, expected_specs):
         raise fault
 
@@ -215,11 +197,7 @@ def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tenso
 
 
 def raw_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tensor]:
-    """Read the tensors of a file whose header was checked, and leave their values unchecked.
-
-    Raises:
-        AdapterFileError: The file has changed since its header was read.
-    """
+    """Read the tensors of a file whose header was checked, and leave their values unchecked."""
     with _opened(path) as file:
         if _header(file, path) != dict(specs):  # a file that was swapped in since
             raise AdapterFileError(str(path), "changed while it was read")
@@ -265,13 +243,10 @@ def _values(file: io.BufferedReader, start: int, spec: Spec, path: Path) -> torc
     # Not through a map of the memory: a file that is cut meanwhile would kill the process.
     value = torch.empty(spec.shape, dtype=spec.dtype)
     file.seek(start + spec.begin)
-    if spec.bytes and file.readinto(_bytes(value)) != spec.bytes:
+    memory = value.reshape(-1).view(torch.uint8).numpy().data
+    if spec.bytes and file.readinto(memory) != spec.bytes:
         raise AdapterFileError(str(path), "changed while it was read")
     return value
-
-
-def _bytes(value: torch.Tensor) -> memoryview:
-    return value.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _entry(path: Path, name: str, entry: Any) -> Spec:

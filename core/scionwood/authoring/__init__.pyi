@@ -29,8 +29,8 @@ from scionwood.lazy import attach_stub as attach_stub
 from scionwood.plugins.discovery import commands as commands
 from scionwood.plugins.discovery import plugins as plugins
 from scionwood.plugins.discovery import refresh as refresh
-from scionwood.plugins.probes import ProbeResult as ProbeResult
-from scionwood.pretrained.record import Base as Base
+from scionwood.plugins.plugin import ProbeResult as ProbeResult
+from scionwood.pretrained.catalogue import Base as Base
 from scionwood.pretrained.tensors import layout_of as layout_of
 from scionwood.pretrained.tensors import read_tensors as read_tensors
 from scionwood.recipes.arguments import InputPath as InputPath
@@ -38,7 +38,7 @@ from scionwood.recipes.arguments import OutputPath as OutputPath
 from scionwood.recipes.arguments import RunPath as RunPath
 from scionwood.recipes.recipe_file import recipe_folder as recipe_folder
 from scionwood.runs.base import with_base as with_base
-from scionwood.runs.digest import weights_digest as weights_digest
+from scionwood.runs.layout import weights_digest as weights_digest
 from scionwood.runs.manifest import write_manifest as write_manifest
 from scionwood.runs.origin import Origin as Origin
 from scionwood.runs.origin import read_origin as read_origin

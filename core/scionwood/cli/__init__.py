@@ -35,9 +35,6 @@ CLOSED_PIPE = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line.
 
-    Args:
-        argv: the words after `scionwood`; by default those of this process.
-
     Returns:
         The exit code: 0 done, 1 a check failed, 2 an error that the message explains, 130 Ctrl-C,
         141 the reader of the output has gone (`scionwood show NAME | head`).

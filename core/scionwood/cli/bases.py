@@ -10,8 +10,8 @@ from typing import Literal
 from scionwood.errors import PluginError
 from scionwood.files.terminal import print_status, print_table
 from scionwood.pretrained import catalogue
+from scionwood.pretrained.catalogue import Base
 from scionwood.pretrained.place import find, remedy
-from scionwood.pretrained.record import Base
 
 
 def bases(
@@ -40,7 +40,7 @@ def bases(
     if action == "show":
         _show(base, json)
     elif action == "get":
-        from scionwood.pretrained.fetch import get_base
+        from scionwood.pretrained.place import get_base
 
         print(get_base(base, licence=licence, file=file))
     else:

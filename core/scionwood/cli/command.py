@@ -60,12 +60,7 @@ def prints(
 
 
 def run_command(function: Callable[..., Any], arguments: Mapping[str, Any]) -> int:
-    """Call a command, print its result as `prints` says, and return the exit code.
-
-    Args:
-        function: the command.
-        arguments: what `parse_command` read.
-    """
+    """Call a command, print its result as `prints` says, and return the exit code."""
 
     def call(verb: Callable[..., Any], *result: Any) -> Any:
         names = list(inspect.signature(verb).parameters)[len(result) :]

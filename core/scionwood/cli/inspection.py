@@ -77,14 +77,7 @@ def _examine() -> int:
 
 
 def describe(name: str) -> str:
-    """Describe a plugin (`seismic`), or the components and the recipe of a name.
-
-    Args:
-        name: a plugin, or `plugin/component` such as `seismic/denoise`.
-
-    Raises:
-        PluginError: nothing has that name. The message gives the nearest name that exists.
-    """
+    """Describe a plugin (`seismic`), or the components and the recipe of a name."""
     owner, slash, part = name.partition("/")
     plugin = discovery.record(owner)
     if not slash:

@@ -95,10 +95,6 @@ def overrides_last(function: Callable[..., object], words: Sequence[str]) -> lis
 
     `--task.lr 3e-4` and `--task.lr=3e-4` mean the same.
 
-    Args:
-        function: the command.
-        words: the words after its name.
-
     Raises:
         RecipeError: a word is neither an option of the command nor a key of a recipe.
     """

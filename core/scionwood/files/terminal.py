@@ -61,15 +61,9 @@ def print_table(
 
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str = "") -> str:
-    """Return a table as HTML, for the `_repr_html_` of an object. Every text is escaped.
+    """Return a table as HTML, for the `_repr_html_` of an object.
 
-    Args:
-        columns: the headings.
-        rows: one cell for each column; a line break in a cell is kept.
-        title: the caption.
-
-    Example:
-        html_table(("key", "value"), [("lr", 3e-4)], title="seismic/denoise")
+    Every text is escaped, and a line break in a cell is kept.
     """
     caption = f"<caption>{escape(visible(title))}</caption>" if title else ""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)

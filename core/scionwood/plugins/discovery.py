@@ -16,8 +16,7 @@ from re import fullmatch
 from typing import Any
 
 from scionwood.errors import PluginError
-from scionwood.plugins.core_commands import FUNCTIONS
-from scionwood.plugins.plugin import API, GROUP, KINDS, Plugin
+from scionwood.plugins.plugin import API, FUNCTIONS, GROUP, KINDS, Plugin
 
 VERBS = "scionwood.verbs"
 """The entry-point group of tools: each entry point is a command beside those of the core."""
@@ -132,16 +131,7 @@ def load(kind: str, name: str) -> Any:
 
 
 def reference(kind: str, name: str) -> str:
-    """Return `"module:attribute"` of a component, without importing it.
-
-    Args:
-        kind: a key of `scionwood.plugins.plugin.KINDS`.
-        name: `plugin/name`.
-
-    Raises:
-        PluginError: there is no such kind, or the plugin is missing or broken, or does not have
-            the component.
-    """
+    """Return `"module:attribute"` of a component, without importing it."""
     owner, slash, part = name.partition("/")
     if kind not in KINDS:
         raise PluginError(f"{kind!r}", "no such kind of component", f"Kinds: {', '.join(KINDS)}")
@@ -190,11 +180,7 @@ def commands() -> dict[str, str]:
 
 
 def record(name: str) -> Plugin:
-    """Return the record of a plugin.
-
-    Raises:
-        PluginError: the plugin is missing or broken.
-    """
+    """Return the record of a plugin."""
     entry = find(name)
     if entry.plugin is None:
         raise PluginError(f"plugin {name!r}", entry.problem)

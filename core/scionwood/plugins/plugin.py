@@ -1,7 +1,8 @@
-"""The contract of a plugin: a frozen record of names and of references to components."""
+"""The contract of a plugin: a frozen record of names, and what the core has of its own."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -110,3 +111,64 @@ class Plugin:
 
         rows = [(kind, ", ".join(table)) for kind in KINDS if (table := getattr(self, kind))]
         return html_table(("kind", "names"), rows, title=f"{self.name}: {self.summary}")
+
+
+FUNCTIONS: dict[str, str] = {
+    "plugins": "scionwood.cli.inspection:plugins",
+    "show": "scionwood.cli.inspection:show",
+    "recipe": "scionwood.cli.recipes:recipe",
+    "fit": "scionwood.cli.recipes:fit",
+    "test": "scionwood.cli.recipes:test",
+    "push": "scionwood.cli.share:push",
+    "pull": "scionwood.cli.share:pull",
+    "runs": "scionwood.cli.share:runs",
+    "bases": "scionwood.cli.bases:bases",
+    "sign": "scionwood.cli.share:sign",
+    "verify": "scionwood.cli.share:verify",
+    "new": "scionwood.cli.inspection:new",
+    "completion": "scionwood.cli.completion:completion",
+}
+"""Commands of the core, as `"module:function"`. The signature of a function is its command line,
+and what it returns is the exit code."""
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a model did with an input whose right answer is known beforehand.
+
+    A field's function `(task, folder) -> list[ProbeResult]` runs its probes on a trained task. The
+    record of the plugin names it under `probes`, by the name of the task or of the data.
+
+    Attributes:
+        name: what was tried, such as `zero travel`.
+        value: the measured number.
+        unit: its unit, such as `mm`; empty for a share or a ratio.
+        most: the largest value that is as it should be.
+        least: the smallest value that is as it should be.
+        reason: why the limits are what they are, in one sentence.
+
+    Example:
+        >>> why = "nothing moves it"
+        >>> probe = authoring.ProbeResult("zero travel", 0.2, "mm", most=0.1, reason=why)
+        >>> probe.passed
+        False
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+    most: float = math.inf
+    least: float = -math.inf
+    reason: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the value lies within the limits; a value that is no number does not."""
+        return self.least <= self.value <= self.most
+
+    @property
+    def limits(self) -> str:
+        """Return the limits as text, such as `at most 0.1`."""
+        low = f"at least {self.least:g}" if math.isfinite(self.least) else ""
+        high = f"at most {self.most:g}" if math.isfinite(self.most) else ""
+        return " and ".join(filter(None, (low, high)))

@@ -35,9 +35,6 @@ def survey(timeout: float = 1.0) -> list[PluginEntry]:
 
     Each record is imported in a forked child, all at the same time. Without fork (on Windows) it
     is imported in this process.
-
-    Args:
-        timeout: seconds that the slowest plugin may take.
     """
     if not hasattr(os, "fork"):
         return discovery.plugins()
@@ -48,9 +45,6 @@ def survey(timeout: float = 1.0) -> list[PluginEntry]:
 
 def doctor(timeout: float = 60.0) -> dict[str, list[str]]:
     """Import each plugin with all its components in a fresh interpreter.
-
-    Args:
-        timeout: seconds for each plugin.
 
     Returns:
         The faults of each plugin, one text a fault; none if every component can be imported.

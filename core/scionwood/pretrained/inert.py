@@ -166,9 +166,6 @@ def read_inert(path: Path) -> dict[str, np.ndarray]:
     Modules give parameters and buffers as in their `state_dict`; mappings give their keys, lists
     their places, other objects their attributes.
 
-    Args:
-        path: a file of `torch.save` in the zip format of torch 1.6 and later.
-
     Raises:
         ReadError: it is larger than 4 GiB, or not such a file, or breaks a bound.
     """

@@ -17,9 +17,10 @@ from torch import Tensor
 from scionwood.errors import PluginError, WeightsError
 from scionwood.plugins import discovery
 from scionwood.pretrained import catalogue
-from scionwood.pretrained.place import find, lay_out, remedy, sha256
-from scionwood.pretrained.record import PREFIX, Base, Finding
+from scionwood.pretrained.catalogue import PREFIX, Base, Finding
+from scionwood.pretrained.place import find, lay_out, remedy
 from scionwood.pretrained.tensors import layout_of, read_tensors
+from scionwood.runs.layout import file_digest
 
 TOLERANCE = 1e-4
 """The largest accepted difference over the largest number: sums in float32 differ by threads."""
@@ -58,11 +59,7 @@ def verify_base(base: str | Base, file: str | Path | None = None) -> list[Findin
 
 
 def digest_of(outputs: Any) -> tuple[float, ...]:
-    """Return mean, deviation and six values of the numbers in the outputs of a network.
-
-    Args:
-        outputs: a tensor, or a sequence or mapping of them.
-    """
+    """Return mean, deviation and six values of the numbers in the outputs of a network."""
     parts = [leaf.detach().double().flatten() for leaf in _leaves(outputs)]
     numbers = torch.cat(parts)
     places = torch.linspace(0, len(numbers) - 1, 6).long()
@@ -72,8 +69,8 @@ def digest_of(outputs: Any) -> tuple[float, ...]:
 
 def _hash(path: Path, digest: str) -> Finding:
     if not digest:
-        return Finding(None, f"{path.name}: SHA-256 {sha256(path)}; the record names none")
-    actual = sha256(path)
+        return Finding(None, f"{path.name}: SHA-256 {file_digest(path)}; the record names none")
+    actual = file_digest(path)
     if actual == digest:
         return Finding(True, f"{path.name}: SHA-256 {digest}")
     return Finding(False, f"{path.name}: SHA-256 {actual}, and the record names {digest}")
@@ -87,17 +84,14 @@ def _content(base: Base, files: list[Path]) -> Iterator[Finding]:
             lay_out(base, files, target)
             inner = list(target.iterdir())
             place = inner[0] if len(inner) == 1 else target
-        tensors = {k: v for path in _weights(files) for k, v in read_tensors(path).items()}
+        weights = [path for path in files if path.suffix not in (".json", ".txt")]
+        tensors = {k: v for path in weights for k, v in read_tensors(path).items()}
         layout = layout_of(tensors)
         text = f"names and shapes: {layout}"
         known = layout == base.layout if base.layout else None
         yield Finding(known, text if known is not False else f"{text}, not {base.layout}")
         if known is not False:
             yield _outputs(base, place)
-
-
-def _weights(files: list[Path]) -> list[Path]:
-    return [path for path in files if path.suffix not in (".json", ".txt")]
 
 
 def _outputs(base: Base, place: Path) -> Finding:

@@ -130,14 +130,6 @@ def validate(
 ) -> dict[str, Any]:
     """Check options against a component's signature, and complete them with its defaults.
 
-    Args:
-        where: the place that an error names, such as "denoise.yaml: task".
-        component: a class or function.
-        options: the options that the recipe gives.
-
-    Returns:
-        Every option with its value.
-
     Raises:
         RecipeError: an unknown option, a missing one, or a value of the wrong type.
     """
@@ -173,12 +165,7 @@ def _options_parser(component: Callable[..., Any]) -> ArgumentParser:
 
 
 def strict_parser(component: Callable[..., Any], **settings: Any) -> ArgumentParser:
-    """Return a parser for a component's options, which may import almost nothing.
-
-    Args:
-        component: a class or function.
-        settings: arguments of the parser of jsonargparse.
-    """
+    """Return a parser for a component's options, which may import almost nothing."""
     from jsonargparse import ArgumentParser
 
     allow_imports(component)

@@ -205,11 +205,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def split_override(text: str) -> tuple[str, Any]:
-    """Split `task.lr=3e-4` (or `--task.lr=3e-4`) into a dotted key and a YAML value.
-
-    Raises:
-        RecipeError: there is no key or no value, or the value is not YAML.
-    """
+    """Split `task.lr=3e-4` (or `--task.lr=3e-4`) into a dotted key and a YAML value."""
     key, equals, value = text.lstrip("-").partition("=")
     if not equals or not key:
         raise RecipeError(f"override {text!r}", "written as --task.lr=3e-4", "Give it a value")
@@ -227,9 +223,6 @@ def set_dotted(raw: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key, such as `task.lr`, in nested mappings.
 
     A text counts as a mapping with that name: `task: a/b` as `task: {name: a/b}`.
-
-    Raises:
-        RecipeError: a part of the key is not a mapping.
     """
     *parents, last = key.split(".")
     for parent in parents:
@@ -243,15 +236,7 @@ def set_dotted(raw: dict[str, Any], key: str, value: Any) -> None:
 
 
 def refuse_classes(path: Path, value: Any) -> None:
-    """Refuse `class_path`, with which a recipe of a stranger could import any class.
-
-    Args:
-        path: the recipe in the message.
-        value: its content, or a part of it.
-
-    Raises:
-        RecipeError: a mapping names a class.
-    """
+    """Refuse `class_path`, with which a recipe of a stranger could import any class."""
     children = (
         value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     )

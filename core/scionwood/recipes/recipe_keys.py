@@ -43,17 +43,8 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     A key passes if the source of its component does not settle it. The signature of the imported
     component decides then.
 
-    Args:
-        where: the recipe in messages.
-        raw: its content, with the overrides and without `smoke`.
-
     Returns:
         The values of `kernels`, `compile`, `gradient_checkpointing` and `seed`, with defaults.
-
-    Raises:
-        RecipeError: a key or a plain value is wrong.
-        PluginError: a component's plugin is missing or broken, or does not have the component.
-        AdapterError: no adapter method has this name.
     """
     refuse_unknown(where, raw, TOP)
     for key, kind in SLOTS.items():
@@ -78,11 +69,7 @@ def check_keys(where: str, raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def name_and_options(where: str, raw: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
-    """Return the name and the options of a section such as `task: {name: ..., lr: ...}`.
-
-    Raises:
-        RecipeError: the section is missing, or has no name.
-    """
+    """Return the name and the options of a section such as `task: {name: ..., lr: ...}`."""
     value = raw.get(key)
     options = {"name": value} if isinstance(value, str) else value
     if not isinstance(options, dict) or not isinstance(options.get("name"), str):
@@ -92,11 +79,7 @@ def name_and_options(where: str, raw: Mapping[str, Any], key: str) -> tuple[str,
 
 
 def refuse_unknown(where: str, keys: Iterable[str], names: Sequence[str]) -> None:
-    """Refuse a key that is not among the names.
-
-    Raises:
-        RecipeError: the message has the nearest name, or all of them.
-    """
+    """Refuse a key that is not among the names."""
     for key in keys:
         if key in names:
             continue
@@ -180,9 +163,6 @@ def known_options(section: str, name: str) -> tuple[str, ...] | None:
     Args:
         section: `task`, `backbone`, `data` or `adapter`.
         name: the name of the component.
-
-    Raises:
-        PluginError: its plugin is missing or broken, or does not have it.
     """
     if section != "adapter":
         names = option_names(discovery.reference(SLOTS[section], name))
@@ -214,15 +194,6 @@ def change(where: str, raw: dict[str, Any], pairs: Iterable[tuple[str, Any]]) ->
     Another name of a component comes first, whatever the order. It drops the options of the recipe
     that the new component does not have, and a warning lists them. Other keys that it does not have
     stay, and are refused later.
-
-    Args:
-        where: the recipe in messages.
-        raw: its content.
-        pairs: dotted keys and their values.
-
-    Raises:
-        RecipeError: a key leads into a value that has no keys.
-        PluginError: the plugin of a new component is missing or broken, or does not have it.
     """
     changes = list(pairs)
     for key, value in changes:

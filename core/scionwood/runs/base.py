@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from scionwood.errors import ReadError, TrainingError
 from scionwood.runs.cache import all_cached
-from scionwood.runs.digest import file_digest
-from scionwood.runs.layout import BASE, HEAD
+from scionwood.runs.layout import BASE, HEAD, file_digest
 from scionwood.runs.shipped import all_shipped
 from scionwood_sandbox.files import atomic_path, reading, writing
 
@@ -42,11 +41,7 @@ class Base:
 
 
 def write_base(folder: Path, recipe: Recipe) -> None:
-    """Write `base.json` into a run folder, if the recipe names weights on this machine.
-
-    Raises:
-        WriteError: the disk is full or not writable.
-    """
+    """Write `base.json` into a run folder, if the recipe names weights on this machine."""
     weights = _weights_path(recipe)
     file = None if weights is None else _file(weights)
     if weights is None or file is None:
@@ -57,11 +52,7 @@ def write_base(folder: Path, recipe: Recipe) -> None:
 
 
 def read_base(folder: Path) -> Base | None:
-    """Return the base of a run; None if the run does not state one.
-
-    Raises:
-        ReadError: the file is damaged.
-    """
+    """Return the base of a run; None if the run does not state one."""
     path = folder / BASE
     if not path.is_file():
         return None

@@ -43,12 +43,7 @@ def cache_folder() -> Path:
 
 
 def home(remote: Remote, commit: str = "") -> Path:
-    """Return the folder in the cache that a run has, or is to get.
-
-    Args:
-        remote: the reference.
-        commit: of a run on the hub.
-    """
+    """Return the folder in the cache that a run has, or is to get."""
     if isinstance(remote, HubRun):
         return _repository(remote) / "commits" / commit
     return _runs() / "zip" / remote.sha256
@@ -73,11 +68,7 @@ def all_cached() -> list[Path]:
 
 
 def remember(run: HubRun, commit: str) -> None:
-    """Note which commit a branch or tag has, so that the reference works without network.
-
-    Raises:
-        WriteError: the disk is full or not writable.
-    """
+    """Note which commit a branch or tag has, so that the reference works without network."""
     note = _note(run)
     with writing(note), atomic_path(note) as part:
         part.write_text(f"{commit}\n", encoding="utf-8")
@@ -88,9 +79,6 @@ def workshop() -> Iterator[Path]:
     """Yield a temporary folder on the disk of the cache, for downloads.
 
     It also removes such folders of processes that were killed more than a day ago.
-
-    Raises:
-        WriteError: the disk is full or not writable.
     """
     place = cache_folder() / "downloads"
     with writing(place, then=f"Or name another folder: {VARIABLE}=FOLDER"):

@@ -60,10 +60,6 @@ def download(run: HubRun, commit: str, sizes: Mapping[str, int], folder: Path) -
         commit: of the files.
         sizes: bytes of the files by name; no other file is fetched.
         folder: an empty folder, where to write them under their names.
-
-    Raises:
-        ReadError: the hub cannot be reached, or a file arrives damaged.
-        WriteError: the disk is full.
     """
     from huggingface_hub import snapshot_download
 
@@ -83,12 +79,6 @@ def download(run: HubRun, commit: str, sizes: Mapping[str, int], folder: Path) -
 
 def upload(repository: str, folder: Path, *, public: bool, force: bool) -> str:
     """Write a folder as the content of a repository, which is created if it is missing.
-
-    Args:
-        repository: `owner/name`.
-        folder: the files.
-        public: create a repository that everybody can read.
-        force: replace the run in a repository that holds files. Its history keeps the old one.
 
     Returns:
         The commit.

@@ -1,7 +1,8 @@
-"""The names of the files in a run folder."""
+"""The names of the files in a run folder, and one hash of its weights."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -36,11 +37,7 @@ EVALUATION = "evaluation.json"
 
 
 def refuse_used(folder: Path) -> None:
-    """Refuse to start a run in a folder that holds one.
-
-    Raises:
-        OutputExistsError: the folder has a recipe.
-    """
+    """Refuse to start a run in a folder that holds one."""
     if (folder / RECIPE).exists():
         remedy = f"Choose another folder, or continue it: --resume {folder}"
         raise OutputExistsError(str(folder), "it holds a run already", remedy)
@@ -51,3 +48,29 @@ def is_finished(folder: Path) -> bool:
     return (folder / RECIPE).is_file() and (
         (folder / ADAPTER).is_dir() or (folder / HEAD).is_file()
     )
+
+
+def weights_digest(folder: Path) -> str:
+    """Return the SHA-256 over the names and bytes of a run's weight files.
+
+    Args:
+        folder: the run folder.
+
+    Example:
+        >>> run = scionwood.find_run("seismic/denoise", quiet=True)
+        >>> authoring.weights_digest(run) == authoring.read_origin(run).digest
+        True
+    """
+    files = sorted((folder / ADAPTER).glob("*.safetensors"))
+    if (folder / HEAD).is_file():
+        files.append(folder / HEAD)
+    total = hashlib.sha256()
+    for path in files:
+        total.update(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n".encode())
+    return total.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -38,11 +38,7 @@ class Entry(NamedTuple):
 
 
 def loadable(folder: Path) -> list[str]:
-    """Return the names of the files in a folder that loading uses, in order.
-
-    Args:
-        folder: a run folder, or the folder of an adapter.
-    """
+    """Return the names of the files in a folder that loading uses, in order."""
     top = [path.name for path in folder.iterdir() if not path.is_dir() or path.is_symlink()]
     names = [n for n in top if n in (RECIPE, *_WEIGHTS) or NOTE.fullmatch(n)]
     inner = (folder / ADAPTER).rglob("*") if (folder / ADAPTER).is_dir() else ()
@@ -53,11 +49,7 @@ def loadable(folder: Path) -> list[str]:
 
 
 def measure(folder: Path, names: list[str] | None = None) -> dict[str, Entry]:
-    """Return the size and the hash of files, by default of those that loading uses.
-
-    Raises:
-        AdapterFileError: one of them is a link or no regular file.
-    """
+    """Return the size and the hash of files, by default of those that loading uses."""
     names = loadable(folder) if names is None else names
     return {name: _measured(folder / name) for name in names}
 
@@ -93,22 +85,14 @@ def write_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> 
 
 
 def remove_manifest(folder: Path) -> None:
-    """Remove the manifest and its signature from a folder whose files are to change.
-
-    Raises:
-        WriteError: the disk is not writable.
-    """
+    """Remove the manifest and its signature from a folder whose files are to change."""
     with writing(folder):
         (folder / SIGNATURE).unlink(missing_ok=True)
         (folder / FILES).unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]] | None:
-    """Return the bytes and the entries of a manifest; None if the folder has none.
-
-    Raises:
-        AdapterFileError: it is a link, too large, damaged, or of a newer version.
-    """
+    """Return the bytes and the entries of a manifest; None if the folder has none."""
     path = folder / FILES
     if not os.path.lexists(path):
         return None
@@ -131,10 +115,6 @@ def read_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]] | None:
 
 def check_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> None:
     """Check that the files that loading uses are those of the manifest, byte for byte.
-
-    Args:
-        folder: the run folder, or the folder of an adapter.
-        entries: the content of the manifest; by default it is read.
 
     Raises:
         AdapterFileError: a file is missing, changed or additional, or there is no manifest. The

@@ -23,9 +23,6 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
 def metrics_table(path: Path) -> Any:
     """Return the numbers of a metrics file: a DataFrame if pandas is installed, else dictionaries.
 
-    Args:
-        path: the file.
-
     Returns:
         A row for each step and each validation. A DataFrame has NaN where a row lacks a value; a
         dictionary leaves it out.

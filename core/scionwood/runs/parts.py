@@ -38,11 +38,7 @@ _LARGEST = {TENSORS: 16 << 30, HEAD: 16 << 30, METRICS: 256 << 20}  # bytes
 
 
 def is_part(name: str) -> bool:
-    """Return whether a file of a repository belongs to a run. No other file is downloaded.
-
-    Args:
-        name: the path in the repository, with `/`.
-    """
+    """Return whether a file of a repository belongs to a run. No other file is downloaded."""
     is_listed = name in (*OF_ADAPTER, *AT_TOP)
     return is_listed or any(kind.fullmatch(name) for kind in (FIGURE, NOTE))
 
@@ -61,15 +57,7 @@ def parts_of(run: Path) -> dict[str, Path]:
 
 
 def check_sizes(where: str, sizes: Mapping[str, int]) -> None:
-    """Refuse files that are too large for what they are, or too many.
-
-    Args:
-        where: the repository or archive, for the error.
-        sizes: bytes by name in the repository.
-
-    Raises:
-        AdapterFileError: naming the file, its size and the most that it may have.
-    """
+    """Refuse files that are too large for what they are, or too many."""
     for name, size in sizes.items():
         if size > (limit := _LARGEST.get(name, _SMALL)):
             rule = f"it has {size:,} bytes, more than {limit:,}"
@@ -80,11 +68,6 @@ def check_sizes(where: str, sizes: Mapping[str, int]) -> None:
 
 def arrange(repository: Path, run: Path, where: str) -> None:
     """Move the files of a repository to their places in a run folder, and leave all others.
-
-    Args:
-        repository: a folder with the content of a repository.
-        run: an empty folder on the same disk.
-        where: the repository or archive, for the error.
 
     Raises:
         AdapterFileError: one of the files is a link or too large.

@@ -24,8 +24,15 @@ from scionwood.errors import (
 from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub, web
 from scionwood.runs.cache import cached, home, remember, workshop
-from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import ADAPTER, FILES, FORMAT, MANIFEST, RECIPE, is_finished
+from scionwood.runs.layout import (
+    ADAPTER,
+    FILES,
+    FORMAT,
+    MANIFEST,
+    RECIPE,
+    is_finished,
+    weights_digest,
+)
 from scionwood.runs.manifest import check_manifest
 from scionwood.runs.origin import known_origin, write_origin
 from scionwood.runs.parts import arrange, check_sizes, is_part
@@ -49,9 +56,6 @@ _PLAIN = re.compile(r"[\w.|-]*")
 
 def receive(remote: Remote) -> Path:
     """Fetch a run into the cache, unless the cache has it as it is now.
-
-    Args:
-        remote: the reference. The hub is asked for the present commit of a branch or tag.
 
     Returns:
         The run folder in the cache. A fetch that fails or is killed leaves none.
@@ -146,13 +150,6 @@ def _refuse_patterns(options: Any, where: str) -> None:
     """Refuse an adapter's options in a recipe of others if a pattern has no linear form.
 
     Patterns that pass here are matched in linear time when the adapter is attached.
-
-    Args:
-        options: the key `adapter` of the recipe.
-        where: the recipe, for the error.
-
-    Raises:
-        AdapterError: naming the option and the pattern.
     """
     patterns = Patterns((), AdapterError)
     for option, value in options.items() if isinstance(options, Mapping) else ():

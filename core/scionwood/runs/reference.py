@@ -60,14 +60,7 @@ def find_run(reference: str | Path, *, quiet: bool = False) -> Run:
 
 
 def locate(reference: str | Path) -> Path:
-    """Return the folder that a reference names, whether it holds a finished run or not.
-
-    Args:
-        reference: see `find_run`.
-
-    Raises:
-        ScionwoodError: see `find_run`; nothing in the folder is checked.
-    """
+    """Return the folder that a reference of `find_run` names; nothing in it is checked."""
     if (path := Path(reference)).exists():
         return path
     if remote := parse_remote(reference):

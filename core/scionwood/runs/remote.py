@@ -57,14 +57,8 @@ Remote: TypeAlias = HubRun | ZipRun
 def parse_remote(reference: str | Path) -> Remote | None:
     """Read a reference to a run elsewhere.
 
-    Args:
-        reference: any reference that `find_run` takes.
-
     Returns:
         Its parts; None if it names neither the hub nor a web server.
-
-    Raises:
-        TrainingError: it is not complete, or not acceptable.
     """
     text = reference.as_posix() if isinstance(reference, Path) else reference
     if text.startswith("hf:"):
@@ -99,11 +93,7 @@ def check_address(url: str) -> None:
 
 
 def refuse_offline(reference: str) -> None:
-    """Refuse to use the network if `HF_HUB_OFFLINE` forbids it.
-
-    Raises:
-        ReadError: it does; the message names the reference.
-    """
+    """Refuse to use the network if `HF_HUB_OFFLINE` forbids it."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         rule = "this needs the network, which HF_HUB_OFFLINE forbids"
         raise ReadError(reference, rule, "Unset HF_HUB_OFFLINE, and pull it once")

@@ -1,7 +1,8 @@
 """Check a run or an adapter before any of it is loaded: its manifest, and its signature.
 
 `SCIONWOOD_REQUIRE_SIGNED` names a public key or a folder of them. Then only what one of them signed
-is loaded.
+is loaded. The library `model-signing` of the OpenSSF makes and reads the signatures, with a local
+key and without network. It signs the bytes of `files.json`, which holds the hash of every file.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
-from scionwood.errors import AdapterFileError
+from scionwood.errors import AdapterFileError, TrainingError
 from scionwood.runs.layout import ADAPTER, FILES, HEAD, MANIFEST, RECIPE, SIGNATURE
 from scionwood.runs.manifest import (
     check_manifest,
@@ -24,7 +28,105 @@ from scionwood.runs.manifest import (
     remove_manifest,
     write_manifest,
 )
-from scionwood.runs.signature import public_keys, verify
+from scionwood_sandbox.files import atomic_path, writing
+
+_KEY_FORMAT = "A key is a PEM file of an elliptic curve; docs/share.md has the commands"
+
+
+def sign(folder: Path, key: str | Path) -> None:
+    """Sign a run or an adapter: write `signature.json` beside its manifest.
+
+    A folder without a manifest gets one.
+
+    Args:
+        folder: the run folder, or the folder of an adapter.
+        key: the private key, a PEM file without a password.
+
+    Raises:
+        AdapterFileError: a file is not as the manifest states.
+        TrainingError: the key cannot be read, or the package `model-signing` is not installed.
+        WriteError: the disk is full or not writable.
+    """
+    signing, hashing = _library("signing"), _library("hashing")
+    if read_manifest(folder) is None:
+        write_manifest(folder)
+    check_manifest(folder)
+    content = read_bounded(folder / FILES)
+    try:
+        signer = signing.Config().use_elliptic_key_signer(private_key=Path(key))
+    except (OSError, ValueError, TypeError) as error:
+        raise _wrong_key(key, error) from error
+    with (
+        tempfile.TemporaryDirectory() as place,
+        writing(folder),
+        atomic_path(folder / SIGNATURE) as part,
+    ):
+        (Path(place) / FILES).write_bytes(content)
+        signer.set_hashing_config(hashing.Config().use_file_serialization())
+        signer.sign(Path(place) / FILES, part)
+
+
+def verify(folder: Path, content: bytes, keys: Sequence[Path]) -> Path:
+    """Check that one of some keys signed the manifest of a folder.
+
+    Returns:
+        The key that signed it.
+    """
+    verifying, hashing = _library("verifying"), _library("hashing")
+    if not (folder / SIGNATURE).is_file():
+        rule = "it is not signed"
+        raise AdapterFileError(str(folder), rule, "Ask its author: scionwood sign RUN --key KEY")
+    signature = read_bounded(folder / SIGNATURE)
+    with tempfile.TemporaryDirectory() as place:
+        # Copies: nothing can be swapped in while the library reads them.
+        (Path(place) / FILES).write_bytes(content)
+        (Path(place) / SIGNATURE).write_bytes(signature)
+        for key in keys:
+            try:
+                verifier = verifying.Config().use_elliptic_key_verifier(public_key=key)
+            except (OSError, ValueError, TypeError) as error:
+                raise _wrong_key(key, error) from error
+            verifier.set_hashing_config(hashing.Config().use_file_serialization())
+            if _signed(verifier, Path(place)):
+                return key
+    key_names = ", ".join(key.name for key in keys[:3]) or "no key"
+    rule = f"its signature is not of one of the keys ({key_names})"
+    raise AdapterFileError(f"{folder / SIGNATURE}", rule, "Do not use it, or name its author's key")
+
+
+def public_keys(place: str | Path) -> list[Path]:
+    """Return the public keys at a place: a PEM file, or all `*.pem` and `*.pub` of a folder."""
+    place = Path(place).expanduser()
+    kinds = ("*.pem", "*.pub")
+    keys = [path for kind in kinds for path in place.glob(kind)] if place.is_dir() else [place]
+    if not keys or not all(key.is_file() for key in keys):
+        rule = "there is no public key"
+        raise TrainingError(f"keys {place}", rule, "Name a PEM file, or a folder of them")
+    return sorted(keys)
+
+
+def _signed(verifier: Any, place: Path) -> bool:
+    try:
+        with redirect_stdout(StringIO()):  # it prints a warning about older signatures
+            verifier.verify(place / FILES, place / SIGNATURE)
+    except Exception:  # parsers raise nearly anything on a forged signature
+        return False
+    return True
+
+
+def _library(module: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(f"model_signing.{module}")
+    except ImportError as error:
+        rule = f"signatures need the package model-signing ({error})"
+        raise TrainingError("signature", rule, "pip install model-signing pyopenssl") from error
+
+
+def _wrong_key(key: str | Path, error: Exception) -> TrainingError:
+    return TrainingError(f"key {key}", f"it cannot be read ({str(error)[:120]})", _KEY_FORMAT)
+
 
 VARIABLE = "SCIONWOOD_REQUIRE_SIGNED"
 """The environment variable that names the public keys whose signature is required."""
@@ -39,10 +141,6 @@ def check_run(folder: Path, *, quiet: bool = False) -> None:
 
     A run without a manifest was made by an earlier version. It passes with a note on stderr, unless
     a signature is required.
-
-    Args:
-        folder: the run folder.
-        quiet: print no note.
 
     Raises:
         AdapterFileError: a file is missing, changed or additional; or the run is not signed by one
@@ -62,12 +160,6 @@ def check_part(folder: Path) -> None:
 
     The manifest lies in the folder, or in the folder of the run to which it belongs. An adapter
     that has none passes, unless a signature is required.
-
-    Args:
-        folder: the folder of the adapter, or that of the head's file.
-
-    Raises:
-        AdapterFileError: see `check_run`.
     """
     _sealed(_home(folder))
 
@@ -121,7 +213,8 @@ def _sealed(folder: Path) -> bool:
     if not folder.is_dir() or not (required or os.path.lexists(folder / FILES)):
         return False
     keys = public_keys(required) if required else []
-    state = (*_state(folder), *((str(key), *_stamp(key)) for key in keys))
+    files = [folder / name for name in (*loadable(folder), FILES, SIGNATURE)]
+    state = tuple((str(path), *_stamp(path)) for path in (*files, *keys))
     if _checked.get(folder.resolve()) == state:
         return True
     manifest = read_manifest(folder)
@@ -134,11 +227,6 @@ def _sealed(folder: Path) -> bool:
     check_manifest(folder, entries)
     _checked[folder.resolve()] = state
     return True
-
-
-def _state(folder: Path) -> _State:
-    names = [*loadable(folder), FILES, SIGNATURE]
-    return tuple((name, *_stamp(folder / name)) for name in names)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -28,11 +28,7 @@ def all_shipped() -> dict[str, Path]:
 
 
 def shipped_runs(plugin: str) -> dict[str, Path]:
-    """Return the folders of the runs that a plugin ships, by name.
-
-    Raises:
-        PluginError: the plugin is missing or broken, or the package of its runs does not exist.
-    """
+    """Return the folders of the runs that a plugin ships, by name."""
     package = discovery.record(plugin).runs
     if package is None:
         return {}

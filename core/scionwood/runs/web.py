@@ -40,10 +40,6 @@ def _address(run: ZipRun) -> str:
 def download(run: ZipRun, target: Path) -> None:
     """Fetch an archive, and compare its SHA-256 with that of the reference.
 
-    Args:
-        run: the reference.
-        target: the file to write.
-
     Raises:
         ReadError: the server cannot be reached or lacks the file, the download is cut or too large,
             or the archive has another digest.
@@ -62,11 +58,6 @@ def fetch(url: str, target: Path, remedy: str = "Check the network") -> str:
     """Write what an address answers to a file, and return its SHA-256.
 
     A file that exists is the beginning of an earlier download. The rest of it is asked for.
-
-    Args:
-        url: the address.
-        target: the file.
-        remedy: what to do if the server cannot be reached.
 
     Raises:
         ReadError: the server cannot be reached or lacks the file, or the download is cut (what
@@ -98,11 +89,7 @@ def fetch(url: str, target: Path, remedy: str = "Check the network") -> str:
 
 
 def read(url: str) -> str:
-    """Return the text of a page of at most 64 MiB.
-
-    Raises:
-        ReadError: the server cannot be reached, or lacks the page.
-    """
+    """Return the text of a page of at most 64 MiB."""
     with _opened(url, "Check the network", {}) as answer:
         return str(answer.read(64 << 20).decode("utf-8", "replace"))
 

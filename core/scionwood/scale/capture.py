@@ -45,10 +45,6 @@ class Trace(NamedTuple):
 def traced(run: Callable[[], object], inputs: Iterable[Tensor]) -> Trace:
     """Run a step once, and return what it did.
 
-    Args:
-        run: takes the step, forward and backward.
-        inputs: its batch, parameters and buffers.
-
     Example:
         >>> x = torch.ones(3)
         >>> traced(lambda: x[x > 0].sum(), [x]).faults
@@ -63,12 +59,7 @@ def traced(run: Callable[[], object], inputs: Iterable[Tensor]) -> Trace:
 
 
 def unsafe(first: Trace, second: Trace) -> str:
-    """Return why a graph cannot replace a step, or an empty string.
-
-    Args:
-        first: a step.
-        second: a later step, on a batch of the same shapes.
-    """
+    """Return why a graph cannot replace a step, or an empty string."""
     for trace in (first, second):
         if trace.faults:
             return trace.faults[0]

@@ -38,9 +38,6 @@ class CudaGraph(Callback):
         mode: `auto` captures small models; `on` captures large ones too, and takes callbacks of
             others for harmless; `off` captures nothing.
         capture: turns a step into its replay.
-
-    Raises:
-        RecipeError: there is no such mode.
     """
 
     def __init__(self, mode: Mode | bool = "auto", capture: Capture = on_card) -> None:

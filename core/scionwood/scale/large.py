@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 import torch
@@ -12,13 +13,56 @@ from lightning.pytorch import seed_everything
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
+from torch.overrides import TorchFunctionMode
 
+from scionwood.adapters.modules import adapter_parameters
 from scionwood.adapters.stored import Place, deferring, noted
-from scionwood.adapters.unloaded import adapters_on_cpu, without_values
 from scionwood.errors import RecipeError, ScionwoodError, TrainingError
 from scionwood.recipes.recipe import Recipe
 from scionwood.training.builtin_components import STRATEGIES
 from scionwood.training.launch import is_first
+
+_META = torch.device("meta")
+_CPU = torch.device("cpu")
+
+
+@contextmanager
+def adapters_on_cpu() -> Iterator[None]:
+    """Leave new tensors on the CPU in this block, although their base is on the meta device.
+
+    peft creates an adapter on the CPU and moves it to the device of its base. On the meta device it
+    would lose its values.
+    """
+    with _NotToMeta():
+        yield
+
+
+def without_values(model: nn.Module) -> list[str]:
+    """Return the names of the adapter's parameters that have no values.
+
+    Args:
+        model: a model with adapters. A method that computes its start from the base's weights, such
+            as DoRA, has such parameters if the base has no values.
+    """
+    return [name for name, value in adapter_parameters(model).items() if value.is_meta]
+
+
+@final
+class _NotToMeta(TorchFunctionMode):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        options = {key: _real(value) for key, value in (kwargs or {}).items()}
+        return func(*map(_real, args), **options)
+
+
+def _real(value: Any) -> Any:
+    return _CPU if isinstance(value, torch.device) and value == _META else value
+
 
 Prepare = Callable[[nn.Module, Recipe], nn.Module]
 
@@ -29,16 +73,9 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     The adapter has the initial values that it has on a base with values, bit for bit. The caller
     has seeded the generators; they are as they were if the result is `None`.
 
-    Args:
-        recipe: the recipe.
-        prepare: attaches the adapter of a recipe to a backbone.
-
     Returns:
         The backbone; `None` if the recipe does not shard it, or if it can only be built with
         values. A line on stderr gives the reason.
-
-    Raises:
-        RecipeError: the recipe shards and quantises the base.
     """
     if not _shards(recipe):
         return None
@@ -54,7 +91,8 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     except ScionwoodError as error:  # building with values raises it again, if it is the user's
         reason = str(error)
     if not reason:
-        _say(f"each process reads its own part of {_size(backbone)}")
+        size = sum(p.numel() * p.element_size() for p in backbone.parameters() if p.is_meta)
+        _say(f"each process reads its own part of {size / 2**20:,.1f} MiB")
         return backbone
     _say(f"each process holds the whole base until it is sharded: {reason}")
     seed_everything(recipe.seed, workers=True, verbose=False)
@@ -92,11 +130,7 @@ class Unread(NamedTuple):
 
 
 def unread(model: nn.Module) -> list[Unread]:
-    """Return the parameters of a model that have no values, each once.
-
-    Raises:
-        WeightsError: nothing says where one of them lies.
-    """
+    """Return the parameters of a model that have no values, each once."""
     owners: dict[Tensor, list[tuple[nn.Module, str]]] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
@@ -108,10 +142,6 @@ def unread(model: nn.Module) -> list[Unread]:
 @torch.no_grad()
 def read_shards(parameters: list[Unread], mesh: DeviceMesh) -> None:
     """Give parameters their values after `fully_shard`; each process reads its own rows.
-
-    Args:
-        parameters: the result of `unread` before the model was sharded.
-        mesh: the processes that share the weights, along the first axis of each parameter.
 
     Raises:
         TrainingError: a value is not finite. Every process raises it, so that none waits.
@@ -162,11 +192,6 @@ def _check_finite(wrong: str, mesh: DeviceMesh) -> None:
     if flag:
         value = wrong or "the part of the base that another process reads"
         raise TrainingError(value, "it holds NaN or infinity", "Fetch the file again")
-
-
-def _size(backbone: nn.Module) -> str:
-    total = sum(p.numel() * p.element_size() for p in backbone.parameters() if p.is_meta)
-    return f"{total / 2**20:,.1f} MiB"
 
 
 def _say(line: str) -> None:

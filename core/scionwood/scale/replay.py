@@ -43,10 +43,6 @@ def tell(reason: str) -> None:
 class Replay:
     """The losses of a task with gradients from a graph.
 
-    Args:
-        task: in training mode.
-        capture: turns a step on fixed tensors into its replay.
-
     Attributes:
         reason: why nothing is or will be captured; empty while it may be.
         replays: the steps that a graph has taken.
@@ -70,11 +66,7 @@ class Replay:
         self._gradients: tuple[Tensor | None, ...] = ()
 
     def __call__(self, batch: Any) -> Losses:
-        """Return the losses of a batch; the backward pass of `loss` gives what the graph computed.
-
-        Args:
-            batch: on the device of the task.
-        """
+        """Return the losses of a batch; the gradients of `loss` are those of the graph."""
         if self.reason or not self._fits(batch):
             return self.task.losses(batch)
         if self._replay is None:

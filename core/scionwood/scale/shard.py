@@ -53,10 +53,6 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
     the backbone itself, `self.backbone(x)`, because that call gathers the weights. Parameters
     without values are read from their files afterwards, by each process its own part.
 
-    Args:
-        task: the task; its `backbone` is changed in place.
-        mesh: the processes that share the weights.
-
     Raises:
         TrainingError: a parameter outside the backbone trains; its gradient would not be averaged.
             Or a weight is not finite.

@@ -104,9 +104,6 @@ class Ema(Average):
         decay: the share of the average that a step keeps.
         update_every_n_steps: optimiser steps between two updates.
         update_starting_at_step: the optimiser step from which the average begins.
-
-    Raises:
-        ValueError: a decay outside of 0 to 1, or steps below 1.
     """
 
     def __init__(
@@ -141,9 +138,6 @@ class Swa(Average):
             epochs. The last epoch is always averaged if it is whole.
         annealing_epochs: epochs over which the learning rate goes over to `swa_lrs`.
         annealing_strategy: along a cosine or a line.
-
-    Raises:
-        ValueError: a rate, an epoch or a strategy that is none.
     """
 
     def __init__(

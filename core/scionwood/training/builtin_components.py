@@ -55,8 +55,14 @@ CALLBACKS: Mapping[str, Builtin] = {
 }
 
 FINDERS: Mapping[str, Builtin] = {
-    "lr_finder": _builtin(f"{_TRAINING}.finders:find_lr"),
-    "batch_size_finder": _builtin(f"{_TRAINING}.finders:find_batch_size"),
+    "lr_finder": _builtin(
+        f"{_TRAINING}.finders:find_lr",
+        *("min_lr", "max_lr", "num_training_steps", "mode", "early_stop_threshold"),
+    ),
+    "batch_size_finder": _builtin(
+        f"{_TRAINING}.finders:find_batch_size",
+        *("mode", "steps_per_trial", "init_val", "max_trials", "margin", "max_val"),
+    ),
 }
 """Named among the callbacks, but they act before training and change the recipe."""
 
@@ -105,7 +111,10 @@ OPTIMIZERS: Mapping[str, Builtin] = {
     "rmsprop": _builtin("torch.optim:RMSprop", "alpha", "eps", "momentum", "centered"),
     "sgd": _builtin("torch.optim:SGD", "momentum", "dampening", "nesterov", *_FAST),
     "asgd": _builtin("torch.optim:ASGD", "lambd", "alpha", "t0"),
-    "muon": _builtin(f"{_TRAINING}.optimizers:Muon"),
+    "muon": _builtin(
+        f"{_TRAINING}.optimizers:Muon",
+        *("momentum", "nesterov", "ns_coefficients", "ns_steps", "adjust_lr_fn", *_ADAM),
+    ),
 }
 """Those of torch. The learning rate and the weight decay are options of the task."""
 

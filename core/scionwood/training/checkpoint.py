@@ -54,11 +54,7 @@ class SafeCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint from a local disk; `weights_only` is always on.
-
-        Raises:
-            TrainingError: a remote address, a damaged file, or one that holds more than tensors.
-        """
+        """Read a checkpoint from a local disk; `weights_only` is always on."""
         return read_checkpoint(path)
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -118,15 +114,14 @@ def trained_keys(module: nn.Module) -> set[str]:
     inside = {scope for key in trained for scope in _scopes(key)}
     with_parameters = {scope for key in parameters for scope in _scopes(key)}
     buffers = module.state_dict().keys() - parameters.keys()
-    return trained | {key for key in buffers if _nearest(key, with_parameters) in inside}
+    for key in buffers:
+        nearest = next(scope for scope in reversed(_scopes(key)) if scope in with_parameters)
+        trained |= {key} if nearest in inside else set()
+    return trained
 
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Check that a checkpoint holds exactly the entries that train in this module.
-
-    Args:
-        module: the task.
-        state: the state dict of the checkpoint.
 
     Raises:
         TrainingError: naming the first keys that are missing, unknown or of another shape.
@@ -153,10 +148,6 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 def _scopes(key: str) -> list[str]:
     parts = key.split(".")
     return [".".join(parts[:end]) for end in range(len(parts))]
-
-
-def _nearest(key: str, scopes: set[str]) -> str:
-    return next(scope for scope in reversed(_scopes(key)) if scope in scopes)
 
 
 class StopRequested(SystemExit):

@@ -164,11 +164,7 @@ class DataFiles:
 
 
 def write_skipped(folder: Path, files: DataFiles) -> None:
-    """List the files that were skipped in a run folder; a list that is there stays.
-
-    Raises:
-        WriteError: the disk is full or not writable.
-    """
+    """List the files that were skipped in a run folder; a list that is there stays."""
     path = folder / SKIPPED
     if not files.skipped or path.exists():
         return
@@ -188,9 +184,6 @@ def reuse_skipped_files(folder: Path | None) -> Iterator[None]:
 
     Args:
         folder: the run folder; `None` for a new run.
-
-    Raises:
-        ReadError: the list of the run cannot be read.
     """
     token = _decided.set(None if folder is None else _listed(folder / SKIPPED))
     try:

@@ -31,14 +31,6 @@ def apply_finders(recipe: Recipe, build: Build) -> Recipe:
     """Return the recipe with what its finders have found, and without them.
 
     The batch size is found first, because the learning rate depends on it.
-
-    Args:
-        recipe: the recipe.
-        build: builds a task and its data, which are thrown away.
-
-    Raises:
-        RecipeError: several processes, or the data take no batch size.
-        TrainingError: nothing was found.
     """
     chosen = sorted(finders(recipe.trainer), key=lambda finder: finder.name)
     if chosen and not _is_one_process(recipe):
@@ -50,71 +42,36 @@ def apply_finders(recipe: Recipe, build: Build) -> Recipe:
     return replace(recipe, trainer=without_finders(recipe.trainer))
 
 
-def find_lr(
-    recipe: Recipe,
-    build: Build,
-    *,
-    min_lr: float = 1e-8,
-    max_lr: float = 1.0,
-    num_training_steps: int = 100,
-    mode: Literal["exponential", "linear"] = "exponential",
-    early_stop_threshold: float | None = 4.0,
-) -> Recipe:
+def find_lr(recipe: Recipe, build: Build, **options: Any) -> Recipe:
     """Return the recipe with the learning rate at which the loss falls most steeply.
 
     Args:
         recipe: the recipe.
         build: builds a task and its data.
-        min_lr: the lowest rate to try.
-        max_lr: the highest rate to try.
-        num_training_steps: how many rates to try, a step each.
-        mode: how they are spaced.
-        early_stop_threshold: stop at a loss of this many times the lowest; `None` means never.
+        options: those of Lightning's `LearningRateFinder`.
 
     Raises:
         TrainingError: the losses show no such rate.
     """
     task, data = _built(recipe, build)
+    steps = options.pop("num_training_steps", 100)
+    options |= {"num_training": steps, "update_attr": False}
     with TemporaryDirectory() as place:
-        search = Tuner(_trainer(recipe, task, place)).lr_find(
-            task,
-            datamodule=data,
-            min_lr=min_lr,
-            max_lr=max_lr,
-            num_training=num_training_steps,
-            mode=mode,
-            early_stop_threshold=early_stop_threshold,
-            update_attr=False,
-        )
+        search = Tuner(_trainer(recipe, task, place)).lr_find(task, datamodule=data, **options)
     rate = search.suggestion() if search else None
     if rate is None:
-        rule = f"the losses of {num_training_steps} steps show no rate at which they fall"
+        rule = f"the losses of {steps} steps show no rate at which they fall"
         raise TrainingError("lr_finder", rule, "Allow more steps, or other rates")
     return _changed(recipe, "task", "lr", float(f"{rate:.3g}"))
 
 
-def find_batch_size(
-    recipe: Recipe,
-    build: Build,
-    *,
-    mode: Literal["power", "binsearch"] = "power",
-    steps_per_trial: int = 3,
-    init_val: int = 2,
-    max_trials: int = 25,
-    margin: float = 0.05,
-    max_val: int = 8192,
-) -> Recipe:
+def find_batch_size(recipe: Recipe, build: Build, **options: Any) -> Recipe:
     """Return the recipe with the largest batch that fits into the memory of the device.
 
     Args:
         recipe: the recipe.
         build: builds a task and its data.
-        mode: double the size until it does not fit, or search between the last two sizes too.
-        steps_per_trial: steps with each size.
-        init_val: the first size.
-        max_trials: the most sizes to try.
-        margin: the share by which `binsearch` lowers what it found.
-        max_val: the largest size to try.
+        options: those of Lightning's `BatchSizeFinder`.
 
     Raises:
         RecipeError: the data component takes no `batch_size`.
@@ -124,19 +81,11 @@ def find_batch_size(
         rule = f"{recipe.data.name} has no option and attribute batch_size"
         raise RecipeError("trainer.callbacks: batch_size_finder", rule, "Leave it out")
     _alias(data)
+    options |= {"batch_arg_name": "samples_in_a_batch"}
     with TemporaryDirectory() as place:
-        size = Tuner(_trainer(recipe, task, place)).scale_batch_size(
-            task,
-            datamodule=data,
-            mode=mode,
-            steps_per_trial=steps_per_trial,
-            init_val=init_val,
-            max_trials=max_trials,
-            batch_arg_name="samples_in_a_batch",
-            margin=margin,
-            max_val=max_val,
-        )
-    return _changed(recipe, "data", "batch_size", size or init_val)
+        tuner = Tuner(_trainer(recipe, task, place))
+        size = tuner.scale_batch_size(task, datamodule=data, **options)
+    return _changed(recipe, "data", "batch_size", size or options.get("init_val", 2))
 
 
 def _is_one_process(recipe: Recipe) -> bool:

@@ -15,8 +15,8 @@ from torch.distributed.tensor import DTensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from scionwood.errors import RecipeError, TrainingError
-from scionwood.training.distributed_max import DelayedMax
 from scionwood.training.run_folder import LAST
+from scionwood.training.stop import DelayedMax
 
 
 @final
@@ -30,9 +30,6 @@ class NanGuard(Callback):
 
     Args:
         interval: optimiser steps between two checks; 0 means that only checkpoints are checked.
-
-    Raises:
-        RecipeError: `interval` is no such number.
 
     Attributes:
         norm: the 2-norm of the gradients of the step that is being taken, or `None` if it was not
@@ -85,19 +82,11 @@ class NanGuard(Callback):
                 self.settle(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Read the result of the last step.
-
-        Raises:
-            TrainingError: as for every step.
-        """
+        """Read the result of the last step."""
         self.settle(trainer)
 
     def settle(self, trainer: L.Trainer) -> None:
-        """Read the result that is still open.
-
-        Raises:
-            TrainingError: a value was not finite. The message names the step.
-        """
+        """Read the result that is still open."""
         if self._bad.take():
             step, losses = self._checked
             values = [float(loss) for loss in losses]
@@ -119,11 +108,6 @@ def clip_by_known_norm(
 ) -> bool:
     """Clip gradients by the norm that the guard has computed for this step.
 
-    Args:
-        trainer: a trainer with or without a guard.
-        optimizer: holds the parameters.
-        limit: the largest norm, or `None`.
-
     Returns:
         Whether there was such a norm; if not, nothing has been clipped.
     """
@@ -136,11 +120,7 @@ def clip_by_known_norm(
 
 
 def refuse_non_finite(trainer: L.Trainer) -> None:
-    """Refuse to save weights that are not finite.
-
-    Raises:
-        TrainingError: a loss, a gradient or a trainable weight is not finite.
-    """
+    """Refuse to save weights that are not finite."""
     if (guard := guard_of(trainer)) is not None:
         guard.settle(trainer)
     trained = [p.detach() for p in trainer.lightning_module.parameters() if p.requires_grad]
@@ -150,12 +130,7 @@ def refuse_non_finite(trainer: L.Trainer) -> None:
 
 
 def joint_norm(tensors: list[Tensor], order: float) -> Tensor:
-    """Return the norm of all tensors together; of sharded ones, that of the parts in this process.
-
-    Args:
-        tensors: of any shapes and dtypes, on one device.
-        order: the order of the norm, for instance 2 or infinity.
-    """
+    """Return the norm of all tensors together; of sharded ones, of their parts in this process."""
     local = [t.to_local() if isinstance(t, DTensor) else t for t in tensors]
     return get_total_norm([t for t in local if t.numel()], order)
 

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import RECIPE
+from scionwood.runs.layout import RECIPE, weights_digest
 
 if TYPE_CHECKING:
     import torch
@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 CAPACITY = 2
 """Runs that are kept at once; the one that was unused for longest makes room."""
 
-Key = tuple[str, str, str, str]
-_State = str  # a hash of the tensors of a task and of the modes of its modules
-
 _lent: ContextVar[LoadedRun | None] = ContextVar("lent", default=None)
-_cache: dict[Key, tuple[Task, _State]] = {}
-_block: list[tuple[Key, tuple[Task, _State]]] | None = None
+_cache: dict[tuple[str, ...], Task] = {}
+_keeps = False
 
 
 @dataclass(frozen=True)
@@ -86,64 +83,32 @@ class Served:
 
 @contextmanager
 def keep_runs() -> Iterator[None]:
-    """Let `load_run` in this block return runs that an earlier block has loaded.
+    """Let `load_run` in this block return copies of runs that an earlier block has loaded.
 
-    Loading takes most of the time of a small file; `scionwood map` uses this. A run is kept only if
-    the block succeeds and leaves each bit of it as it was: otherwise the next block loads it again.
-    Blocks neither nest nor overlap.
+    Loading takes most of the time of a small file; `scionwood map` uses this. What a block does to
+    a run reaches no other block. Blocks neither nest nor overlap.
     """
-    global _block
-    _block = []
+    global _keeps
+    _keeps = True
     try:
         yield
-        for key, (task, state) in _block:
-            if _state(task) == state:
-                _cache[key] = task, state
-        while len(_cache) > CAPACITY:
-            del _cache[next(iter(_cache))]
     finally:
-        _block = None
+        _keeps = False
 
 
 def load_cached(
     load: Callable[[Path, str | torch.device], Task], folder: Path, device: str | torch.device
 ) -> Task:
-    """Return a run that this thread is inside `lent` of, or that is in the cache, or load it.
-
-    Within one block of `keep_runs` each call returns another object. Outside it always loads.
-
-    Args:
-        load: loads a run folder to a device.
-        folder: the run folder.
-        device: the device of the result.
-    """
+    """Return a run that this thread is inside `lent` of, or a copy out of the cache, or load it."""
     lent = _lent.get()
     is_lent = lent is not None and lent.folder.resolve() == folder.resolve()
     if lent is not None and is_lent and lent.device == str(device):
         return lent.task
-    if _block is None:
+    if not _keeps:
         return load(folder, device)
     recipe = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()
     key = (str(folder.resolve()), recipe, weights_digest(folder), str(device))
-    if (cached := _cache.pop(key, None)) is None:
-        task = load(folder, device)
-        cached = task, _state(task)
-    _block.append((key, cached))
-    return cached[0]
-
-
-def _state(task: Task) -> str:
-    """Hash the tensors of a task, and the modes of its modules."""
-    import torch
-
-    total = hashlib.sha256()
-    for name, module in task.named_modules():
-        total.update(f"{name} {type(module).__qualname__} {module.training}\n".encode())
-        tensors: dict[str, Any] = {**module._parameters, **module._buffers}
-        for part, tensor in tensors.items():
-            if tensor is not None:
-                total.update(f"{part} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                total.update(f" {tensor.requires_grad} {tensor.grad is None}\n".encode())
-                flat = tensor.detach().cpu().contiguous().reshape(-1)
-                total.update(flat.view(torch.uint8).numpy().data)
-    return total.hexdigest()
+    _cache[key] = _cache.pop(key) if key in _cache else load(folder, device)
+    while len(_cache) > CAPACITY:
+        del _cache[next(iter(_cache))]
+    return deepcopy(_cache[key])

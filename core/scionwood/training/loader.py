@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 import torch
 import torch.distributed as dist
+from torch.distributed.checkpoint.stateful import Stateful
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset, Sampler, Subset
 from torchdata.stateful_dataloader import StatefulDataLoader
@@ -47,15 +48,11 @@ def resumable(loader: Any) -> str | None:
         'torch.utils.data.dataloader.DataLoader has no state_dict and load_state_dict'
     """
     parts = tree_leaves(getattr(loader, "iterables", loader))  # of Lightning's CombinedLoader
-    kinds = [type(part) for part in parts if not _keeps_position(part)]
+    kinds = [type(part) for part in parts if not isinstance(part, Stateful)]
     if not kinds:
         return None
     names = dict.fromkeys(f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
     return f"{', '.join(names)} has no state_dict and load_state_dict"
-
-
-def _keeps_position(loader: Any) -> bool:
-    return all(callable(getattr(loader, name, None)) for name in ("state_dict", "load_state_dict"))
 
 
 @contextmanager
@@ -63,9 +60,6 @@ def named_workers() -> Iterator[None]:
     """Turn the death of a process that reads ahead into an error that names the process.
 
     At the end, the workers of loaders that were started within are ended.
-
-    Raises:
-        TrainingError: the process, and the signal or the status that ended it.
     """
     before = set(_STARTED)
     try:

@@ -42,9 +42,6 @@ def make_loggers(options: Mapping[str, Any], folder: Path, step: int) -> list[Lo
         options: a recipe's `trainer:` section.
         folder: the run folder.
         step: optimiser steps taken before a resume; later TensorBoard events are dropped.
-
-    Raises:
-        RecipeError: a logger refuses its options, or a key is missing in the environment.
     """
     return [
         logger.build(*((folder, step) if logger.name == "tensorboard" else (folder,)))
@@ -55,11 +52,7 @@ def make_loggers(options: Mapping[str, Any], folder: Path, step: int) -> list[Lo
 def split_loggers(
     loggers: LoggerChoice | Sequence[LoggerChoice] | bool | None,
 ) -> tuple[dict[str, Any], list[Logger]]:
-    """Return what the argument `logger` of `fit` says: an override of the recipe, and loggers.
-
-    Args:
-        loggers: loggers of Lightning, names, or names with options; `False` for none.
-    """
+    """Return what the argument `logger` of `fit` says: an override of the recipe, and loggers."""
     if loggers is None or isinstance(loggers, bool):
         return ({} if loggers is None else {"trainer.logger": loggers}), []
     entries = [loggers] if isinstance(loggers, Logger | str | dict) else list(loggers)
@@ -69,12 +62,7 @@ def split_loggers(
 
 
 def tensorboard(folder: Path, step: int = 0) -> Logger:
-    """Return a logger that writes the folder `tensorboard/`.
-
-    Args:
-        folder: the run folder.
-        step: later events are dropped.
-    """
+    """Return a logger that writes the folder `tensorboard/`."""
     return TensorBoardLogger(
         folder, name="tensorboard", version="", default_hp_metric=False, purge_step=step
     )

@@ -43,11 +43,7 @@ class NamedComponent:
 
     @classmethod
     def parse(cls, key: str, entry: Any) -> Self:
-        """Read what a recipe says.
-
-        Raises:
-            RecipeError: it is neither a name nor a mapping with a name.
-        """
+        """Read what a recipe says."""
         options = {"name": entry} if isinstance(entry, str) else entry
         if not isinstance(options, Mapping) or not isinstance(options.get("name"), str):
             rule = "a name, or {name: ..., option: value}"
@@ -81,12 +77,7 @@ class NamedComponent:
         raise RecipeError(f"{key}: {name!r}", f"no {word} has this name", remedy)
 
     def known_options(self) -> tuple[str, ...] | None:
-        """Return the options in the order of their names; `None` if the source does not tell them.
-
-        Raises:
-            RecipeError: nothing has that name.
-            PluginError: the plugin is missing or broken, or does not have the component.
-        """
+        """Return the sorted names of the options; `None` if the source does not tell them."""
         component = self.find()
         names = component.options if component else ()
         if component and names is None:
@@ -98,10 +89,6 @@ class NamedComponent:
 
         Returns:
             What the name stands for, as `find`.
-
-        Raises:
-            RecipeError: nothing has that name, or it has no such option.
-            PluginError: the plugin is missing or broken, or does not have the component.
         """
         component = self.find()
         allowed = self.known_options()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal, final
+from typing import Any, final
 
 import lightning as L
 import torch
@@ -30,11 +30,6 @@ def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Mo
         choice: its name, or its name with options.
         groups: parameter groups with `params`, `lr`, `weight_decay` and `name`.
         backbone: the model, whose parameters' names an optimiser of a plugin may need.
-
-    Raises:
-        RecipeError: no optimiser has that name, it refuses its options, or it reads whole matrices
-            and the weights are spread over processes.
-        PluginError: the plugin is missing or broken, or does not have the optimiser.
     """
     component = NamedComponent.parse(OPTIMIZER, choice)
     component.check()
@@ -65,10 +60,6 @@ def make_scheduler(
         warmup: optimiser steps of the warm-up.
         total: returns the optimiser steps of the run. It is first called after the warm-up:
             before Lightning has restored its loops, the question would lose the position.
-
-    Raises:
-        RecipeError: no schedule has that name, or it refuses its options.
-        PluginError: the plugin is missing or broken, or does not have the schedule.
     """
     component = NamedComponent.parse(SCHEDULE, choice)
     component.check()
@@ -103,9 +94,6 @@ class Plateau(Callback):
         threshold: the smallest relative change that counts as an improvement.
         cooldown: validations after a cut in which nothing is counted.
         min_lr: the lowest rate.
-
-    Raises:
-        ValueError: the factor is not between 0 and 1.
     """
 
     def __init__(
@@ -163,14 +151,10 @@ class Muon(Optimizer):
 
     Args:
         groups: parameter groups with `params`, `lr` and `weight_decay`.
-        momentum: the share of the momentum that a step keeps.
-        nesterov: whether to use Nesterov momentum.
-        ns_coefficients: the coefficients of the Newton-Schulz iteration.
-        ns_steps: its steps.
-        adjust_lr_fn: how the rate depends on the shape: as large as that of AdamW (Liu 2025), or as
-            in the original (Jordan 2024).
         betas: decay rates of the two moments of AdamW.
         eps: the smallest denominator of AdamW.
+        options: those of `torch.optim.Muon`. By default `adjust_lr_fn` gives updates the size of
+            those of AdamW (Liu 2025).
 
     Raises:
         TrainingError: torch is older than 2.9.
@@ -182,13 +166,9 @@ class Muon(Optimizer):
         self,
         groups: Sequence[dict[str, Any]],
         *,
-        momentum: float = 0.95,
-        nesterov: bool = True,
-        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-        ns_steps: int = 5,
-        adjust_lr_fn: Literal["match_rms_adamw", "original"] = "match_rms_adamw",
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        **options: Any,
     ) -> None:
         if not hasattr(torch.optim, "Muon"):
             rule = f"it needs torch 2.9, and this is {torch.__version__}"
@@ -197,15 +177,8 @@ class Muon(Optimizer):
         others = [_part(group, matrices=False) for group in groups]
         self._parts: list[Optimizer] = []
         if matrices := [group for group in matrices if group["params"]]:
-            muon = torch.optim.Muon(
-                matrices,
-                momentum=momentum,
-                nesterov=nesterov,
-                ns_coefficients=ns_coefficients,
-                ns_steps=ns_steps,
-                adjust_lr_fn=adjust_lr_fn,
-            )
-            self._parts.append(muon)
+            options = {"adjust_lr_fn": "match_rms_adamw", **options}
+            self._parts.append(torch.optim.Muon(matrices, **options))
         if others := [group for group in others if group["params"]]:
             self._parts.append(AdamW(others, betas=betas, eps=eps))
         super().__init__([group for part in self._parts for group in part.param_groups], {})

@@ -78,12 +78,7 @@ REFUSED: Mapping[str, str] = {
 
 
 def check_trainer(options: Mapping[str, Any]) -> None:
-    """Check the `trainer:` section of a recipe.
-
-    Raises:
-        RecipeError: an unknown option or class, or a value that is not plain data.
-        PluginError: the plugin of a callback or a logger is missing, or does not have it.
-    """
+    """Check the `trainer:` section of a recipe."""
     for key, value in options.items():
         _check_key(key)
         _check_plain(f"trainer.{key}", value)
@@ -98,9 +93,6 @@ def check_installed(options: Mapping[str, Any]) -> None:
     """Check that the packages are installed which a run needs by what its recipe names.
 
     Loading a run needs none of them, so that `check_trainer` does not look.
-
-    Raises:
-        RecipeError: naming the package, and the line that installs it.
     """
     for name in (logger.name for logger in _components(options, "logger")):
         package = LOGGERS[name].package if name in LOGGERS else ""

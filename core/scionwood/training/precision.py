@@ -15,12 +15,6 @@ def native_precision(accelerator: str = "auto") -> str:
 
     On a CPU with AVX512-BF16 or AMX a step of a ViT-S takes about 0.6 of its time in float32.
     Other CPUs emulate bfloat16, which is slower. Weights, optimiser and sums stay in float32.
-
-    Args:
-        accelerator: a name of Lightning: `cpu`, `gpu`, `cuda`, `auto` ...
-
-    Returns:
-        A value for `lightning.Trainer(precision=...)`.
     """
     cuda = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     if cuda:
@@ -32,16 +26,7 @@ def native_precision(accelerator: str = "auto") -> str:
 
 
 def refuse_wrong_gradients(model: nn.Module, precision: str, device: torch.device) -> None:
-    """Refuse to train 3D convolutions in bfloat16 on a CPU that computes wrong gradients.
-
-    Args:
-        model: the model to train.
-        precision: a value of Lightning, such as bf16-mixed.
-        device: the device of the training.
-
-    Raises:
-        TrainingError: the device is such a CPU, and a 3D convolution trains.
-    """
+    """Refuse to train 3D convolutions in bfloat16 on a CPU that computes wrong gradients."""
     if "bf16" not in precision or not volumes_fail_in_bfloat16(device):
         return
     volumes = [m for m in model.modules() if isinstance(m, nn.Conv3d)]

@@ -74,9 +74,6 @@ class TextProgress(ProgressBar):
 
     Args:
         interval: seconds between two lines; `None` means SCIONWOOD_PROGRESS_SECONDS, or else 30.
-
-    Raises:
-        TrainingError: the variable does not hold a number that is zero or positive.
     """
 
     def __init__(self, interval: float | None = None) -> None:

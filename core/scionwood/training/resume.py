@@ -39,12 +39,6 @@ def restoring(start: Path | None) -> Iterator[None]:
     Optimizers, schedulers, loops and callbacks load any state, and raise nearly any exception when
     they use it. An exception counts as one over the state if it is raised before the run writes the
     checkpoint anew, and if no code of a task, of a plugin or of another package takes part.
-
-    Args:
-        start: the checkpoint that the run resumes; `None` changes nothing.
-
-    Raises:
-        TrainingError: naming the checkpoint; the exception is its cause.
     """
     before = _write_time(start)
     try:
@@ -70,9 +64,6 @@ def check_start(task: Task, start: Path) -> int:
     """Refuse a checkpoint of another base or of another state, and return its step.
 
     Here and not only in the task's hook: a sharded strategy loads before the hook is called.
-
-    Raises:
-        TrainingError: naming the checkpoint.
     """
     checkpoint = read_checkpoint(start)
     sha256 = checkpoint.get("base_sha256")
@@ -92,9 +83,6 @@ def check_callbacks(states: Any) -> None:
     """Refuse the state of an `EarlyStopping` that would fail only when the next validation ends.
 
     By then the run has written its checkpoint anew, so that `restoring` no longer names it.
-
-    Args:
-        states: the states of the callbacks in a checkpoint, by name.
 
     Raises:
         TypeError: a value is of a wrong type; inside `restoring` it is a `TrainingError`.
@@ -170,11 +158,7 @@ class RunState(Callback):
         self._parts = first, second
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Restore the state of this process; a process without a saved state keeps its seed.
-
-        Raises:
-            TrainingError: the checkpoint has another number of optimizers or schedules.
-        """
+        """Restore the state of this process; a process without a saved state keeps its seed."""
         if self._restored is not None:
             _check_parts(trainer, self._parts)
             states = self._restored["random"]

@@ -27,7 +27,6 @@ from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
 from scionwood.scale.large import empty_backbone
-from scionwood.training.blocks import compiled
 from scionwood.training.checkpoint import StopRequested, clean_debris
 from scionwood.training.data_files import reuse_skipped_files
 from scionwood.training.export import export
@@ -37,7 +36,7 @@ from scionwood.training.loader import named_workers
 from scionwood.training.loggers import LoggerChoice, recorded, split_loggers
 from scionwood.training.options import check_installed, finders
 from scionwood.training.precision import refuse_wrong_gradients
-from scionwood.training.preparation import fuse, prepare, set_blocks
+from scionwood.training.preparation import compiled, fuse, prepare, set_blocks
 from scionwood.training.progress import progress
 from scionwood.training.resume import check_start, restoring
 from scionwood.training.run_folder import (

@@ -50,11 +50,6 @@ def run_folder(name: str, run_dir: Path | None, resume: Path | None) -> tuple[Pa
     the recipe and of the job. A job that its launcher has restarted continues its own run.
     Elsewhere it has the name of the recipe and the time.
 
-    Args:
-        name: the name of the recipe.
-        run_dir: the folder of a new run; `None` means a new folder under `runs/`.
-        resume: the folder of a run to continue.
-
     Raises:
         OutputExistsError: the folder holds another run.
         WriteError: the folder cannot be made.
@@ -78,13 +73,6 @@ def shared(folder: Path, *, is_new: bool = False) -> Iterator[None]:
 
     The manifest of a run that goes on is removed, since its files change. If a new run is refused
     before its first step, such as for its data, the recipe is removed again.
-
-    Args:
-        folder: the run folder.
-        is_new: whether the run starts, and does not go on.
-
-    Raises:
-        TrainingError: a process of another training writes to the folder.
     """
     if not is_first():
         yield
@@ -173,10 +161,6 @@ def only_writer(folder: Path) -> Iterator[None]:
 
     The system drops the lock of a process that ends, a killed one too, whose file then stays.
     Processes that it started, such as those of a data loader, do not keep the lock.
-
-    Raises:
-        TrainingError: another process trains in the folder; the message names it.
-        WriteError: the file cannot be made.
     """
     path = folder / LOCK
     while (file := _open_locked(path)) is None:

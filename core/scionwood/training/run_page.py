@@ -26,6 +26,9 @@ def write_report(folder: Path, card: Card) -> None:
     """Write report.html into a run folder whose figures are there already."""
     images = {name: (folder / "figures" / f"{name}.png").read_bytes() for name in card.figures}
     images.pop(CURVES, None)
+    others = [_figure_item(card, name, png) for name, png in list(images.items())[1:]]
+    options = {key: _text_of(value) for key, value in card.recipe.data.options.items()}
+    limits = card.base.get("limits", "")
     page = Page(
         card.recipe.name,
         [
@@ -33,11 +36,11 @@ def write_report(folder: Path, card: Card) -> None:
             numbers(card),
             *_lead(card, images),
             *_curves(card, lead=not images),
-            *_more(card, images),
-            Section("Data", [{"name": card.recipe.data.name, **_options(card)}]),
+            *([Section("Figures", others)] if others else []),
+            Section("Data", [{"name": card.recipe.data.name, **options}]),
             Section("Base", [_base(folder, card)]),
             Section("Size", [_size(card)]),
-            Section("Limits", _limits(card)),
+            Section("Limits", [_plain(measured(card)), *([limits] if limits else [])]),
             Section("Use", _use(folder, card)),
         ],
         warning=" ".join(card.warnings()),
@@ -75,11 +78,6 @@ def _lead(card: Card, images: Mapping[str, bytes]) -> list[Part]:
         return [_curve(card, lead=True)]
     name = next(iter(images))
     return [_figure_item(card, name, images[name], lead=True)]
-
-
-def _more(card: Card, images: Mapping[str, bytes]) -> list[Part]:
-    figures = [_figure_item(card, name, png) for name, png in list(images.items())[1:]]
-    return [Section("Figures", figures)] if figures else []
 
 
 def _figure_item(card: Card, name: str, png: bytes, *, lead: bool = False) -> Figure:
@@ -126,10 +124,6 @@ def _validations(card: Card) -> Table:
     return Table(head, rows, f"{card.monitor} chose the exported step.")
 
 
-def _options(card: Card) -> dict[str, str]:
-    return {key: _text_of(value) for key, value in card.recipe.data.options.items()}
-
-
 def _text_of(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text_of, value)) or "none"
@@ -155,11 +149,6 @@ def _size(card: Card) -> dict[str, str]:
         "base, frozen": f"{counts.base:,} parameters",
         "trained share": f"{counts.share:.2%} of {counts.total:,} parameters",
     }
-
-
-def _limits(card: Card) -> list[Part]:
-    limits = card.base.get("limits", "")
-    return [_plain(measured(card)), *([limits] if limits else [])]
 
 
 def _use(folder: Path, card: Card) -> list[Part]:

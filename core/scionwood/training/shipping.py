@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 
 from scionwood.recipes.recipe import resolve
-from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import ADAPTER, CARD, HEAD, METRICS, RECIPE
+from scionwood.runs.layout import ADAPTER, CARD, HEAD, METRICS, RECIPE, weights_digest
 from scionwood.runs.manifest import write_manifest
 from scionwood.runs.origin import Origin, write_origin
 from scionwood.training.run import fit

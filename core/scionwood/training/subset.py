@@ -138,9 +138,6 @@ class TrainingSubset:
 def examples(loader: Any) -> Seeded:
     """Return the training examples of a loader, whose random draws depend on the index alone.
 
-    Args:
-        loader: what `train_dataloader` of data returns.
-
     Raises:
         TrainingError: it is not an `authoring.DataLoader`, or its data are a stream.
     """

@@ -220,7 +220,8 @@ class Task(L.LightningModule, ABC):
             RecipeError: no optimiser or schedule has that name, or one refuses its options.
         """
         groups = parameter_groups(self.backbone, self.lr, self.weight_decay)
-        if parameters := self._own_parameters():
+        inside = {id(parameter) for parameter in self.backbone.parameters()}
+        if parameters := [p for p in self.parameters() if p.requires_grad and id(p) not in inside]:
             rates = {"lr": self.lr, "weight_decay": self.weight_decay}
             groups.append({"params": parameters, **rates, "name": "task"})
         optimizer = make_optimizer(self.optimizer, groups, self.backbone)
@@ -283,10 +284,6 @@ class Task(L.LightningModule, ABC):
         estimate = self.trainer.estimated_stepping_batches
         by_epochs = math.inf if estimate < 0 else estimate  # negative for an endless stream
         return min(self.max_steps, by_epochs) if self.max_steps >= 0 else by_epochs
-
-    def _own_parameters(self) -> list[nn.Parameter]:
-        inside = {id(parameter) for parameter in self.backbone.parameters()}
-        return [p for p in self.parameters() if p.requires_grad and id(p) not in inside]
 
     def _evaluate(self, prefix: str, batch: Any) -> None:
         with torch.set_grad_enabled(self.needs_gradient):

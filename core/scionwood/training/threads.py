@@ -31,9 +31,6 @@ def use_free_cores() -> int:
     """Let torch use as many threads as cores are free now; say so if these are not all.
 
     The number that torch has is the most. It takes 0.1 s, and nothing if `OMP_NUM_THREADS` is set.
-
-    Returns:
-        The number of threads.
     """
     global _chosen, _limit
     if os.environ.get(VARIABLE):

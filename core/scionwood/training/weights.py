@@ -146,11 +146,7 @@ def load_tensors(file: str | Path | IO[bytes]) -> Any:
 
 
 def refuse_unsafe_torch() -> None:
-    """Refuse to go on if an environment variable makes torch run the code in a file.
-
-    Raises:
-        TrainingError: the variable is set.
-    """
+    """Refuse to go on if an environment variable makes torch run the code in a file."""
     if os.environ.get(UNSAFE):
         rule = "it makes torch run any code that a checkpoint holds"
         raise TrainingError(f"environment variable {UNSAFE}", rule, f"Run: unset {UNSAFE}")

@@ -13,7 +13,7 @@ from scionwood.cli.command import parse_command
 from scionwood.cli.words import command_words, meanings
 from scionwood.errors import ReadError
 from scionwood.plugins import discovery
-from scionwood.runs.digest import weights_digest
+from scionwood.runs.layout import weights_digest
 from scionwood.runs.reference import find_run
 from scionwood_batch.errors import BatchError
 from scionwood_batch.jobs import Job

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from scionwood.adapters import remembered_hash
+from scionwood.adapters import remembered_identity
 from scionwood.recipes.recipe import Recipe, resolve
 from scionwood.runs.base import with_base
 from scionwood.runs.layout import RECIPE
@@ -85,7 +85,7 @@ def export_run(
     deployed = _sized(task.deploy(folder), shape)
     content: dict[str, Any] = {
         "format": format,
-        "run": describe_run(folder, recipe, remembered_hash(task.backbone)),
+        "run": describe_run(folder, recipe, remembered_identity(task.backbone).sha256),
     }
     expected = outputs_of(deployed.module, deployed.example)
     with writing(target), atomic_path(target, overwrite=force) as part:

@@ -14,8 +14,7 @@ from typing import Any, final
 from torch import Tensor
 
 from scionwood.recipes.recipe import Recipe
-from scionwood.runs.digest import weights_digest
-from scionwood.runs.layout import RECIPE
+from scionwood.runs.layout import RECIPE, weights_digest
 from scionwood.runs.origin import read_origin
 from scionwood.training.deployed import Deployed, Signal
 from scionwood_sandbox.files import atomic_path

@@ -11,7 +11,7 @@ from called import kind_of
 from system_needs import NEEDS_LINUX
 
 from scionwood.cli import main
-from scionwood.plugins.core_commands import FUNCTIONS
+from scionwood.plugins.plugin import FUNCTIONS
 from scionwood_sandbox import enforced, settings
 from scionwood_sandbox.decoding.switch import is_enabled, service_in_commands
 

@@ -12,7 +12,7 @@ import yaml
 import scionwood
 from scionwood.errors import TrainingError, WriteError
 from scionwood.runs.manifest import write_manifest
-from scionwood.runs.permission import base_licence, refuse_licence
+from scionwood.runs.publish import base_licence, refuse_licence
 
 
 @pytest.fixture

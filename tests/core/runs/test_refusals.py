@@ -28,7 +28,7 @@ from scionwood.errors import (
 )
 from scionwood.runs import layout
 from scionwood.runs.cache import all_cached, cache_folder, workshop
-from scionwood.runs.card import scope_and_score
+from scionwood.runs.origin import scope_and_score
 from scionwood.runs.parts import arrange
 
 from .conftest import NAME, refused

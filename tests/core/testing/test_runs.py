@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scionwood.runs.digest import weights_digest
+from scionwood.runs.layout import weights_digest
 from scionwood.runs.manifest import write_manifest
 from scionwood_kit import CheckFailure, NothingToCheck
 from scionwood_kit.checks.runs import check_shipped_runs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from case_table import table
 
-from scionwood.plugins.core_commands import FUNCTIONS
+from scionwood.plugins.plugin import FUNCTIONS
 from scionwood_kit import CheckFailure, NothingToCheck
 from scionwood_kit.checks.static import (
     check_kinds,

@@ -21,8 +21,8 @@ import scionwood
 from scionwood import kernels
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipes.recipe import resolve
-from scionwood.training import blocks
-from scionwood.training.blocks import checkpoint_blocks, compile_blocks, compiled, repeated
+from scionwood.training import preparation
+from scionwood.training.preparation import checkpoint_blocks, compile_blocks, compiled, repeated
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*autograd.function.Function'> should not be instantiated:DeprecationWarning",
@@ -259,7 +259,7 @@ class Numbered(Block):
 def test_more_versions_than_allowed_are_an_error_and_not_a_silent_step_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(blocks, "VERSIONS", 2)
+    monkeypatch.setattr(preparation, "VERSIONS", 2)
     model = nn.Sequential(*(Numbered() for _ in range(4)))
     for number, block in enumerate(model):
         block.number = number

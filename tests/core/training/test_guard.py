@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import pytest
 import torch
 from case_table import table
 from peft import LoraConfig
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import scionwood
 from scionwood import Task
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.kernels import enable
+from scionwood.recipes.recipe import Slot, resolve
+from scionwood.training import fit
 from scionwood.training.checkpoint import LAST, read_checkpoint
-from scionwood.training.distributed_max import DelayedMax
 from scionwood.training.guard import NanGuard, joint_norm
+from scionwood.training.metrics import read_metrics
+from scionwood.training.stop import DelayedMax
 from scionwood.training.trainer import quiet
 
 EVERY = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
@@ -140,3 +144,63 @@ def test_weights_are_checked_before_a_checkpoint_without_the_guard(
 ) -> None:
     with pytest.raises(TrainingError, match="weights at step"):
         toy_fit("data.nan_at=7", "trainer.nan_guard=0", EVERY)
+
+
+class RootOfZero(Task):
+    """A loss of zero whose gradient is not a number."""
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {"loss": (0.0 * self.backbone(batch[0])).abs().sqrt().sum()}
+
+
+class Overflow(Task):
+    """A finite loss and a finite gradient, but a weight that overflows in the step."""
+
+    def losses(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {"loss": self.backbone(batch[0]).mean()}
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        super().optimizer_step(*arguments, **options)
+        with torch.no_grad():
+            next(p for p in self.parameters() if p.requires_grad).mul_(1e38).mul_(1e38)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_nan_loss_names_the_step_and_the_last_good_checkpoint(
+    toy_fit: Callable[..., Path], tmp_path: Path, accumulate: int
+) -> None:
+    options = ("data.nan_at=7", EVERY, f"trainer.accumulate_grad_batches={accumulate}")
+    with pytest.raises(TrainingError, match=r"loss .*nan.* at step \d") as error:
+        toy_fit(*options)
+    run = tmp_path / "run"
+    good = read_checkpoint(run / LAST)
+    assert f"at step {good['global_step'] + 1}" in str(error.value)
+    assert str(run / LAST) in str(error.value)
+    assert all(torch.isfinite(value).all() for value in good["state_dict"].values())
+    assert len(read_metrics(run / "metrics.csv")) == good["global_step"] > 0
+
+    with pytest.raises(TrainingError) as again:
+        toy_fit(*options, resume=run)
+    assert str(again.value) == str(error.value)
+
+
+def test_a_nan_before_the_first_checkpoint_says_that_none_exists(
+    toy_fit: Callable[..., Path],
+) -> None:
+    with pytest.raises(TrainingError, match=r"at step 1.*no checkpoint yet"):
+        toy_fit("data.n=8", "data.nan_at=0")
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [(RootOfZero, "gradient at step 1"), (Overflow, "weights at step 1")],
+    ids=["gradient", "weights"],
+)
+def test_a_nan_in_gradients_or_weights_never_reaches_a_checkpoint(
+    tmp_path: Path, task: type[Task], message: str
+) -> None:
+    recipe = resolve("toy/regress", ["trainer.logger=csv", EVERY])
+    recipe = replace(recipe, task=Slot(task.__name__, task, {}))
+    with pytest.raises(TrainingError, match=message):
+        fit(recipe, run_dir=tmp_path / "run")
+    assert not (tmp_path / "run" / LAST).exists()

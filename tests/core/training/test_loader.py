@@ -5,6 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import warnings
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,10 @@ from case_table import table
 from lightning.pytorch.utilities.data import _update_dataloader
 from torch.utils.data import Dataset, DistributedSampler, IterableDataset
 
-from scionwood.authoring import DataLoader
+import scionwood
+from scionwood.authoring import DataLoader, InexactResumeWarning
+from scionwood.recipes.recipe import Slot, resolve
+from scionwood.training import fit, resumable
 from scionwood.training.loader import named_workers
 
 
@@ -154,3 +160,30 @@ def test_an_iterable_dataset_passes_through() -> None:
             return iter(range(5))
 
     assert torch.cat(list(DataLoader(Stream(), 2))).tolist() == [0, 1, 2, 3, 4]
+
+
+PLAIN = torch.utils.data.DataLoader
+
+
+def test_a_loader_without_state_is_named() -> None:
+    ours, other = DataLoader(range(4)), PLAIN(range(4))
+    assert resumable(ours) is resumable([ours, ours]) is None
+    for loaders in (other, {"a": ours, "b": other}):
+        assert resumable(loaders) == (
+            "torch.utils.data.dataloader.DataLoader has no state_dict and load_state_dict"
+        )
+
+
+def test_fit_names_the_data_module_and_the_loader(tmp_path: Path) -> None:
+    recipe = resolve("toy/regress", ["trainer.logger=csv", "trainer.max_steps=2"])
+
+    class PlainData(recipe.data.component):
+        def train_dataloader(self) -> Any:
+            return PLAIN(super().train_dataloader().dataset, 8, shuffle=True)
+
+    plain = replace(recipe, data=Slot("toy/plain", PlainData, recipe.data.options))
+    with pytest.warns(InexactResumeWarning, match=r"of PlainData: torch\..*DataLoader has no"):
+        fit(plain, run_dir=tmp_path / "plain")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", scionwood.authoring.InexactResumeWarning)
+        fit(recipe, run_dir=tmp_path / "ours")

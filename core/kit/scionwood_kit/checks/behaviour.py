@@ -8,8 +8,7 @@ from typing import Any
 
 import torch
 
-from scionwood.plugins.plugin import Plugin
-from scionwood.plugins.probes import ProbeResult
+from scionwood.plugins.plugin import Plugin, ProbeResult
 from scionwood.recipes.recipe import Recipe, resolve
 from scionwood_kit.cases import seeded
 from scionwood_kit.checks.static import component, recipe_names

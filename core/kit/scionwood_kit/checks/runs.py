@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scionwood.errors import ScionwoodError
 from scionwood.plugins.plugin import Plugin
-from scionwood.runs.digest import weights_digest
+from scionwood.runs.layout import weights_digest
 from scionwood.runs.manifest import check_manifest
 from scionwood.runs.origin import read_origin
 from scionwood.runs.shipped import shipped_runs

@@ -31,7 +31,7 @@ from scionwood.scale.prefix.check import (
     unlike,
 )
 from scionwood.scale.prefix.layout import Layout, sample_keys
-from scionwood.scale.prefix.rows import Bytes, FileRows, MemoryRows, Rows
+from scionwood.scale.prefix.rows import Bytes, Rows
 
 
 @dataclass
@@ -273,10 +273,10 @@ class FrozenPrefix:
     def _open(self, layout: Layout) -> Rows:
         rules.refuse_size(self.samples, layout.width, self._budget)
         if self._folder is None:
-            return MemoryRows(layout.width, self._budget)
+            return Rows(layout.width, self._budget)
         facts = [*self.blocks, layout.describe(), self._state[0], torch.__version__]
         name = rules.identity(self._ran, self._moving, facts)
-        return FileRows(self._folder / name, layout.width, self._budget)
+        return Rows(layout.width, self._budget, self._folder / name)
 
     def _restore(self) -> None:
         self._skip.stop()

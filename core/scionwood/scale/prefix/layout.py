@@ -45,9 +45,6 @@ class Layout:
             output: a floating-point tensor (batch, ...), or nested tensors of this kind and `None`.
             n: the length of the batch.
             stored: the dtype in which to store it; `None` means its own.
-
-        Raises:
-            TrainingError: the output holds something else.
         """
         leaves, tree = tree_flatten(output)
         for leaf in leaves:
@@ -136,12 +133,6 @@ def sample_keys(leaves: list[Any]) -> list[bytes]:
 
     A tensor whose first length is that of the batch counts row by row, any other input as a whole.
     The key follows the data and every transform, and a batch needs no indices.
-
-    Args:
-        leaves: the flattened arguments of `forward`, in order.
-
-    Returns:
-        32 bytes for each sample.
     """
     n, common = batch_length(leaves), hashlib.sha256()
     rows: list[Bytes] = []

@@ -6,8 +6,8 @@ import os
 import uuid
 import warnings
 import zlib
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, final
 
@@ -24,30 +24,45 @@ KEY = 32
 _SUM = 4
 
 
-class Rows(ABC):
+@final
+class Rows:
     """Rows of bytes by key, up to a budget; later rows are not stored, with one warning.
+
+    They lie in memory, or in the files `*.rows` of a folder, which processes and runs can share. A
+    file is a sequence of records: key, row, and the CRC-32 of both, little-endian. Each process
+    appends to its own file, so that none waits for another. A record that is cut, or whose
+    checksum is wrong, is not used: its sample is computed again.
 
     Args:
         width: bytes of a row.
         budget: bytes that all rows together may take.
-
-    Raises:
-        TrainingError: one row is larger than the budget.
+        folder: a folder for rows of one width and nothing else; it is created if it is missing.
+            `None` means memory.
     """
 
-    def __init__(self, width: int, budget: int) -> None:
+    def __init__(self, width: int, budget: int, folder: Path | None = None) -> None:
         if not 0 < width <= budget:
             rule = f"a sample's features take {width} bytes"
             raise TrainingError(f"a budget of {budget} bytes", rule, "Raise the budget")
-        self.width, self._capacity, self._told = width, budget // width, False
+        self._capacity, self._told = budget // width, False
+        self._record = KEY + width + _SUM
+        self._folder, self._files = folder, list[BinaryIO]()
+        self._own: tuple[BinaryIO, BinaryIO] | None = None
+        self._places: dict[bytes, list[tuple[BinaryIO, int]]] = {}
+        if folder is None:
+            return
+        with writing(f"features in {folder}"):
+            folder.mkdir(parents=True, exist_ok=True)
+        # The newer of two records counts.
+        paths = folder.glob("*.rows")
+        for path in sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name)):
+            file = self._open(path)
+            for at in range(0, os.fstat(file.fileno()).st_size - self._record + 1, self._record):
+                file.seek(at)
+                self._places.setdefault(file.read(KEY), []).append((file, at))
 
-    @abstractmethod
     def __len__(self) -> int:
-        """Return the number of rows."""
-
-    @abstractmethod
-    def __contains__(self, key: object) -> bool:
-        """Return whether a key has a row."""
+        return len(self._places)
 
     def read(self, keys: Sequence[bytes]) -> Bytes | None:
         """Return a copy of the rows of some keys; `None` if one of them is missing or damaged.
@@ -55,22 +70,14 @@ class Rows(ABC):
         Returns:
             (key, width) uint8.
         """
-        if not all(key in self for key in keys):
+        if not all(key in self._places for key in keys):
             return None
         cached_rows = [row for key in keys if (row := self._get(key)) is not None]
         return np.stack(cached_rows) if len(cached_rows) == len(keys) else None
 
     def write(self, keys: Sequence[bytes], rows: Bytes) -> None:
-        """Store rows whose keys are new.
-
-        Args:
-            keys: one for each row.
-            rows: (key, width) uint8.
-
-        Raises:
-            WriteError: the disk is full or not writable.
-        """
-        new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self}
+        """Store rows whose keys are new. rows: (key, width) uint8."""
+        new = {key: row for key, row in zip(keys, rows, strict=True) if key not in self._places}
         room = max(0, self._capacity - len(self))
         if len(new) > room and not self._told:
             self._told = True
@@ -79,77 +86,19 @@ class Rows(ABC):
                 "are computed every time. Raise its budget, or store bfloat16",
                 stacklevel=2,
             )
-        self._put(dict(list(new.items())[:room]))
-
-    @abstractmethod
-    def close(self) -> None:
-        """Release the memory or the files."""
-
-    @abstractmethod
-    def _get(self, key: bytes) -> Bytes | None: ...
-
-    @abstractmethod
-    def _put(self, new: Mapping[bytes, Bytes]) -> None: ...
-
-
-@final
-class MemoryRows(Rows):
-    """Rows in the memory of this process."""
-
-    def __init__(self, width: int, budget: int) -> None:
-        super().__init__(width, budget)
-        self._rows: dict[bytes, Bytes] = {}
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._rows
+        with writing(f"features in {self._folder}"):
+            for key, row in list(new.items())[:room]:
+                self._own = self._own or self._begin()
+                writer, reader = self._own
+                body, at = key + row.tobytes(), writer.seek(0, os.SEEK_END)
+                # A full disk first writes a part, and reports the error at the next attempt only.
+                view = memoryview(body + _checksum(body))
+                while view:
+                    view = view[writer.write(view) :]
+                self._places[key] = [(reader, at)]
 
     def close(self) -> None:
-        """Remove the rows."""
-        self._rows.clear()
-
-    def _get(self, key: bytes) -> Bytes:
-        return self._rows[key]
-
-    def _put(self, new: Mapping[bytes, Bytes]) -> None:
-        self._rows.update((key, row.copy()) for key, row in new.items())
-
-
-@final
-class FileRows(Rows):
-    """Rows in the files `*.rows` of a folder, which processes and runs can share.
-
-    A file is a sequence of records: key, row, and the CRC-32 of both, little-endian. Each process
-    appends to its own file, so that none waits for another. A record that is cut, or whose
-    checksum is wrong, is not used: its sample is computed again.
-
-    Args:
-        folder: a folder for rows of one width and nothing else; it is created if it is missing.
-        width: bytes of a row.
-        budget: bytes that all rows of the folder may take together.
-    """
-
-    def __init__(self, folder: Path, width: int, budget: int) -> None:
-        super().__init__(width, budget)
-        self._record = KEY + width + _SUM
-        self._folder, self._files = folder, list[BinaryIO]()
-        self._own: tuple[BinaryIO, BinaryIO] | None = None
-        self._places: dict[bytes, list[tuple[BinaryIO, int]]] = {}
-        with writing(f"features in {folder}"):
-            folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(folder.glob("*.rows"), key=_written):  # the newer of two records counts
-            self._index(self._open(path))
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._places
-
-    def close(self) -> None:
-        """Close the files."""
+        """Release the memory and close the files."""
         for file in self._files:
             file.close()
         self._files.clear()
@@ -161,10 +110,15 @@ class FileRows(Rows):
         self._files.append(file)
         return file
 
-    def _index(self, file: BinaryIO) -> None:
-        for at in range(0, os.fstat(file.fileno()).st_size - self._record + 1, self._record):
-            file.seek(at)
-            self._places.setdefault(file.read(KEY), []).append((file, at))
+    def _begin(self) -> tuple[BinaryIO, BinaryIO]:
+        if self._folder is None:
+            memory = BytesIO()
+            self._files.append(memory)
+            return memory, memory
+        path = self._folder / f"{uuid.uuid4().hex}.rows"
+        writer = path.open("xb", buffering=0)
+        self._files.append(writer)
+        return writer, self._open(path)
 
     def _get(self, key: bytes) -> Bytes | None:
         places = self._places[key]
@@ -184,35 +138,6 @@ class FileRows(Rows):
         del self._places[key]
         return None
 
-    def _put(self, new: Mapping[bytes, Bytes]) -> None:
-        if not new:
-            return
-        with writing(f"features in {self._folder}"):
-            if self._own is None:
-                self._own = self._begin()
-            writer, reader = self._own
-            for key, row in new.items():
-                body, at = key + row.tobytes(), writer.tell()
-                _write_all(writer, body + _checksum(body))
-                self._places[key] = [(reader, at)]
-
-    def _begin(self) -> tuple[BinaryIO, BinaryIO]:
-        path = self._folder / f"{uuid.uuid4().hex}.rows"
-        writer = path.open("xb", buffering=0)
-        self._files.append(writer)
-        return writer, self._open(path)
-
 
 def _checksum(body: bytes) -> bytes:
     return zlib.crc32(body).to_bytes(_SUM, "little")
-
-
-def _write_all(file: BinaryIO, record: bytes) -> None:
-    # A full disk first writes a part, and reports the error at the next attempt only.
-    view = memoryview(record)
-    while view:
-        view = view[file.write(view) :]
-
-
-def _written(path: Path) -> tuple[int, str]:
-    return path.stat().st_mtime_ns, path.name

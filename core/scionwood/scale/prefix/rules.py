@@ -43,10 +43,6 @@ def find_blocks(model: nn.Module, names: Sequence[str] | None = None) -> Blocks:
     and the whole stacks before it under one parent. Of several candidates, those with the most
     weights are chosen.
 
-    Args:
-        model: the model with its adapter.
-        names: names of the blocks in the backbone.
-
     Raises:
         AdapterError: there is no such block, or a named one is missing, trains or has an adapter.
     """
@@ -74,12 +70,7 @@ def find_blocks(model: nn.Module, names: Sequence[str] | None = None) -> Blocks:
 
 
 def refuse_model(base: nn.Module, blocks: Blocks) -> None:
-    """Refuse a model for reasons that are known before it runs.
-
-    Raises:
-        AdapterError: a block drops values at random, or backward would run skipped blocks again.
-        TrainingError: the weights are sharded.
-    """
+    """Refuse a model for reasons that are known before it runs."""
     for name, module in base.named_modules():
         if any(getattr(module, flag, False) is True for flag in _CHECKPOINTING):
             where = f"activation checkpointing in {name or type(base).__name__}"
@@ -94,11 +85,7 @@ def refuse_model(base: nn.Module, blocks: Blocks) -> None:
 
 
 def refuse_dropout(modules: Iterable[tuple[str, nn.Module]]) -> None:
-    """Refuse modules of a prefix that drop values at random.
-
-    Raises:
-        AdapterError: naming the first dropout or drop path with p > 0.
-    """
+    """Refuse modules of a prefix that drop values at random."""
     for name, module in modules:
         if share := _random_share(module):
             rule = f"it drops values at random (p={share:g}), so that its features differ each time"
@@ -107,11 +94,7 @@ def refuse_dropout(modules: Iterable[tuple[str, nn.Module]]) -> None:
 
 
 def refuse_statistics(modules: Iterable[tuple[str, nn.Module]]) -> None:
-    """Refuse modules of a prefix that normalise by the batch.
-
-    Raises:
-        AdapterError: naming the first module that does so in its present mode.
-    """
+    """Refuse modules of a prefix that normalise by the batch."""
     for name, module in modules:
         running = getattr(module, "running_mean", None)
         if (running is not None and module.training) or (
@@ -123,11 +106,7 @@ def refuse_statistics(modules: Iterable[tuple[str, nn.Module]]) -> None:
 
 
 def refuse_trained(output: Any, moving: Mapping[int, str]) -> None:
-    """Refuse an output of the prefix to which a gradient flows.
-
-    Raises:
-        AdapterError: naming the parameter that trains before the end of the prefix.
-    """
+    """Refuse an output of the prefix to which a gradient flows."""
     graph = [leaf.grad_fn for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
     visited: set[Any] = set()
     while graph:
@@ -143,11 +122,7 @@ def refuse_trained(output: Any, moving: Mapping[int, str]) -> None:
 
 
 def refuse_draws(before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
-    """Refuse a prefix that moved a generator of random numbers.
-
-    Raises:
-        AdapterError: the states of the generators before and after it differ.
-    """
+    """Refuse a prefix that moved a generator of random numbers."""
     if not all(map(torch.equal, before, after)):
         rule = "it draws random numbers, so that its features differ from call to call"
         remedy = "Switch its dropout off, or train without the cache"
@@ -155,11 +130,7 @@ def refuse_draws(before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
 
 
 def refuse_size(samples: int, width: int, budget: int) -> None:
-    """Refuse samples whose features, of `width` bytes each, take more than the budget.
-
-    Raises:
-        TrainingError: with both sizes.
-    """
+    """Refuse samples whose features, of `width` bytes each, take more than the budget."""
     if (needed := samples * width) > budget:
         raise TrainingError(
             f"a budget of {budget / 2**30:.3g} GiB for the frozen prefix",
@@ -172,9 +143,6 @@ def refuse_random_data(dataset: Dataset[Any]) -> None:
     """Read a few samples twice with other random draws, and refuse data that differ.
 
     An iterable dataset cannot be read twice. Its samples still have keys from their content.
-
-    Raises:
-        TrainingError: naming the index that gave two samples.
     """
     if isinstance(dataset, IterableDataset) or not getattr(dataset, "__len__", int)():
         return
@@ -199,9 +167,6 @@ def identity(ran: Blocks, moving: Mapping[int, str], facts: Sequence[str]) -> st
         ran: the modules that run in it by name, and the backbone itself under "".
         moving: parameters that do not count, because they train after the prefix.
         facts: further facts as text.
-
-    Returns:
-        64 hexadecimal digits, SHA-256.
     """
     total = hashlib.sha256(repr(list(facts)).encode())
     for name, module in sorted(ran.items()):
@@ -240,17 +205,14 @@ def _runs(prefix: str, module: nn.Module, frozen: Callable[[nn.Module], bool]) -
         children = children[:1]  # modules inside a later child do not run first
     together = Blocks()
     for name, stack in ((n, c) for n, c in children if isinstance(c, _STACKS)):
-        lead = dict(takewhile(lambda child: frozen(child[1]), _children(name, stack)))
+        inner = ((f"{name}.{key}", child) for key, child in stack.named_children())
+        lead = dict(takewhile(lambda child: frozen(child[1]), inner))
         together |= lead
         if len(lead) < len(stack):
             break
     yield together
     for name, child in children:
         yield from _runs(f"{name}.", child, frozen)
-
-
-def _children(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return ((f"{name}.{child_name}", child) for child_name, child in module.named_children())
 
 
 def _weights(module: nn.Module) -> int:

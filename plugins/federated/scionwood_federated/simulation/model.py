@@ -93,9 +93,8 @@ class SharedModel:
         self.config = next(iter(model.peft_config.values()))
         site_options = own_options(recipe)
         hashes = recipe_hash(recipe), preprocessing_hash(recipe, site_options)
-        self._about = Site(
-            "global", 0, 0, 0, "", adapters.remembered_hash(model), *hashes, site_options, hold
-        )
+        base = adapters.remembered_identity(model).sha256
+        self._about = Site("global", 0, 0, 0, "", base, *hashes, site_options, hold)
 
     def state(self, site: str, samples: int, steps: int, round_: int) -> Update:
         """Return the weights as the update of a site.

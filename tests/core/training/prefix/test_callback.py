@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from case_table import table
 from torch import Tensor
 
 from scionwood import Task
-from scionwood.errors import AdapterError, TrainingError
+from scionwood.errors import AdapterError, RecipeError, TrainingError
 from scionwood.recipes.recipe import resolve
 from scionwood.scale.prefix.callback import PrefixCache
+from scionwood.training.options import build_trainer_options
 from scionwood.training.run import build
 from scionwood.training.trainer import quiet
 
@@ -126,3 +128,23 @@ def test_an_unknown_dtype_and_a_small_budget_are_refused() -> None:
         PrefixCache(dtype="int8")
     with pytest.raises(TrainingError, match=r"64 samples take .*Raise the budget"):
         fit(PrefixCache(budget_gb=1e-6))
+
+
+@table("way", ["absolute", "dots", "link"])
+def test_a_folder_outside_of_the_run_is_refused(tmp_path: Path, way: str) -> None:
+    secret, run = tmp_path / "secret", tmp_path / "run"
+    secret.mkdir()
+    run.mkdir()
+    (run / "linked").symlink_to(secret)
+    folder = {"absolute": str(secret), "dots": "../secret", "link": "linked"}[way]
+    options = {"callbacks": [{"name": "prefix_cache", "folder": folder}]}
+    with pytest.raises(RecipeError, match=r"prefix_cache: folder .*outside of the run folder"):
+        build_trainer_options(options, folder=run)
+    assert not list(secret.iterdir())
+
+
+def test_features_lie_in_the_run_folder(toy_fit: Callable[..., Path]) -> None:
+    callback = "trainer.callbacks=[{name: prefix_cache, folder: features}]"
+    deep = ["backbone.depth=4", r"adapter.targets='blocks\.3\.linear'"]
+    run = toy_fit("trainer.max_epochs=2", callback, *deep)
+    assert list((run / "features").rglob("*.rows"))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from scionwood.errors import TrainingError, WriteError
 from scionwood.scale.prefix.cache import FrozenPrefix
-from scionwood.scale.prefix.rows import KEY, FileRows
+from scionwood.scale.prefix.rows import KEY, Rows
 
 X = torch.linspace(-1, 1, 32 * 4).reshape(32, 4)
 WIDTH = 6 * 4
@@ -117,7 +117,7 @@ def test_features_of_another_program_are_refused(tmp_path: Path) -> None:
     (file,) = files(tmp_path)
     keys = [file.read_bytes()[at * RECORD :][:KEY] for at in range(32)]
     file.unlink()
-    rows = FileRows(file.parent, WIDTH, 10**6)
+    rows = Rows(WIDTH, 10**6, file.parent)
     rows.write(keys, np.full((32, WIDTH), 3, np.uint8))
     rows.close()
     with pytest.raises(TrainingError, match=r"served features .*relative difference"):
@@ -127,11 +127,11 @@ def test_features_of_another_program_are_refused(tmp_path: Path) -> None:
 def test_rows_are_read_as_they_were_written_by_any_process(tmp_path: Path) -> None:
     keys = [bytes([n]) * KEY for n in range(6)]
     values = np.arange(6 * 10, dtype=np.uint8).reshape(6, 10)
-    first, second = FileRows(tmp_path, 10, 1000), FileRows(tmp_path, 10, 1000)
+    first, second = Rows(10, 1000, tmp_path), Rows(10, 1000, tmp_path)
     first.write(keys[:3], values[:3])
     second.write(keys[3:], values[3:])
     assert first.read(keys[3:]) is None, "what another process adds is seen by the next"
-    third = FileRows(tmp_path, 10, 1000)
+    third = Rows(10, 1000, tmp_path)
     assert np.array_equal(third.read(keys[::-1]), values[::-1])
     third.write(keys, values)
     assert len(files(tmp_path)) == 2, "what is kept already is not written again"
@@ -143,11 +143,11 @@ def test_a_full_disk_is_reported_and_earlier_rows_stay_readable(disk) -> None:
     folder = disk("64k")
     keys = [n.to_bytes(KEY, "big") for n in range(40)]
     values = np.zeros((40, 4000), np.uint8)
-    rows = FileRows(folder, 4000, 10**6)
+    rows = Rows(4000, 10**6, folder)
     with pytest.raises(WriteError, match=r"features in .*cannot be written \(No space"):
         rows.write(keys, values)
     rows.close()
-    again = FileRows(folder, 4000, 10**6)
+    again = Rows(4000, 10**6, folder)
     assert 10 < len(again) < 17
     assert np.array_equal(again.read(keys[:10]), values[:10])
     again.close()
