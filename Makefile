@@ -126,7 +126,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/methods
 	$(BIN)/python benchmarks/pde_data.py
 	$(BIN)/python benchmarks/pde_memory.py
-	$(BIN)/python benchmarks/pde_recipes.py
 	$(BIN)/python benchmarks/pde_online.py
 	$(BIN)/python benchmarks/pde_transfer.py
 	$(BIN)/python benchmarks/pde_transfer.py --confirm
