@@ -7,8 +7,7 @@ The towers come from biomed_towers.py and the images from biomed_images.py. Ever
 on nine classes of slices of the MNI template, with K = 1, 2, 4, 8 and 16 shots and three seeds. It
 is tested on other slabs under eleven wordings of the prompts. A second experiment trains on the
 first five classes and also tests the other four. The audit runs `scionwood biomed audit-splits` on
-crops of five modalities. All methods use the plugin's default hyper-parameters, which
-biomed_tuning.py chose. Results that are already in the folder are not computed again. The script
+crops of five modalities. All methods use the plugin's default hyper-parameters. Results that are already in the folder are not computed again. The script
 writes biomed.csv and biomed_leakage.csv.
 """
 
