@@ -1,4 +1,4 @@
-"""Structures of files of other libraries, as 25 of them wrote them (docs/fields/pde/layouts.md)."""
+"""Structures of files of other libraries, as they write them (docs/fields/pde/layouts.md)."""
 
 from __future__ import annotations
 
