@@ -82,7 +82,6 @@ def errors(run: Path, path: Path, *, energies: bool) -> dict[str, float]:
 
 
 def main() -> None:
-    """Choose for each number of crystals and each seed, and measure the best run of each arm."""
     options = parsed(
         __doc__,
         option("--n", type=int, nargs="+", default=[12, 50]),

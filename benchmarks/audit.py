@@ -106,7 +106,6 @@ RUNS = (
 
 
 def main() -> None:
-    """Run the chosen part."""
     parts = {
         "probes": probes,
         "reasons": why,

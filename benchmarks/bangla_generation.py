@@ -165,7 +165,6 @@ def _short(value: object) -> object:
 
 
 def main() -> None:
-    """Measure, print and write all results."""
     options = parsed(
         __doc__,
         option("--recipes", nargs="+", default=["shipped"], choices=list(RECIPES)),

@@ -96,7 +96,6 @@ def scores(work: Path, name: str, seed: int, run: str | Path) -> list[Row]:
 
 
 def main() -> None:
-    """Sample, train, score and write all results. Rows are written after each run."""
     folder = option("--work", type=Path, required=True, help="a folder for pairs and runs")
     work = parsed(__doc__, folder).work
     files = pairs_by_reward(work)

@@ -108,7 +108,6 @@ def requests(half: str) -> list[Example]:
 
 
 def writer_of(name: str, work: Path) -> Any:
-    """Return the writer of a model, by its name in the table."""
     if name == "SmolLM2":
         return Writer(causal_lm(MODEL))
     if name == "SmolLM2 with tokens":
@@ -185,7 +184,6 @@ def adapter_time(work: Path) -> Row:
 
 
 def main() -> None:
-    """Make the base, train, score and write all results. Rows are written after each model."""
     folder = option("--work", type=Path, required=True, help="a folder for models and answers")
     work = parsed(__doc__, folder).work
     base_of(work)

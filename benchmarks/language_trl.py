@@ -132,7 +132,6 @@ def by_trl(tuned: Any, tokenizer: Any, talks: Sequence[list[dict[str, str]]]) ->
 
 
 def main() -> None:
-    """Measure all three, and write one row for each."""
     torch.set_num_threads(1)
     model: Any = causal_lm(model="smollm2").requires_grad_(False)
     tokenizer = model.tokenizer

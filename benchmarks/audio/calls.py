@@ -36,16 +36,7 @@ BACKGROUNDS = {
 
 
 def read_calls(pykanto: Path, stamps: Path, gcompris: Path) -> dict[str, Parts]:
-    """Return the parts of training, and of two tests: the same bird, and another bird.
-
-    Args:
-        pykanto: the folder `data` of pykanto.
-        stamps: the folder `stamps` of tuxpaint.
-        gcompris: the folder `rcc` of gcompris.
-
-    Raises:
-        ReadError: a file is not there.
-    """
+    """Return the parts of training, and of two tests: the same bird, and another bird."""
     folder = pykanto / "segmented" / "great_tit" / "WAV"
     songs = {day: _sounds(sorted(folder.glob(f"*{day}*"))) for day in ("B32-0415", "B32-0416")}
     other_bird = _sounds(sorted(folder.glob("*SW83*")))

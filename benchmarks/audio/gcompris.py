@@ -52,13 +52,7 @@ def _plain(raw: bytes, flags: int) -> bytes:
 
 
 def unpack(folder: Path, activity: str, work: Path) -> dict[str, Path]:
-    """Write the sounds and pictures of an activity to `work`; return their files by name.
-
-    Args:
-        folder: of the `.rcc` files, such as `/usr/share/gcompris-qt/rcc`.
-        activity: such as `explore_farm_animals`.
-        work: where they are written, if they are not there yet.
-    """
+    """Write the sounds and pictures of an activity to `work`; return their files by name."""
     found = {}
     for path, content in entries(folder / f"{activity}.rcc"):
         name = Path(path).name

@@ -103,7 +103,6 @@ class Bench:
 
     @cache  # noqa: B019
     def words(self, language: str, seed: int) -> Words:
-        """Return the splits of a language."""
         return Words(path=self.table(language), root=self.stamps, seed=seed, on_bad_file="skip")
 
     def run(self, language: str, seed: int, arm: str, clips: int) -> Path:
@@ -174,7 +173,6 @@ def cells(scores: dict[str, torch.Tensor]) -> Row:
 
 
 def measured(bench: Bench, language: str, seed: int, arm: str, clips: int) -> Row:
-    """Return the row of an arm."""
     start = time.process_time()
     if arm == ZERO:
         task, trained, head = zero_shot(bench.weights), 0, 0
@@ -261,7 +259,6 @@ def recommendations(languages: list[str]) -> None:
 
 
 def trials_of(clips: list[Clip]) -> dict[str, torch.Tensor]:
-    """Return the trials of clips as one batch."""
     trials = Trials(clips, 48_000, 0)
     return dict(default_collate([trials[n] for n in range(len(trials))]))
 
