@@ -121,7 +121,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/biomed.py
 	$(BIN)/python benchmarks/bangla_generation.py
 	$(BIN)/python benchmarks/bangla_reward.py
-	$(BIN)/python benchmarks/bangla_smol.py
 	$(BIN)/python benchmarks/methods
 	$(BIN)/python benchmarks/pde_data.py
 	$(BIN)/python benchmarks/pde_memory.py

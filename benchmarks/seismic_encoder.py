@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
@@ -156,7 +156,7 @@ def _noise(data: FieldCrops, index: int) -> Tensor:
 
 
 def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed: int) -> int:
-    """Train on the records of a seed, encoder and head at their own rates; return the steps."""
+    """Train for seconds of CPU time, the drawing of records not counted; return the steps."""
     groups: Rates = {variant.lr: [], variant.lr_encoder: []}
     for name, p in model.named_parameters():
         if p.requires_grad:
@@ -169,26 +169,15 @@ def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed
         error = (signal.float() - batch["clean"]).square().mean((1, 2, 3))
         return torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
 
-    return train_for(seconds, model, groups, records(gathers, seed), loss, lambda n: n / 20)
-
-
-def train_for(
-    seconds: float,
-    model: nn.Module,
-    groups: Rates,
-    batches: Iterator[Batch],
-    loss: Callable[[Batch], Tensor],
-    rise: Callable[[int], float],
-) -> int:
-    """Train for some seconds of CPU time, the drawing of records not counted; return the steps."""
     trained = [{"params": p, "lr": lr, "top": lr} for lr, p in groups.items() if p]
     optimizer = torch.optim.AdamW(trained, weight_decay=1e-4)
+    batches = records(gathers, seed)
     model.train()
     spent, steps = 0.0, 0
     while spent < seconds:
         batch = next(batches)
         start = time.process_time()
-        share = min(1, rise(steps)) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
+        share = min(1, steps / 20) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
         for group in optimizer.param_groups:
             group["lr"] = group["top"] * share
         value = loss(batch)

@@ -49,17 +49,3 @@ def _plain(raw: bytes, flags: int) -> bytes:
 
         return zstandard.ZstdDecompressor().decompress(raw, max_output_size=LARGEST)
     return raw
-
-
-def unpack(folder: Path, activity: str, work: Path) -> dict[str, Path]:
-    """Write the sounds and pictures of an activity to `work`; return their files by name."""
-    found = {}
-    for path, content in entries(folder / f"{activity}.rcc"):
-        name = Path(path).name
-        if name.endswith((".ogg", ".webp")):
-            target = work / activity / name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-            found[name] = target
-    return found
