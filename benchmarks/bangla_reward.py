@@ -25,7 +25,6 @@ from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_language import Decoding
 
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
-SHARES = ("good", "register", "relevant", "fluent", "fresh")
 REQUESTS, SAMPLES, STEPS, SEEDS = 120, 8, 60, 2
 
 
