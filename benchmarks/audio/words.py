@@ -29,8 +29,7 @@ import words_baselines
 from words_data import FOLDERS, LANGUAGES, found, write_digits, write_names
 
 import scionwood
-from scionwood_audio.data.clips import Clip
-from scionwood_audio.data.words import Trials, Words
+from scionwood_audio.data.words import Clip, Trials, Words
 from scionwood_audio.evaluation.trials import of_trials
 from scionwood_audio.tasks.keyword import Keyword, zero_shot
 

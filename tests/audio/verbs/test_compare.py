@@ -8,7 +8,7 @@ import pytest
 
 import scionwood
 from scionwood import TrainingError
-from scionwood_audio.verbs.compare import compare
+from scionwood_audio.verbs.words import compare
 
 RECIPE = "audio/words_new_language"
 

@@ -10,8 +10,7 @@ import soundfile
 
 from scionwood import OutputExistsError, RecipeError
 from scionwood_audio.readers.sound import SoundReader
-from scionwood_audio.verbs.enrol import enrol
-from scionwood_audio.verbs.spot import SpotOptions, spot
+from scionwood_audio.verbs.words import SpotOptions, enrol, spot
 
 
 @pytest.fixture
