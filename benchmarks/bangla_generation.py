@@ -171,7 +171,12 @@ def main() -> None:
         option("--seeds", type=int, default=3),
         option("--unseen", type=int, default=150),
         out("bangla_generation"),
-        option("--work", type=Path, required=True, help="a folder for runs and rows"),
+        option(
+            "--work",
+            type=Path,
+            default=Path("runs/bangla_generation"),
+            help="a folder for runs and rows",
+        ),
     )
     write_others(tricks(), options.out)
     for recipe in options.recipes:

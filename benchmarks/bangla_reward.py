@@ -95,7 +95,9 @@ def scores(work: Path, name: str, seed: int, run: str | Path) -> list[Row]:
 
 
 def main() -> None:
-    folder = option("--work", type=Path, required=True, help="a folder for pairs and runs")
+    folder = option(
+        "--work", type=Path, default=Path("runs/bangla_reward"), help="a folder for pairs and runs"
+    )
     work = parsed(__doc__, folder).work
     files = pairs_by_reward(work)
     if not (work / "merged").is_dir():

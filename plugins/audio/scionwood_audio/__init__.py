@@ -31,8 +31,8 @@ plugin = Plugin(
     adapters={"text_bridge": "scionwood_audio.adapters.text_bridge:TextBridgeConfig"},
     commands={
         "find": "scionwood_audio.verbs.find:find_calls",
-        "score": "scionwood_audio.verbs.judge:score",
-        "layers": "scionwood_audio.verbs.judge:layers",
+        "score": "scionwood_audio.verbs.score:score",
+        "layers": "scionwood_audio.verbs.score:layers",
         "spot": "scionwood_audio.verbs.words:spot",
         "enrol": "scionwood_audio.verbs.words:enrol",
         "compare": "scionwood_audio.verbs.words:compare",

@@ -29,7 +29,7 @@ def channel_of(text: str) -> Channel:
         return "mean"
     if text != "loudest" and not text.isdigit():
         rule = "a channel is a number from 0, mean, or loudest"
-        raise RecipeError(f"channel={text}", rule, "Give one of them")
+        raise RecipeError(f"channel {text}", rule, "Give one of them")
     return "loudest" if text == "loudest" else int(text)
 
 
