@@ -236,10 +236,11 @@ def _search(recording: Path, spotter: Spotter, options: SpotOptions) -> list[Spo
     from scionwood_audio.inference.spotting import Stream
     from scionwood_audio.model.mel import RATE
 
+    channel = channel_of(options.channel)
     stream = Stream(None, spotter, hop=options.hop)
     spots: list[Spot] = []
     with progress("seconds", seconds_of(recording)) as advance:
-        for part in read_blocks(recording, channel=channel_of(options.channel)):
+        for part in read_blocks(recording, channel=channel):
             spots += stream.feed(part)
             advance(len(part) / RATE)
     return spots + stream.close()
