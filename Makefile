@@ -118,15 +118,12 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/crash_predict.py
 	$(BIN)/python benchmarks/unir.py
 	$(BIN)/python benchmarks/bangla.py
-	$(BIN)/python benchmarks/biomed_tuning.py
 	$(BIN)/python benchmarks/biomed.py
 	$(BIN)/python benchmarks/bangla_generation.py
 	$(BIN)/python benchmarks/bangla_reward.py
-	$(BIN)/python benchmarks/bangla_smol.py
 	$(BIN)/python benchmarks/methods
 	$(BIN)/python benchmarks/pde_data.py
 	$(BIN)/python benchmarks/pde_memory.py
-	$(BIN)/python benchmarks/pde_recipes.py
 	$(BIN)/python benchmarks/pde_online.py
 	$(BIN)/python benchmarks/pde_transfer.py
 	$(BIN)/python benchmarks/pde_transfer.py --confirm
@@ -142,7 +139,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_tiny.py
 	$(BIN)/python benchmarks/federated.py
 	$(BIN)/python benchmarks/federated_privacy.py --seeds 3
-	$(BIN)/python benchmarks/federated_rate.py
 	$(BIN)/python benchmarks/federated_checks.py --size short
 	$(BIN)/python benchmarks/federated_figure.py
 	$(BIN)/python benchmarks/serve.py

@@ -99,7 +99,6 @@ def errors(model: Any, frames: list[Frame]) -> tuple[float, float]:
 
 
 def tested(models: dict[str, Any], data: Path) -> Row:
-    """Return the errors on each test for which there is a model."""
     row: Row = {}
     for name, file in TESTS.items():
         model = models.get("ethanol" if name == "ethanol" else "acac")
@@ -151,7 +150,6 @@ def validated(models: dict[str, Any], parts: Parts) -> Row:
 
 
 def best_rate(rows: list[Row], arm: str, n: int) -> float:
-    """Return the rate of an arm with the best forces on validation, at the nearest n tuned."""
     mine = [row for row in rows if row["arm"] == arm]
     near = min((abs(int(row["n"]) - n) for row in mine), default=0)
     mine = [row for row in mine if abs(int(row["n"]) - n) == near]
@@ -159,7 +157,6 @@ def best_rate(rows: list[Row], arm: str, n: int) -> float:
 
 
 def main() -> None:
-    """Measure each arm and write its row."""
     options = parsed(
         __doc__,
         option("--data", type=Path, required=True, help="the folder of dataset_acac"),

@@ -37,7 +37,6 @@ def seconds(network: Any, graph: Graph, steps: int) -> float:
 
 
 def main() -> None:
-    """Measure both networks at each size of batch."""
     options = parsed(
         __doc__,
         option("--data", type=Path, required=True, help="the folder of dataset_acac"),

@@ -1,7 +1,6 @@
 """Measure what audits find: probes of shipped runs, poisoned weights, dynamic prompts, corruption.
 
     python benchmarks/audit.py probes      # every shipped run, with the limits that it breaks
-    python benchmarks/audit.py reasons     # is a broken limit wrong, or the model?
     python benchmarks/audit.py weights     # 30 clean and 30 poisoned adapters, 4 of another rank
     python benchmarks/audit.py score       # the same adapters, as far as they are there
     python benchmarks/audit.py prompts     # dynamic prompts, six clean and six poisoned
@@ -16,7 +15,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,68 +24,7 @@ from runner import Row, Table, option, parsed
 from scipy.stats import mannwhitneyu
 from torch.nn import functional as F
 
-import scionwood
 from scionwood_audit import Cohort, audit_run, compare, probe_parts, weights_of
-from scionwood_crash import ship
-from scionwood_crash.data.encode import Encoder
-from scionwood_crash.evaluation import behaviour as crash
-from scionwood_crash.model.graph import DURATION
-from scionwood_pde import simulate
-from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.evaluation import behaviour as pde
-
-PART, STATE = "crash/transfer_lora", "pde/dynamics"
-DESIGNS = 4
-
-
-@torch.no_grad()
-def reasons() -> Iterator[Row]:
-    """Yield one row for each question and input."""
-    yield from _parts()
-    yield from _states()
-
-
-def _parts() -> Iterator[Row]:
-    """Ask about the channel of the probe, and about bumper beams, on which the run was trained."""
-    task = scionwood.load_run(PART)
-    size = crash._size_of(task)
-    beams = list(ship.held_out(n_test=DESIGNS).parts("test"))
-    for name, parts in (("the channel of the probe", [crash._channel()]), ("bumper beams", beams)):
-        quiet, worst, mean = [], [], []
-        for part in parts:
-            graph = Encoder(size).encode(part).graph
-            still = graph.condition.clone()
-            still[:, DURATION] = crash._TINY
-            quiet.append(crash._most(crash._run(task, graph._replace(condition=still))))
-            shape = crash._shape(task, part, size)
-            far = float(np.abs(shape).max())
-            other = crash._shape(task, crash._mirrored(part), size) * crash._FLIP
-            worst.append(float(np.abs(other - shape).max()) / far)
-            mean.append(float(np.linalg.norm(other - shape, axis=-1).mean()) / far)
-        about = {"run": PART, "input": name}
-        yield {**about, "question": "no travel, worst node, mm", "found": f"{max(quiet):.2f}"}
-        yield {**about, "question": "mirrored part, worst node", "found": f"{max(worst):.3f}"}
-        yield {**about, "question": "mirrored part, mean of the nodes", "found": f"{max(mean):.3f}"}
-
-
-def _states() -> Iterator[Row]:
-    """Ask about shifts that the stride of the network divides, and about a simulated state."""
-    step, like = pde._step(scionwood.load_run(STATE))
-    scale = Normaliser.read(scionwood.find_run(STATE, quiet=True))
-    assert scale is not None
-    simulated = torch.from_numpy(simulate(n=1, n_steps=3).values[0, 1][None]).float()
-    states = {"waves of the probe": pde._smooth(like), "a simulated state": scale.apply(simulated)}
-    for name, state in states.items():
-        state_after = step(state)
-        change = pde._rms(state_after - state)
-        for points in (4, 8, 16):
-            back = step(state.roll(points, 2)).roll(-points, 2)
-            error = f"{pde._rms(back - state_after) / change:.3f}"
-            yield {
-                "run": STATE, "input": name, "question": f"shift by {points} points",
-                "found": error,
-            }  # fmt: skip
-
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
 
@@ -106,10 +44,8 @@ RUNS = (
 
 
 def main() -> None:
-    """Run the chosen part."""
     parts = {
         "probes": probes,
-        "reasons": why,
         "weights": weights,
         "score": score,
         "prompts": prompts,
@@ -117,12 +53,13 @@ def main() -> None:
     }
     options = parsed(
         __doc__,
-        option("part", choices=parts),
+        option("part", nargs="?", choices=parts, help="by default all"),
         option("--work", type=Path, default=Path("runs/audit")),
         option("--most", type=float, default=1e9, help="seconds after which to stop"),
     )
     start = time.monotonic()
-    parts[options.part](options.work, lambda: time.monotonic() - start > options.most)
+    for name in [options.part] if options.part else parts:
+        parts[name](options.work, lambda: time.monotonic() - start > options.most)
 
 
 def probes(work: Path, over: Callable[[], bool]) -> None:
@@ -139,12 +76,6 @@ def probes(work: Path, over: Callable[[], bool]) -> None:
                 cells = {"run": name, "probe": row.name, "found": row.value, "limit": row.limit}
                 why = {"why": row.reason, "audit, CPU s": f"{cpu:.0f}"}
                 table.add({**cells, "result": row.status, "verdict": audit.verdict, **why})
-
-
-def why(work: Path, over: Callable[[], bool]) -> None:
-    """Repeat each broken probe on inputs like those of the run's training."""
-    table = Table("audit_reasons", again=True)
-    table.add(*reasons())
 
 
 def weights(work: Path, over: Callable[[], bool]) -> None:

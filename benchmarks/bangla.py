@@ -121,7 +121,6 @@ def fertility(words: dict[str, float]) -> Iterator[Score]:
 
 
 def main() -> None:
-    """Measure, print and write all scores."""
     options = parsed(__doc__, out("bangla"))
     words = words_of_wordfreq()
     rows: list[Row] = []

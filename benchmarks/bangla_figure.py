@@ -87,7 +87,6 @@ def draw_match(axes: Any) -> None:
 
 @figure_style()
 def main() -> None:
-    """Draw and write the figure."""
     fonts = [name for name in (family(), "DejaVu Sans") if name]
     with rc_context({"font.family": fonts}):
         figure = Figure(figsize=(12, 3.6), dpi=110)

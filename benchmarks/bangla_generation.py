@@ -165,14 +165,18 @@ def _short(value: object) -> object:
 
 
 def main() -> None:
-    """Measure, print and write all results."""
     options = parsed(
         __doc__,
         option("--recipes", nargs="+", default=["shipped"], choices=list(RECIPES)),
         option("--seeds", type=int, default=3),
         option("--unseen", type=int, default=150),
         out("bangla_generation"),
-        option("--work", type=Path, required=True, help="a folder for runs and rows"),
+        option(
+            "--work",
+            type=Path,
+            default=Path("runs/bangla_generation"),
+            help="a folder for runs and rows",
+        ),
     )
     write_others(tricks(), options.out)
     for recipe in options.recipes:

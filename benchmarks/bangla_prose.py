@@ -26,7 +26,6 @@ from scionwood_bangla.lexicon import LEVELS, inflect, pronoun_for, pronoun_of, r
 from scionwood_bangla.lexicon.words import is_homograph
 from scionwood_bangla.text.normalise import normalise
 
-RESULTS = Path(__file__).parent / "results"
 KINDS = {"verb, second": 40, "verb, third": 30, "pronoun": 40}
 """How many flips of each kind a seed plants: a verb after a second-person pronoun, a verb after a
 third-person pronoun, and a second-person pronoun."""

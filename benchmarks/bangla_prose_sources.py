@@ -69,12 +69,7 @@ READ_BEFORE = ("tune", "dev_prose")
 
 
 def texts(folder: Path, corpus: str) -> list[str]:
-    """Return the texts of a corpus, in the order of its source.
-
-    Args:
-        folder: the folder of the unpacked packages.
-        corpus: a key of `SOURCES`.
-    """
+    """Return the texts of a corpus, in the order of its source."""
     path = folder / SOURCES[corpus]
     if corpus == "kept_messages":
         return list(_messages(path))

@@ -25,7 +25,6 @@ from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_language import Decoding
 
 HALVES: tuple[Half, ...] = ("dev", "test", "inferred")
-SHARES = ("good", "register", "relevant", "fluent", "fresh")
 REQUESTS, SAMPLES, STEPS, SEEDS = 120, 8, 60, 2
 
 
@@ -96,8 +95,9 @@ def scores(work: Path, name: str, seed: int, run: str | Path) -> list[Row]:
 
 
 def main() -> None:
-    """Sample, train, score and write all results. Rows are written after each run."""
-    folder = option("--work", type=Path, required=True, help="a folder for pairs and runs")
+    folder = option(
+        "--work", type=Path, default=Path("runs/bangla_reward"), help="a folder for pairs and runs"
+    )
     work = parsed(__doc__, folder).work
     files = pairs_by_reward(work)
     if not (work / "merged").is_dir():

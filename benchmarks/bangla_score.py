@@ -53,7 +53,6 @@ def guessed_line(prompt: Prompt) -> str:
 
 
 def reversed_words(text: str) -> str:
-    """Return a text with its words in reverse order."""
     return " ".join(WORD.findall(text)[::-1]) + "।"
 
 
@@ -113,7 +112,6 @@ def passed(verdicts: Sequence[Any]) -> dict[str, str]:
 
 
 def shares(half: Half, name: str, answer: Callable[[Prompt], str]) -> list[Row]:
-    """Return the scores of one kind of answers to the prompts of a half."""
     items = prompts(half=half)
     verdicts = [judge_answer(item.text, answer(item), item.levels) for item in items]
     about = {"half": half, "answer": name, "prompts": len(items)}
@@ -134,11 +132,7 @@ def quantiles(items: Sequence[Prompt]) -> list[Row]:
 
 
 def answers_of_models(folder: Path | None) -> dict[str, dict[str, str]]:
-    """Return the answers of the base and of the shipped run by prompt.
-
-    Args:
-        folder: answers that are there are read, and new ones are written. `None` writes none.
-    """
+    """Return the answers of the base and of the shipped run by prompt."""
     writer = Writer.of_run(SHIPPED)
 
     def answers(name: str, make: Callable[[], object]) -> Any:
@@ -157,7 +151,6 @@ def answers_of_models(folder: Path | None) -> dict[str, dict[str, str]]:
 
 
 def main() -> None:
-    """Score all answers, and write the results."""
     where = option("--answers", type=Path, help="a folder for the answers of the models")
     models = answers_of_models(parsed(__doc__, where).answers)
     rows = quantiles(prompts(half="dev"))

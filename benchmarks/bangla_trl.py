@@ -17,7 +17,6 @@ from runner import machine, write
 
 
 def main() -> None:
-    """Read the records that the tests print, and write the results."""
     records = [json.loads(text) for text in re.findall(r"\{\"family\".*?\}", sys.stdin.read())]
     rows = []
     for record in records:

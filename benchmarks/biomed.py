@@ -7,9 +7,8 @@ The towers come from biomed_towers.py and the images from biomed_images.py. Ever
 on nine classes of slices of the MNI template, with K = 1, 2, 4, 8 and 16 shots and three seeds. It
 is tested on other slabs under eleven wordings of the prompts. A second experiment trains on the
 first five classes and also tests the other four. The audit runs `scionwood biomed audit-splits` on
-crops of five modalities. All methods use the plugin's default hyper-parameters, which
-biomed_tuning.py chose. Results that are already in the folder are not computed again. The script
-writes biomed.csv and biomed_leakage.csv.
+crops of five modalities. All methods use the plugin's default hyper-parameters. Results that are
+already in the folder are not computed again. The script writes biomed.csv and biomed_leakage.csv.
 """
 
 from __future__ import annotations
@@ -58,14 +57,7 @@ SLOW, SLOW_SHOTS = "cocoop", (2,)
 
 @final
 class Job(NamedTuple):
-    """One run.
-
-    Attributes:
-        part: `few-shot` or `base-to-novel`.
-        shots: K.
-        seed: seed of shots and training.
-        method: one of `methods.METHODS`.
-    """
+    """One run."""
 
     part: str
     shots: int
@@ -75,11 +67,7 @@ class Job(NamedTuple):
 
 @final
 class CachedTrunk(nn.Module):
-    """A frozen trunk that computes the features of each image once.
-
-    Args:
-        trunk: the module; it is frozen and put into evaluation mode.
-    """
+    """A frozen trunk that computes the features of each image once."""
 
     def __init__(self, trunk: nn.Module) -> None:
         super().__init__()
@@ -101,11 +89,7 @@ class CachedTrunk(nn.Module):
 
 @final
 class Towers:
-    """Builds fresh backbones that share one frozen trunk.
-
-    Args:
-        folder: the folder that `write_towers` wrote.
-    """
+    """Builds fresh backbones that share one frozen trunk."""
 
     def __init__(self, folder: Path) -> None:
         self.first = ClipBackbone(model=str(folder), train_projection=True)

@@ -86,7 +86,6 @@ def peer(python: str, tool: str, folder: Path) -> Run:
 
 
 def planting() -> ModuleType:
-    """Return the module of the tests that plants values."""
     path = FOLDER.parent / "tests/biomed/privacy/planting.py"
     spec = importlib.util.spec_from_file_location("planting", path)
     assert spec
@@ -160,7 +159,6 @@ def conformance(run: Run, folder: Path, files: list[Path], program: str | None) 
 
 
 def main() -> None:
-    """Measure every tool, and write the table."""
     options = parsed(__doc__, option("--peers"), option("--dciodvfy"), threads=None)
     warnings.simplefilter("ignore")
     files, rows = real_files(), []

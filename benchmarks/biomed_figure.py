@@ -35,7 +35,6 @@ METHODS = {
 
 @figure_style()
 def draw() -> Figure:
-    """Draw the figure."""
     figure = Figure(figsize=(8.4, 5.0), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1, 1.3))
     above.suptitle("synthetic CT slices of biomed/phantoms", fontsize=10)

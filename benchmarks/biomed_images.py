@@ -75,15 +75,7 @@ class Source(NamedTuple):
 
 
 def write_slices(folder: Path, *, slices: int = 20) -> Path:
-    """Write slices of the MNI 2009a template, unless they are there: planes of three maps.
-
-    Args:
-        folder: folder for the pictures and the table.
-        slices: slices per slab.
-
-    Returns:
-        The path of the table; `synonyms.json` and `abbreviations.json` are beside it.
-    """
+    """Write slices of the MNI 2009a template, unless they are there: planes of three maps."""
     rows, table = [], folder / "slices.csv"
     if table.exists():
         return table
@@ -105,12 +97,7 @@ def write_slices(folder: Path, *, slices: int = 20) -> Path:
 
 
 def write_modalities(folder: Path, *, seed: int = 0) -> Path:
-    """Write crops of images of five modalities; all crops of a subject share its name.
-
-    Args:
-        folder: folder for the pictures and the table.
-        seed: seed of the crops.
-    """
+    """Write crops of images of five modalities; all crops of a subject share its name."""
     rng, rows = np.random.default_rng(seed), []
     for number, source in enumerate(sources()):
         for at in range(CROPS):
@@ -247,7 +234,6 @@ def write_pneumonia(folder: Path, archive: Path) -> Path:
 
 
 def write_table(path: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Path:
-    """Write a table as CSV, and return its path."""
     write(path, [dict(zip(head, row, strict=True)) for row in rows])
     return path
 

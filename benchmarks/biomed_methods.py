@@ -92,11 +92,7 @@ class Job(NamedTuple):
 
 @final
 class Blocks:
-    """Computes the features of the blocks of the first towers once for each image.
-
-    Args:
-        backbone: the towers before their trunk is replaced by one that remembers.
-    """
+    """Computes the features of the blocks of the first towers once for each image."""
 
     def __init__(self, backbone: ClipBackbone) -> None:
         self.backbone = backbone
@@ -130,7 +126,6 @@ def jobs(towers: str, sets: Sequence[str]) -> Iterator[Job]:
 
 
 def run(job: Job, folder: Path, towers: Towers, blocks: Blocks, steps: int) -> None:
-    """Run one job, and write its predictions."""
     path = folder / "methods" / f"{'--'.join(map(str, job))}.npz"
     if path.exists():
         return
@@ -164,7 +159,6 @@ def _backbone(job: Job, towers: Towers) -> ClipBackbone:
 
 @cache
 def remembered(table: Path, size: int) -> Images:
-    """Return the images of a table, each of which is read once."""
     data = Images(source=table, size=size, duplicates="allow")
     data.tensor = cache(data.tensor)  # type: ignore[method-assign]
     return data

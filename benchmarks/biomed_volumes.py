@@ -127,7 +127,6 @@ def _means(maps: list[Tensor], network: BagClassifier) -> list[Tensor]:
 
 
 def answers(volumes: VolumeFeatures, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores of the test volumes by method."""
     label = np.arange(len(volumes.cells)) % 2
     middle = volumes.slices[:, SLICES // 2].numpy()
     cells = {

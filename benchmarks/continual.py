@@ -209,7 +209,6 @@ def chosen(method: str, steps: int) -> tuple[float, float]:
 
 
 def measure(method: str, seeds: Sequence[int], steps: int) -> list[Row]:
-    """Return one row for each seed."""
     lr, strength = chosen(method, steps)
     rows: list[Row] = []
     for seed in seeds:
@@ -241,7 +240,6 @@ def measure(method: str, seeds: Sequence[int], steps: int) -> list[Row]:
 
 
 def main() -> None:
-    """Measure the methods, and write the CSV."""
     options = parsed(
         __doc__,
         option("--seeds", type=int, default=3),

@@ -73,7 +73,6 @@ def draw(part: Part, reference: np.ndarray, estimate: np.ndarray) -> Figure:
 
 
 def main() -> None:
-    """Draw and write the figure."""
     target: Path = parsed(__doc__, option("target", type=Path, nargs="?", default=FIGURE)).target
     part = simulated()
     reference, estimate = np.asarray(part.displacement), predicted(part)

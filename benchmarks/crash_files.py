@@ -31,14 +31,7 @@ from scionwood_crash.readers.folder import HISTORIES, MESHES
 
 
 class Package(NamedTuple):
-    """A public package.
-
-    Attributes:
-        name: its name with the version.
-        licence: its licence, as it states it.
-        kind: `wheel` or `source` of Python, or `debian`.
-        every: takes every so many files, in the order of their names.
-    """
+    """A public package."""
 
     name: str
     licence: str
@@ -117,7 +110,6 @@ def look(path: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Look at every file once, and write the table."""
     only = parsed(
         __doc__,
         option("--only", nargs="*", help="packages; rows of the others stay as they are"),

@@ -41,18 +41,15 @@ class Tutorial(MessagePassing):  # type: ignore[misc]
         return nn.Sequential(*layers)
 
     def forward(self, x: Tensor, edge_index: Tensor, edge: Tensor) -> tuple[Tensor, Tensor]:
-        """Return nodes and edges."""
         edge = self.edge_updater(edge_index, x=x, edge=edge)
         total = self.propagate(edge_index, edge=edge)
         return x + self.nodes(torch.cat([x, total], 1)), edge
 
     def edge_update(self, x_i: Tensor, x_j: Tensor, edge: Tensor) -> Tensor:
-        """Return the updated edges."""
         moved: Tensor = edge + self.edges(torch.cat([x_i, x_j, edge], 1))
         return moved
 
     def message(self, edge: Tensor) -> Tensor:
-        """Return what an edge sends."""
         return edge
 
 

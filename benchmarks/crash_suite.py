@@ -65,15 +65,7 @@ UNMASKED, MASKED, MORE = (partial(MaskMorphUNet, mask=share) for share in (0.0, 
 
 @dataclass(frozen=True)
 class Variant:
-    """A network to pretrain.
-
-    Args:
-        build: makes the network.
-        coarse: whether the grids are morphed onto each part.
-        phases: phases of the training.
-        one_in: every so-many-th training design is used.
-        kept: keep the weights in the folder, and score the test by family.
-    """
+    """A network to pretrain."""
 
     build: Callable[..., nn.Module] = MASKED
     coarse: Coarse = "morph"
@@ -111,7 +103,6 @@ EDGES = ["down.0.weight", "down.1.weight", "up.0.weight", "up.1.weight"]
 def by_family(
     predict: Callable[[Encoded], Tensor], data: list[Encoded], kinds: list[str]
 ) -> list[Row]:
-    """Return one row for each family of the test."""
     return [
         {"part": f"test, {family}", **errors(predict, parts_of_family)}
         for family in PRETRAINED

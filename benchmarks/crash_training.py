@@ -102,15 +102,7 @@ COLLATE = Collate([len(level) for level in SIZES[SIZE].template().levels])
 
 @dataclass(frozen=True)
 class Phase:
-    """A phase of a training: AdamW with one warm-up and half a cosine.
-
-    Args:
-        steps: optimiser steps.
-        rate: largest learning rate.
-        weight: weight of the intrusion in the loss, as in the task.
-        positions: weight of the relative error of positions in the loss.
-        decay: weight decay.
-    """
+    """A phase of a training: AdamW with one warm-up and half a cosine."""
 
     steps: int = STEPS
     rate: float = 3e-3
@@ -144,7 +136,6 @@ def fit(
 
 
 def train(model: nn.Module, data: list[Encoded], phase: Phase, seed: int) -> None:
-    """Train a model for one phase."""
     torch.manual_seed(seed)
     model.train()
 
@@ -192,13 +183,7 @@ def scored(predicted: list[Tensor], data: list[Encoded]) -> dict[str, float]:
 def run(
     about: str, name: str, jobs: Callable[[Sequence[int], Path], dict[str, Callable[[], list[Row]]]]
 ) -> None:
-    """Run the jobs of a script that have no file yet, and write the rows of all.
-
-    Args:
-        about: the docstring of the script.
-        name: its table.
-        jobs: by name, for the seeds and the folder of designs and results.
-    """
+    """Run the jobs of a script that have no file yet, and write the rows of all."""
     options = parsed(
         about,
         SEEDS,

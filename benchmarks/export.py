@@ -94,7 +94,6 @@ def _size(folder: Path, name: str) -> str:
 
 
 def main() -> None:
-    """Measure, and write the table."""
     rounds = parsed(__doc__, option("--rounds", type=int, default=40)).rounds
     capability = torch.backends.cpu.get_cpu_capability()
     about = {"capability": capability, "rounds": rounds} | machine() | versions("onnxruntime")

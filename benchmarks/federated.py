@@ -7,9 +7,9 @@
 Sites of a recipe train alone, by rounds, and on pooled data; see `scionwood federated
 simulate`. federated_sites.py says what the sites are. Every site trains for rounds times steps;
 pooled trains for the steps of all sites, and pooled_equal for those of one. The settings were fixed
-before any of these scores was seen; federated_rate.py chose the rates of biomed and bangla on other
-data. With two adapters this is the protocol of the Sherpa study: each adapter alone, by rounds and
-pooled, with bytes, CPU time and peak memory.
+before any of these scores was seen; the rates of biomed and bangla were chosen on other data. With
+two adapters this is the protocol of the Sherpa study: each adapter alone, by rounds and pooled,
+with bytes, CPU time and peak memory.
 
 Bad sites are measured by federated_checks.py, privacy by federated_privacy.py. What is done stays
 in `--work`, and the next call goes on. Rows that the CSV holds are not measured again.
@@ -108,7 +108,6 @@ def write(table: str, rows: list[Row], key: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    """Measure, and write the CSV."""
     options = parsed(
         __doc__,
         option("--fields", nargs="+", choices=FIELDS, default=list(FIELDS)),

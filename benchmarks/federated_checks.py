@@ -63,7 +63,6 @@ class BadSite(SiteData):
     fault: str = "none"
 
     def batches(self, skip: int = 0) -> Iterator[Any]:
-        """Yield the faulty batches."""
         return broken(super().batches(skip), self.fault)
 
 
@@ -114,7 +113,6 @@ def checked(size: str, fault: str, seed: int, work: Path, cross: bool) -> list[R
 
 
 def row_of(fault: str, seed: int, way: str, ranking: list[SiteScore], bad: set[str]) -> Row:
-    """Return the row of a ranking."""
     truth = [item.site in bad for item in ranking]
     auc = float(roc_auc_score(truth, [item.score for item in ranking])) if bad else float("nan")
     apart = {item.site for item in ranking if item.apart}
@@ -123,7 +121,6 @@ def row_of(fault: str, seed: int, way: str, ranking: list[SiteScore], bad: set[s
 
 
 def main() -> None:
-    """Measure, and write the CSV."""
     options = parsed(
         __doc__,
         option("--size", choices=LENGTHS, default="long"),

@@ -26,7 +26,6 @@ MARKS = {"alone": "o", "federated": "s", "pooled": "^"}
 
 @figure_style()
 def draw() -> Figure:
-    """Draw the figure."""
 
     rows = [r for r in read("federated_rounds") if r["field"] == FIELD and r["rule"] == "exact"]
     rows = [row for row in rows if row["adapter"] == "lora"]

@@ -74,7 +74,6 @@ def trained(work: Path, seed: int) -> Path:
 
 
 def summed(folder: Path, way: str, seed: int) -> Row:
-    """Return the row of a way to sum."""
     start, out = folder / "start", folder / "sums" / way.replace(" ", "-")
     updates = [folder / "plain" / site for site in SITES]
     begun = time.process_time()
@@ -140,7 +139,6 @@ def private(folder: Path, gathers: int, epsilon: float | None, seed: int) -> Row
 
 
 def row(way: str, seed: int, size: int, spent: float, error: float | None, loss: float) -> Row:
-    """Return a row."""
     return {
         "way": way,
         "seed": seed,
@@ -166,7 +164,6 @@ def score(run: Path) -> float:
 
 
 def main() -> None:
-    """Measure, and write the CSV."""
     options = parsed(
         __doc__,
         option("--seeds", type=int, default=3),

@@ -158,7 +158,6 @@ CARDS: dict[str, Callable[[], Figure]] = {
 
 
 def main() -> None:
-    """Draw the cards that are asked for, or all."""
     options = parsed(__doc__, option("names", nargs="*", default=list(CARDS)))
     TARGET.mkdir(parents=True, exist_ok=True)
     fonts = [name for name in (family(), "DejaVu Sans") if name]

@@ -195,7 +195,6 @@ class Bench:
         return self.kept[blocks]
 
     def encoded(self, part: Sequence[Item], shots: Sequence[Item], blocks: int) -> Examples:
-        """Return items as examples."""
         talks = [turns(item, shots) for item in part]
         return examples(self.model, self.tokenizer, talks, blocks)
 
@@ -271,7 +270,6 @@ def chosen(bench: Bench, name: str) -> float:
 
 
 def main() -> None:
-    """Measure what is missing."""
     options = parsed(
         __doc__,
         option("--methods", nargs="+", default=[*METHODS], choices=[*METHODS]),

@@ -82,7 +82,6 @@ def gates_of(model: Any) -> AdapterGates:
 
 
 def mixed(model: Any, name: str, gates: AdapterGates) -> AbstractContextManager[Any]:
-    """Return the context in which a mix acts."""
     if name == GATES:
         return composed(model, gates, mode="gate")
     weights = {_key(item): weight for item, weight in SUMS[name].items()}
@@ -91,7 +90,6 @@ def mixed(model: Any, name: str, gates: AdapterGates) -> AbstractContextManager[
 
 
 def main() -> None:
-    """Train what is missing, and write one row for each mix."""
     work = parsed(__doc__, option("--work", type=Path, required=True)).work
     model = adapters(work)
     gates = gates_of(model)

@@ -38,7 +38,6 @@ def chosen(bench: Bench, name: str) -> float:
 
 
 def main() -> None:
-    """Measure what is missing."""
     options = parsed(__doc__, SEEDS, MODEL)
     bench = Bench(options.model)
     table = Table("language_depth")

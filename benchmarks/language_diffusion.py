@@ -184,7 +184,6 @@ def trained(base: str, kind: str, seed: int, data: Data) -> list[dict[str, Any]]
 
 
 def main() -> None:
-    """Measure what is missing."""
     options = parsed(
         __doc__,
         SEEDS,

@@ -182,7 +182,6 @@ class _Called(nn.Module):
 
 
 def main() -> None:
-    """Measure what is missing."""
     options = parsed(__doc__, option("--work", type=Path, required=True), SEEDS)
     bench, table = Bench(options.work), Table("language_experts")
     if not table.rows:

@@ -227,15 +227,7 @@ def best_rate(
     measure: Callable[[float], float],
     beyond: Callable[[Mapping[float, float]], list[float]] = lambda _: [],
 ) -> float:
-    """Return the rate of a method with the lowest validation loss, measuring what is missing.
-
-    Args:
-        name: the file of results of all rates.
-        method: the method in this file.
-        rates: to try.
-        measure: returns the loss of a rate, nats.
-        beyond: returns more rates to try, from the losses of those that were.
-    """
+    """Return the rate of a method with the lowest validation loss, measuring what is missing."""
     table = Table(name)
     rows = (row for row in table.rows if row["method"] == method)
     losses = {float(row["rate"]): float(row["nats"]) for row in rows}

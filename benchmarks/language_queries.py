@@ -38,7 +38,6 @@ def digest(model: torch.nn.Module) -> str:
 
 
 def main() -> None:
-    """Answer each question in each arm, and write one row for each."""
     model: Any = causal_lm(model=parsed(__doc__, MODEL).model)
     before = digest(model)
     table = Table("language_queries")

@@ -263,7 +263,6 @@ PARTS = {
 
 
 def main() -> None:
-    """Measure what is missing of a part."""
     options = parsed(__doc__, option("part", choices=PARTS), SEEDS, MODEL)
     make, columns = PARTS[options.part]
     table = Table(f"language_{options.part}")

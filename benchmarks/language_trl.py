@@ -25,7 +25,7 @@ import torch
 from language import splits, turns
 from lora.memory import kept_by
 from peft import LoraConfig, get_peft_model
-from runner import Table
+from runner import Table, parsed
 from torch import Tensor, nn
 
 from scionwood import attach
@@ -132,8 +132,7 @@ def by_trl(tuned: Any, tokenizer: Any, talks: Sequence[list[dict[str, str]]]) ->
 
 
 def main() -> None:
-    """Measure all three, and write one row for each."""
-    torch.set_num_threads(1)
+    parsed(__doc__)
     model: Any = causal_lm(model="smollm2").requires_grad_(False)
     tokenizer = model.tokenizer
     sample = Random(0).sample(splits()["train"], STEPS * BATCH)

@@ -219,7 +219,6 @@ def _row(measure: str, source: str, values: list[float], unit: str) -> Row:
 
 
 def main() -> None:
-    """Measure, print and write."""
     options = parsed(
         __doc__,
         option("--quick", action="store_true", help="little data, to see that it runs"),

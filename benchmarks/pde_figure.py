@@ -31,7 +31,6 @@ def reconstructed(n_points: int) -> tuple[DataArray, DataArray]:
 
 
 def main() -> None:
-    """Simulate, encode, decode, print the error, and draw."""
     options = parsed(
         __doc__,
         option("target", type=Path, nargs="?", default=TARGET),

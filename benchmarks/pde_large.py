@@ -97,7 +97,6 @@ def measured(side: int, tile: int, halo: int, at_once: int, fields: str) -> Row:
 
 
 def main() -> None:
-    """Measure, print and write."""
     options = parsed(
         __doc__,
         option("--side", type=int, nargs="*", default=[64, 128, 256]),

@@ -151,7 +151,6 @@ def _about(size: str, side: int, batch: int, variant: Variant, model: nn.Module)
 
 
 def main() -> None:
-    """Measure, print and write."""
     options = parsed(
         __doc__,
         option("--quick", action="store_true", help="size tiny, to see that it runs"),

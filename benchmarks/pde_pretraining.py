@@ -18,7 +18,6 @@ TWINS = ("random weights, mixed", "Tadpole, mixed")
 
 
 def main() -> None:
-    """Measure what is missing, print and write each row."""
     options = parsed(__doc__, SEEDS, option("--equations", nargs="*", default=["kolmogorov_flow"]))
     table = Table("pde_pretraining")
     jobs = (

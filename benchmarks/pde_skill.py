@@ -92,7 +92,6 @@ def measured(name: str, train: int, test: int) -> list[Row]:
 
 
 def main() -> None:
-    """Measure, print and write."""
     options = parsed(
         __doc__,
         option("--only", nargs="*", choices=list(CASES), default=list(CASES)),

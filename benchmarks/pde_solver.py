@@ -123,7 +123,6 @@ class Process:
 
 
 def rows_of(side: int, dtype: str) -> list[Row]:
-    """Return a row for each step."""
     names = [item for item in LIBRARIES if item == "plugin" or find_spec(item)]
     with ExitStack() as stack:
         processes = [stack.enter_context(Process(item, side, dtype)) for item in names]
@@ -153,7 +152,6 @@ def rows_of(side: int, dtype: str) -> list[Row]:
 
 
 def main() -> None:
-    """Measure, print and write."""
     options = parsed(
         __doc__,
         option("--sides", type=int, nargs="*", default=[32, 64]),

@@ -81,7 +81,6 @@ def measured(weights: str, steps: int) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Measure, and write the rows."""
     options = parsed(
         __doc__,
         option("--weights", default="shipped", help="a folder with the two files"),

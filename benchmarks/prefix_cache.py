@@ -129,7 +129,6 @@ def cases(rounds: int) -> list[dict[str, object]]:
 
 
 def main() -> None:
-    """Measure, print and write."""
     options = parsed(
         __doc__,
         option("--rounds", type=int, default=30),

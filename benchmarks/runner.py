@@ -77,7 +77,6 @@ def parsed(
 
 
 def place(table: str | Path) -> Path:
-    """Return the file of a table."""
     return RESULTS / f"{table}.csv" if isinstance(table, str) else table
 
 

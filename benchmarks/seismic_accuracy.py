@@ -66,7 +66,6 @@ LEAKING = 2  # gathers per class and seed whose leakage is measured, which is sl
 
 
 def recipe(method: str) -> Path:
-    """Write the recipe of a method."""
     base = yaml.safe_load((FOLDER.parent / "configs" / "seismic" / "denoise.yaml").read_text())
     target = RUNS / f"{slug(method)}.yaml"
     changes = VARIANTS[method]

@@ -26,8 +26,6 @@ from peft import LoraConfig
 from runner import Table, option, out, parsed, peak_memory
 from seismic_field import removed, score
 from seismic_field_cases import FIELD_DATA, GROUPS, Case
-from seismic_inputs import FLOOR, Rates, train_for
-from seismic_inputs_data import Batch
 from torch import Tensor, nn
 
 from scionwood import attach
@@ -42,6 +40,13 @@ GATHERS = (8, 64, 512)
 SHAPE, BATCH = (64, 128), 12
 PART = (200, 600)
 """Traces and samples of a field record that are tested at most."""
+
+FLOOR = 10**-3.2
+"""The floor of the loss `log` of the task `seismic/denoise`: an error of -32 dB."""
+
+Batch = dict[str, Tensor]
+Rates = dict[float, list[nn.Parameter]]
+"""What trains, by its highest rate."""
 
 FIELD = {
     ("viking", "as recorded", "none"): "viking_removed",
@@ -151,7 +156,7 @@ def _noise(data: FieldCrops, index: int) -> Tensor:
 
 
 def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed: int) -> int:
-    """Train on the records of a seed, encoder and head at their own rates; return the steps."""
+    """Train for seconds of CPU time, the drawing of records not counted; return the steps."""
     groups: Rates = {variant.lr: [], variant.lr_encoder: []}
     for name, p in model.named_parameters():
         if p.requires_grad:
@@ -164,7 +169,26 @@ def train(model: nn.Module, variant: Variant, gathers: int, seconds: float, seed
         error = (signal.float() - batch["clean"]).square().mean((1, 2, 3))
         return torch.log10(error / batch["clean"].square().mean((1, 2, 3)) + FLOOR).mean()
 
-    return train_for(seconds, model, groups, records(gathers, seed), loss, lambda n: n / 20)
+    trained = [{"params": p, "lr": lr, "top": lr} for lr, p in groups.items() if p]
+    optimizer = torch.optim.AdamW(trained, weight_decay=1e-4)
+    batches = records(gathers, seed)
+    model.train()
+    spent, steps = 0.0, 0
+    while spent < seconds:
+        batch = next(batches)
+        start = time.process_time()
+        share = min(1, steps / 20) * (0.5 + 0.5 * np.cos(np.pi * spent / seconds))
+        for group in optimizer.param_groups:
+            group["lr"] = group["top"] * share
+        value = loss(batch)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        steps += 1
+        spent += time.process_time() - start
+    model.eval()
+    return steps
 
 
 @torch.no_grad()

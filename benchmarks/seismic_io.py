@@ -120,7 +120,6 @@ def timed(tool: str, source: Path, target: Path) -> tuple[float, float]:
 
 
 def wrong_bytes(source: Path, target: Path, factor: float) -> tuple[int, int]:
-    """Return the number of wrong header bytes and of wrong samples."""
     headers = samples = 0
     with source.open("rb") as old, target.open("rb") as new:
         headers += sum(a != b for a, b in zip(old.read(3600), new.read(3600), strict=True))

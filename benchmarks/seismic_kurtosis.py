@@ -128,7 +128,6 @@ def cases(device: str, rounds: int) -> Iterator[dict[str, object]]:
 
 
 def main() -> None:
-    """Measure, print and write the table."""
     options = parsed(
         "Fused kurtosis against the eager formula.",
         option("--rounds", type=int, default=30),

@@ -35,7 +35,6 @@ def draw(source: Path, figure: Path) -> None:
 
 
 def main() -> None:
-    """Draw both figures."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ["SCIONWOOD_FIELD_DATA"])
     for name, figure in FILES.items():
         draw(folder / name, FIGURES / figure)

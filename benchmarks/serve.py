@@ -214,14 +214,12 @@ def peak_of(measure: Callable[[], int]) -> Iterator[list[int]]:
 
 
 def reference(run: Path, source: Path, target: Path) -> bytes:
-    """Return what the command writes with a run."""
     options = DenoiseOptions(run=run, gate="off", tta="none")
     denoise_file(source, Outputs(target, force=True), options)
     return target.read_bytes()
 
 
 def quantile(values: list[float], share: float) -> float:
-    """Return a quantile."""
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 

@@ -58,7 +58,6 @@ def together(work: Path, finished: set[str]) -> Iterator[Row]:
 
 
 def ask_json(server: Server, service: str, body: bytes) -> bytes:
-    """Apply a service to values in JSON."""
     answer = server.ask(
         "POST", f"/v1/{service}", body, headers={"Content-Type": "application/json"}
     )

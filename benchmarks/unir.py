@@ -43,7 +43,6 @@ def untrained(recipe) -> float:
 
 
 def measure(variant: str, seed: int, steps: int) -> Row:
-    """Return the rewards of one variant with one seed."""
     seeds = [f"seed={seed}", f"backbone.init_seed={seed}", f"data.seed={seed}"]
     quiet = ["trainer.logger=false", "trainer.accelerator=cpu", f"trainer.max_steps={steps}"]
     recipe = resolve("language/unir", [*VARIANTS[variant], *seeds, *quiet])
@@ -65,7 +64,6 @@ def measure(variant: str, seed: int, steps: int) -> Row:
 
 
 def main() -> None:
-    """Measure all variants and seeds, and write the CSV."""
     options = parsed(
         __doc__,
         option("--seeds", type=int, default=3),

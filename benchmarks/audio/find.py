@@ -42,7 +42,7 @@ from runner import SEEDS, Row, Table, option, out, parsed
 import scionwood
 from scionwood_audio.data.call_scenes import Parts, Scene, compose
 from scionwood_audio.data.composed import Composed, joined
-from scionwood_audio.evaluation.frames import average_precision
+from scionwood_audio.evaluation.trials import average_precision
 from scionwood_audio.inference.adapting import overrides, run_scorer
 from scionwood_audio.inference.events import Shape, event_f1, events_of, in_seconds, levelled
 from scionwood_audio.inference.held_out import (
@@ -55,7 +55,7 @@ from scionwood_audio.inference.held_out import (
     score_template,
     summary,
 )
-from scionwood_audio.inference.scoring import score_pieces
+from scionwood_audio.inference.windows import score_pieces
 from scionwood_audio.model.mel import FRAME, RATE, LogMel
 from scionwood_audio.model.template import Templates
 from scionwood_audio.readers.selections import Selection, write_selections

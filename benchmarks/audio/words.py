@@ -17,26 +17,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import yaml
 from torch.utils.data import default_collate
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from runner import SEEDS, Row, Table, option, parsed, read
+from runner import SEEDS, Row, Table, option, parsed
 
 sys.path.insert(0, str(Path(__file__).parent))
 import words_baselines
 from words_data import FOLDERS, LANGUAGES, found, write_digits, write_names
 
 import scionwood
-from scionwood_audio.data.clips import Clip
-from scionwood_audio.data.words import Trials, Words
-from scionwood_audio.evaluation.trials import advice, of_trials
+from scionwood_audio.data.words import Clip, Trials, Words
+from scionwood_audio.evaluation.trials import of_trials
 from scionwood_audio.tasks.keyword import Keyword, zero_shot
 
-ZERO, SUM = "zero-shot likelihood", "sum of LoRA likelihood and LoRA CTC"
+ZERO = "zero-shot likelihood"
 GENTLE = "LoRA likelihood, 0.3 of the rate"
 """Forgets less? Said before it ran: it replaces the recipe's rate if the Russian validation of seed
 0 loses at most a point on hard texts. The English names are looked at afterwards."""
@@ -47,6 +44,7 @@ STEPS = {5: 24, 25: 24, 100: 48, 400: 100}
 HEAD = {5: 180, 25: 180, 100: 480, 400: 1250}
 LORA = {"name": "lora", "r": 8, "lora_alpha": 16, "targets": "query_value"}
 LORA_184 = {"name": "lora", "r": 15, "lora_alpha": 30, "targets": "attention"}
+TEXT = {"name": "audio/whisper_text"}
 LETTERS = {"name": "audio/whisper", "outputs": 28, "read_layer": 3}
 MATCHER = {"name": "audio/matcher", "read_layer": 3}
 """Layer 3, by the validation of seed 0: a frozen head on 100 clips is 98.9 / 92.3 there in Spanish,
@@ -103,7 +101,6 @@ class Bench:
 
     @cache  # noqa: B019
     def words(self, language: str, seed: int) -> Words:
-        """Return the splits of a language."""
         return Words(path=self.table(language), root=self.stamps, seed=seed, on_bad_file="skip")
 
     def run(self, language: str, seed: int, arm: str, clips: int) -> Path:
@@ -116,65 +113,35 @@ class Bench:
 
     def _fit(self, folder: Path, language: str, seed: int, arm: dict[str, Any], clips: int) -> None:
         steps = 1 if arm["adapter"] == "frozen" else STEPS[clips]
-        backbone = {**arm.get("backbone", {"name": "audio/whisper_text"}), "weights": self.weights}
-        changes = {
-            "task": {
-                "name": "audio/keyword",
-                "score": arm["score"],
-                "lr": arm["lr"],
-                "weight_decay": 0.01,
-                "warmup_steps": 5,
-                "schedule": "cosine",
-                "head_steps": HEAD[clips],
-                "compare": False,
-            },
-            "backbone": backbone,
+        changes: dict[str, Any] = {
+            "task.score": arm["score"],
+            "task.lr": arm["lr"],
+            "task.head_steps": HEAD[clips],
+            "task.compare": False,
+            "backbone": {**arm.get("backbone", TEXT), "weights": self.weights},
             "adapter": arm["adapter"],
-            "data": {
-                "name": "audio/words",
-                "path": str(self.table(language)),
-                "root": str(self.stamps),
-                "on_bad_file": "skip",  # nandou_desc_ro.ogg is cut
-                "shots": clips,
-                "seed": seed,
-            },
-            "trainer": {
-                "max_steps": steps,
-                "max_epochs": -1,
-                "limit_val_batches": 0,
-                "gradient_clip_val": 1.0,
-                "precision": "bf16-mixed" if steps > 1 else "32-true",
-                "enable_progress_bar": False,
-                "accelerator": "cpu",
-            },
+            "data.path": str(self.table(language)),
+            "data.root": str(self.stamps),
+            "data.on_bad_file": "skip",  # nandou_desc_ro.ogg is cut
+            "data.shots": clips,
+            "data.seed": seed,
+            "trainer.max_steps": steps,
+            "trainer.max_epochs": -1,
+            "trainer.limit_val_batches": 0,
+            "trainer.precision": "bf16-mixed" if steps > 1 else "32-true",
+            "trainer.enable_progress_bar": False,
+            "trainer.accelerator": "cpu",
             "seed": seed,
         }
-        recipe = folder.with_suffix(".yaml")
-        recipe.parent.mkdir(parents=True, exist_ok=True)
-        recipe.write_text(yaml.safe_dump(changes, sort_keys=False), "utf-8")
-        scionwood.fit(recipe, run_dir=folder)
+        scionwood.fit("audio/words_new_language", run_dir=folder, overrides=changes)
 
 
-def scores_of(bench: Bench, task: Keyword, language: str, seed: int, name: str) -> dict[str, Any]:
-    """Return the scores of the trials of validation and test, and keep them in a file."""
-    path = bench.work / "scores" / f"{language}-{seed}-{name}.npz"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        found = {s: task.trial_scores(bench.trials(language, seed, s)) for s in ("val", "test")}
-        np.savez(path, **{split: values.numpy() for split, values in found.items()})
-    return {split: torch.from_numpy(values) for split, values in np.load(path).items()}
-
-
-def cells(scores: dict[str, torch.Tensor]) -> Row:
-    """Return the columns of a table: rates of the test, and `hard` of the validation."""
-    test = {k: round(float(v), 3) for k, v in of_trials(scores["test"]).items()}
-    val = of_trials(scores["val"])
-    more = {"val_hard": round(float(val["hard"]), 3), "val_threshold": float(val["threshold"])}
-    return {**test, **more, "test_clips": len(scores["test"]), "val_clips": len(scores["val"])}
+def rounded(scores: torch.Tensor) -> Row:
+    """Return the rates of trials as cells of a table."""
+    return {name: round(float(value), 3) for name, value in of_trials(scores).items()}
 
 
 def measured(bench: Bench, language: str, seed: int, arm: str, clips: int) -> Row:
-    """Return the row of an arm."""
     start = time.process_time()
     if arm == ZERO:
         task, trained, head = zero_shot(bench.weights), 0, 0
@@ -187,25 +154,12 @@ def measured(bench: Bench, language: str, seed: int, arm: str, clips: int) -> Ro
         if ARMS[arm]["adapter"] == "full":
             trained = sum(sizes.values()) - head
     trained_s = time.process_time() - start
-    name = f"{arm}-{clips}".replace(" ", "_").replace(",", "")
-    found = cells(scores_of(bench, task, language, seed, name))
+    val, test = (task.trial_scores(bench.trials(language, seed, s)) for s in ("val", "test"))
+    rates = rounded(val)
+    found = {**rounded(test), "val_hard": rates["hard"], "val_threshold": rates["threshold"]}
+    found |= {"test_clips": len(test), "val_clips": len(val)}
     cost = {"train_cpu_s": round(trained_s, 1), "cpu_s": round(time.process_time() - start, 1)}
     return {**found, "adapter": trained, "head": head, **cost}
-
-
-def summed(bench: Bench, language: str, seed: int, clips: int) -> Row | None:
-    """Return the row of the sum of both scores, each divided by its spread on the validation."""
-    names = [f"{arm.replace(' ', '_')}-{clips}" for arm in ("LoRA likelihood", "LoRA CTC")]
-    paths = [bench.work / "scores" / f"{language}-{seed}-{name}.npz" for name in names]
-    if not all(path.exists() for path in paths):
-        return None
-    total: dict[str, torch.Tensor] = {}
-    for path in paths:
-        parts = {split: torch.from_numpy(values) for split, values in np.load(path).items()}
-        middle, spread = parts["val"].mean(), parts["val"].std()
-        for split, values in parts.items():
-            total[split] = total.get(split, 0) + (values - middle) / spread  # type: ignore[operator]
-    return cells(total)
 
 
 def new_language(
@@ -222,16 +176,6 @@ def new_language(
         table.add({**job, **measured(bench, **job)})
 
 
-def sums(bench: Bench, seed: int, languages: list[str]) -> None:
-    """Measure the sum of both scores where both are measured."""
-    table = Table("audio_words")
-    for language in languages:
-        for clips in (25, 100, 400):
-            job = {"language": language, "seed": seed, "arm": SUM, "clips": clips}
-            if not table.has(**job) and (row := summed(bench, language, seed, clips)):
-                table.add({**job, **row})
-
-
 def baselines(bench: Bench, languages: list[str], seed: int) -> None:
     """Measure the transcript with edit distance, and enrolment with one take."""
     table = Table("audio_words")
@@ -245,23 +189,7 @@ def baselines(bench: Bench, languages: list[str], seed: int) -> None:
                 table.add({**job, **row, "cpu_s": round(time.process_time() - start, 1)})
 
 
-def recommendations(languages: list[str]) -> None:
-    """Print from how many clips each arm is above zero-shot on the validation of the first seed."""
-    rows = [row for row in read("audio_words") if row["val_hard"]]
-    for language in languages:
-        mine = [row for row in rows if row["language"] == language and row["seed"] == "0"]
-        zero = [float(row["val_hard"]) for row in mine if row["arm"] == ZERO]
-        arms: dict[str, dict[int, float]] = {}
-        for row in mine:
-            if int(row["clips"]):
-                arms.setdefault(row["arm"], {})[int(row["clips"])] = float(row["val_hard"])
-        if zero:
-            print(f"{language}, hard AUC of the validation:")
-            print(*(f"  {line}" for line in advice(arms, zero[0])), sep="\n")
-
-
 def trials_of(clips: list[Clip]) -> dict[str, torch.Tensor]:
-    """Return the trials of clips as one batch."""
     trials = Trials(clips, 48_000, 0)
     return dict(default_collate([trials[n] for n in range(len(trials))]))
 
@@ -284,8 +212,7 @@ def speaker(bench: Bench, prompts: Path, seeds: list[int]) -> None:
             job = {"language": language, "seed": seed, "arm": arm}
             if not table.has(**job):
                 task = of_speaker(bench, prompts, language, seed, arm)
-                found = of_trials(task.trial_scores(batch))
-                row = {name: round(float(value), 3) for name, value in found.items()}
+                row = rounded(task.trial_scores(batch))
                 table.add({**job, **row, "test_clips": len(clips)})
 
 
@@ -302,15 +229,13 @@ def of_speaker(bench: Bench, prompts: Path, language: str, seed: int, arm: str) 
 def after_ten(bench: Bench, prompts: Path, language: str, seed: int, run: Path | None) -> Keyword:
     """Return the task of E2, or the untuned one, after ten clips of the new speaker."""
     name = f"digits-{language}-{seed}-{'run' if run else 'none'}"
-    folder, recipe = bench.work / "runs" / name, bench.work / "runs" / f"{name}.yaml"
+    folder = bench.work / "runs" / name
     if not (folder / "adapter").exists():
-        settings = yaml.safe_load(
-            bench.run(language, seed, "LoRA likelihood", 25).with_suffix(".yaml").read_text("utf-8")
-        )
-        table = {"path": str(bench.table(f"digits-{language}")), "root": str(prompts), "shots": 10}
-        settings["data"] |= table
-        recipe.write_text(yaml.safe_dump(settings), "utf-8")
-        model: Any = scionwood.build(scionwood.resolve(recipe))[0].backbone
+        table, root = str(bench.table(f"digits-{language}")), str(prompts)
+        changes = {"data.path": table, "data.root": root, "data.shots": 10}
+        first = bench.run(language, seed, "LoRA likelihood", 25)
+        recipe = scionwood.resolve(first / "recipe.yaml", changes)
+        model: Any = scionwood.build(recipe)[0].backbone
         if run is not None:
             model = scionwood.load_adapter(model.unload(), run / "adapter", trainable=True)
         scionwood.fit(recipe, run_dir=folder, backbone=model)
@@ -332,8 +257,7 @@ def forgetting(bench: Bench, seeds: list[int], languages: list[str]) -> None:
     for job in table.missing(jobs):
         run = bench.run(job["language"], job["seed"], job["arm"], 25) if job["arm"] != ZERO else ""
         task: Any = scionwood.load_run(run) if run else zero_shot(bench.weights)
-        found = of_trials(task.trial_scores(batch))
-        row = {name: round(float(value), 3) for name, value in found.items()}
+        row = rounded(task.trial_scores(batch))
         table.add({**job, **row, "test_clips": len(clips)})
 
 
@@ -367,8 +291,6 @@ def main() -> None:
             baselines(bench, languages, first)
     if "E2" in options.parts:
         new_language(bench, first, languages, OTHERS[: options.limit])
-        sums(bench, first, languages)
-    recommendations(options.languages)
 
 
 if __name__ == "__main__":

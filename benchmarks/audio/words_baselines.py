@@ -12,13 +12,11 @@ import torch
 from runner import Row
 from scipy.fft import dct
 
-from scionwood_audio.data.clips import Clip
-from scionwood_audio.data.words import Words
+from scionwood_audio.data.words import Clip, Words
 from scionwood_audio.evaluation.trials import of_trials, rates
 from scionwood_audio.inference.enrolment import frozen, warp
 from scionwood_audio.model.mel import FRAME, LogMel
-from scionwood_audio.model.spelling import texts_of
-from scionwood_audio.model.tokens import token_rows
+from scionwood_audio.model.spelling import texts_of, token_rows
 from scionwood_audio.model.weights import load_tokenizer
 from scionwood_audio.model.whisper import Whisper, WhisperText
 

@@ -36,13 +36,7 @@ TENS = {
 
 
 def write_names(stamps: Path, language: str, target: Path) -> None:
-    """Write a table `path,text` of the spoken names of a language; `en` are the English ones.
-
-    Args:
-        stamps: the folder `stamps` of tuxpaint.
-        language: such as es.
-        target: the CSV file.
-    """
+    """Write a table `path,text` of the spoken names of a language; `en` are the English ones."""
     end = "_desc.ogg" if language == "en" else f"_desc_{language}.ogg"
     rows = []
     for sound in sorted(stamps.rglob(f"*{end}")):
@@ -60,13 +54,7 @@ def write_names(stamps: Path, language: str, target: Path) -> None:
 
 
 def write_digits(prompts: Path, language: str, target: Path) -> None:
-    """Write a table `path,text` of the numbers 0 to 20 and 30 to 90 of the telephone prompts.
-
-    Args:
-        prompts: the folder `sounds` of Asterisk.
-        language: es or ru.
-        target: the CSV file.
-    """
+    """Write a table `path,text` of the numbers 0 to 20 and 30 to 90 of the telephone prompts."""
     said = dict(enumerate(NUMBERS[language].split()))
     said |= {30 + 10 * n: text for n, text in enumerate(TENS[language].split())}
     names = {f"{FOLDERS[language]}/digits/{number}.wav": text for number, text in said.items()}
@@ -75,11 +63,7 @@ def write_digits(prompts: Path, language: str, target: Path) -> None:
 
 
 def found(folder: Path, what: str) -> Path:
-    """Return a folder that is there.
-
-    Raises:
-        RecipeError: it is not.
-    """
+    """Return a folder that is there."""
     if not folder.is_dir():
         raise RecipeError(str(folder), f"it holds no {what}", "Unpack the package, see --help")
     return folder

@@ -72,15 +72,7 @@ FILE = Path(__file__).parent / "experiments.yaml"
 @final
 @dataclass(frozen=True)
 class Experiment:
-    """One entry of `experiments.yaml`.
-
-    Args:
-        task: name of the task.
-        method: `lora`, `disel` ...
-        name: of the variant.
-        adapter: the `adapter_config.json` of peft; None if no adapter trains.
-        training: the default settings, overridden by those of the task and of the experiment.
-    """
+    """One entry of `experiments.yaml`."""
 
     task: str
     method: str
@@ -129,11 +121,7 @@ def register() -> dict[str, str]:
 def prepare(
     experiment: Experiment, task: Task, batches: list[Batch], lr: float
 ) -> tuple[nn.Module, int]:
-    """Return the model that an experiment trains, and how many batches its method has used.
-
-    Raises:
-        AdapterError: the method refuses the model.
-    """
+    """Return the model that an experiment trains, and how many batches its method has used."""
     model = task.model(**experiment.training["model"])
     if experiment.adapter is None:
         trains = experiment.training["trains"]

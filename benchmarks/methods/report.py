@@ -85,12 +85,7 @@ UNTOUCHED = "frozen/untouched"
 
 
 def merge(rows: Sequence[Row], path: Path = CSV) -> None:
-    """Write rows into the table, in place of former rows of the same experiments.
-
-    Args:
-        rows: of whole experiments, one row for each seed.
-        path: the table; it is created if it does not exist.
-    """
+    """Write rows into the table, in place of former rows of the same experiments."""
     columns = list(rows[0])
     order = lambda row: (*experiment(row), str(row["seed"]))  # noqa: E731
     replace_rows(path, rows, ("task", "method", "name"), columns=columns, order=order)

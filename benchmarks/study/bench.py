@@ -25,13 +25,7 @@ class Places(NamedTuple):
 
 @final
 class Bench:
-    """The tables of a study and the tasks that are loaded.
-
-    Args:
-        places: where the inputs are.
-        results: folder of the tables.
-        until: no run starts after this time of `time.monotonic`.
-    """
+    """The tables of a study and the tasks that are loaded."""
 
     def __init__(self, places: Places, results: Path, until: float) -> None:
         self.places, self.until = places, until

@@ -79,11 +79,7 @@ TEXTS: dict[str, Callable[[], list[str]]] = {"manual": manual, "licences": licen
 
 
 def split_by_part(documents: list[str]) -> dict[str, list[str]]:
-    """Deal documents into parts, in an order drawn once.
-
-    Raises:
-        ReadError: there are too few documents.
-    """
+    """Deal documents into parts, in an order drawn once."""
     if len(documents) < 8:
         rule = "a text needs eight documents to be dealt into parts"
         raise ReadError(f"{len(documents)} documents", rule, "Install the development extras")

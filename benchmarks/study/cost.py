@@ -60,7 +60,6 @@ def step(method: str, fused: bool) -> tuple[Any, nn.Module, torch.optim.Optimize
 
 
 def measure(method: str, fused: bool) -> dict[str, Any]:
-    """Return the row of a method."""
     take, model, optimizer = step(method, fused)
     reference, *_ = step("lora", fused=True)
     used = memory(take, model, optimizer)

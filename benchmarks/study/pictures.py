@@ -102,11 +102,7 @@ def mni(counts: dict[str, int], _: Path | None = None) -> Pools:
 
 
 def pneumonia(counts: dict[str, int], path: Path | None = None) -> Pools:
-    """Chest X-rays of children, 28 x 28 samples: normal or pneumonia; the splits of MedMNIST.
-
-    Raises:
-        ReadError: no file is given, or it has not the arrays of PneumoniaMNIST.
-    """
+    """Chest X-rays of children, 28 x 28 samples: normal or pneumonia; the splits of MedMNIST."""
     remedy = "Give --pneumonia pneumoniamnist.npz of MedMNIST"
     if path is None or not path.is_file():
         raise ReadError(str(path), "the task reads PneumoniaMNIST", remedy)
@@ -151,11 +147,7 @@ TASKS: dict[str, Callable[[dict[str, int], Path | None], Pools]] = {
 
 
 def draw(label: np.ndarray, shots: int, seed: int) -> np.ndarray:
-    """Return the places of as many images of each class, drawn from a pool.
-
-    Raises:
-        ReadError: a class has fewer images.
-    """
+    """Return the places of as many images of each class, drawn from a pool."""
     rng = np.random.default_rng([7, seed])
     return np.concatenate(list(_batches_of_label(label, shots, rng)))
 

@@ -43,7 +43,6 @@ def _rank(value: Any) -> tuple[int, float, str]:
 
 
 def key(row: Mapping[str, Any]) -> Run:
-    """Return the run of a row."""
     return Run(row["task"], row["base"], row["method"], int(row["n"]), int(row["draw"]))
 
 

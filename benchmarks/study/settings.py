@@ -82,7 +82,6 @@ ALL, MIDDLE, LATER = (0, 1, 2), (1,), (1, 2)
 
 
 def planned() -> list[Run]:
-    """Return all runs."""
     runs = [*_frozen(IMAGES, "real", range(5)), *_trained(MAIN, (0, 1), ALL)]
     runs += [*_trained(LONG, (0,), LATER), *_trained(MINUTE, (0,), (2,), (*TASKS, "photos"))]
     runs += [*_trained(OTHERS, (0,), MIDDLE), *_trained(MAIN, (2,), ALL)]

@@ -52,13 +52,7 @@ class Tail(nn.Module):
 
 @final
 class Texts:
-    """A text task with what is computed once for all of its runs.
-
-    Args:
-        task: the name of the task.
-        work: folder for what is computed once.
-        gguf: the weights of SmolLM2.
-    """
+    """A text task with what is computed once for all of its runs."""
 
     higher = False
 
@@ -148,11 +142,7 @@ class Texts:
 
 
 class Grams:
-    """Counts of one to three tokens, interpolated as Witten and Bell do.
-
-    Args:
-        sequences: the training text.
-    """
+    """Counts of one to three tokens, interpolated as Witten and Bell do."""
 
     def __init__(self, sequences: list[list[int]]) -> None:
         self.count: Counter[tuple[int, ...]] = Counter()

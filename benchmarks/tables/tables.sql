@@ -1890,6 +1890,14 @@ SELECT title AS model, steps, batch, rate, val_force AS "validation force, meV/A
 FROM atoms_few_shot_rates JOIN atoms_arm USING (arm)
 ORDER BY nr, batch + 0 DESC, steps + 0, rate + 0;
 
+-- table: atoms_teacher
+SELECT CASE arm WHEN 'frozen' THEN 'frozen PBE model' WHEN 'lora' THEN 'LoRA, rate ' || rate
+    ELSE 'all weights, rate ' || rate END AS fit,
+  digits(same_force, '.0f') AS "same compounds: force, meV/A",
+  digits(same_stress, '.2f') AS "stress, GPa", digits(same_energy, '.0f') AS "energy, meV/atom",
+  digits(other_force, '.0f') AS "other compounds: force", digits(other_stress, '.2f') AS stress
+FROM atoms_teacher ORDER BY same_force + 0 DESC;
+
 -- table: atoms_step
 SELECT batch AS structures, e3nn AS "e3nn, CPU s", ours AS "here, CPU s",
   digits((e3nn + 0.0) / ours, '.1f') AS ratio, difference AS "largest difference of forces"

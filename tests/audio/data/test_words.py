@@ -9,9 +9,8 @@ import pytest
 import soundfile
 
 from scionwood import ReadError
-from scionwood_audio.data.clips import Clip, distinct, made_clips
 from scionwood_audio.data.tables import read_rows
-from scionwood_audio.data.words import Trials, Words, deal
+from scionwood_audio.data.words import Clip, Trials, Words, deal, distinct, made_clips
 from scionwood_audio.model.spelling import texts_of
 
 

@@ -18,7 +18,7 @@ from scionwood_audio.evaluation.layers import (
     lora_score,
 )
 from scionwood_audio.model.whisper import Whisper
-from scionwood_audio.verbs.layers import LayersOptions
+from scionwood_audio.verbs.score import LayersOptions
 
 QUICK = LayersOptions(weights="random", window=0.5, folds=2, tuned_folds=0)
 

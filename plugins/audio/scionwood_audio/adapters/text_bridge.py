@@ -20,14 +20,7 @@ from scionwood_audio.model.audio_visual import Junction
 
 @final
 class Bridge(nn.Module):
-    """What one tower receives from the other in each second; see `TextBridgeConfig`.
-
-    Args:
-        width: width of the states that receive.
-        other: width of the other tower.
-        text: width of a row of text; 0 means that there is none, and no gate.
-        config: the options.
-    """
+    """What one tower receives from the other in each second; see `TextBridgeConfig`."""
 
     mean: Tensor
     spread: Tensor
@@ -118,11 +111,7 @@ class BridgeLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]  # peft has 
         return output
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Refuse to merge.
-
-        Raises:
-            NotImplementedError: always; a junction has no weight.
-        """
+        """Refuse to merge."""
         raise NotImplementedError("a text bridge depends on its inputs, and no weight equals it")
 
     def unmerge(self) -> None:
@@ -137,11 +126,7 @@ class TextBridgeModel(LayerTuner):
     tuner_layer_cls = BridgeLayer
 
     def wrap(self, target: nn.Module, key: str) -> nn.Module:
-        """Return the layer for a junction, or for a linear layer.
-
-        Raises:
-            AdapterError: the module is neither.
-        """
+        """Return the layer for a junction, or for a linear layer."""
         if not isinstance(target, Junction | nn.Linear):
             rule = "a bridge lies between two towers, in a Junction"
             remedy = "Use the backbone audio/audio_visual and its targets"
@@ -224,12 +209,7 @@ def centre(model: nn.Module, audio: Tensor, vision: Tensor) -> None:
 
 @torch.no_grad()
 def gate_spread(model: nn.Module, run: Callable[[], object]) -> dict[str, float]:
-    """Return the standard deviation of the gates over seconds, the mean over channels, by side.
-
-    Args:
-        model: a network with bridges.
-        run: runs it over the seconds that count.
-    """
+    """Return the standard deviation of the gates over seconds, the mean over channels, by side."""
     gates: dict[str, list[Tensor]] = {side: [] for side, b in bridges(model) if b.gated}
     hooks = [
         bridge.gate.register_forward_hook(

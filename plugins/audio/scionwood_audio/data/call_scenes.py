@@ -94,15 +94,7 @@ def compose(
     levels: tuple[float, float] = (-5.0, 10.0),
     vary: float = 0.0,
 ) -> Scene:
-    """Place calls and other sounds one after another in a background.
-
-    Args:
-        parts: what is placed.
-        seconds: length of the scene.
-        rng: draws the parts, their places and their levels.
-        levels: the lowest and the highest level of a sound against the background, in dB.
-        vary: largest change of the speed, and so of the pitch, of a call, as a share of it.
-    """
+    """Place calls and other sounds one after another in a background."""
     total = round(seconds * RATE)
     background = parts.backgrounds[int(rng.integers(len(parts.backgrounds)))]
     samples = np.resize(np.roll(background, -int(rng.integers(len(background)))), total)

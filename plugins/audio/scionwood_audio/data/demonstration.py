@@ -23,13 +23,7 @@ GAP = 1.5
 
 
 class Demonstration(NamedTuple):
-    """The files of a demonstration.
-
-    Attributes:
-        recording: the sound, `morning.wav`.
-        examples: five of its songs, `five.txt`, a table of Raven.
-        truth: all of its songs, `all.txt`.
-    """
+    """The files of a demonstration."""
 
     recording: Path
     examples: Path

@@ -14,13 +14,7 @@ NAMES = ("rising", "falling", "steady", "trembling")
 
 
 def tone(draw: np.random.Generator, kind: int, seconds: float) -> Array:
-    """Return a tone that rises, falls, stays or trembles, (time,) float32.
-
-    Args:
-        draw: draws its pitch, speed and loudness.
-        kind: 0 to 3, in this order.
-        seconds: its length.
-    """
+    """Return a tone that rises, falls, stays or trembles, (time,) float32."""
     time = np.arange(round(seconds * RATE)) / RATE
     pitch, speed = draw.uniform(500, 1500), draw.uniform(0.8, 1.6)
     sweep = 600 * speed * (time % 1.0 - 0.5)

@@ -87,21 +87,6 @@ def read_parts(
     The rest of the recording may hold unmarked calls. It is a background only if the user says that
     all calls are marked. Else noise with its median spectrum stands for it, in which rare calls
     have no part. Where no other sounds are given, sounds made by us take their place.
-
-    Args:
-        recording: in which the calls were marked.
-        selections: the calls.
-        backgrounds: recordings, or folders of them, without the call.
-        others: short recordings of other animals, or folders of them.
-        assume_complete: every call of the recording is marked.
-        channel: which channel of the recording is heard.
-        expand: how many times slower the recordings are heard.
-        seed: seed of the sounds made by us.
-
-    Raises:
-        RecipeError: there are fewer than two calls, or a folder holds no sound.
-        ReadError: a file is damaged, or a call lies outside of the recording.
-        RateError: a call is above the band of the network.
     """
     check_examples(recording, selections, expand)
     places = _places(recording, selections, channel, expand)
@@ -180,11 +165,7 @@ def _surroundings(
 
 
 def sound_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Return the sounds that are named, or lie in the folders that are named.
-
-    Raises:
-        RecipeError: a folder holds none.
-    """
+    """Return the sounds that are named, or lie in the folders that are named."""
     sounds: list[Path] = []
     for path in map(Path, paths):
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SoundReader.suffixes)

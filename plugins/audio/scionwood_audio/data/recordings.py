@@ -21,14 +21,7 @@ from scionwood_audio.model.mel import RATE
 
 @final
 class Clip(NamedTuple):
-    """A window of a recording.
-
-    Attributes:
-        samples: (time,) float32 at 16 kHz.
-        length: true samples; the rest is silence.
-        label: its class.
-        recording: what it was cut from; clips of one stay in one split.
-    """
+    """A window of a recording, (time,) float32 at 16 kHz, with its true samples."""
 
     samples: Tensor
     length: int
@@ -46,16 +39,7 @@ def clip_of(samples: np.ndarray, length: int, label: str, recording: str) -> Cli
 
 
 def read_clips(table: str | Path, length: int) -> list[Clip]:
-    """Return windows of the recordings of a table, equal samples once.
-
-    Args:
-        table: a CSV file with the columns `path` and `label`, and `recording` if several files
-            were cut from one; paths are relative to its folder.
-        length: samples of a window.
-
-    Raises:
-        ReadError: the table or a sound cannot be read, or one sound has two labels.
-    """
+    """Return windows of the recordings of a table, equal samples once."""
     clips: dict[bytes, tuple[Clip, str]] = {}
     for row in read_rows(table, ("path", "label")):
         path, label = row["path"], row["label"]

@@ -13,15 +13,7 @@ from scionwood.authoring import Split, read_utf8, reading
 
 
 def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """Return the rows of a CSV file by the names of its columns.
-
-    Args:
-        path: the file, UTF-8.
-        needed: columns that it must have.
-
-    Raises:
-        ReadError: the file cannot be read, is empty, lacks a column, or a row is short.
-    """
+    """Return the rows of a CSV file by the names of its columns."""
     with reading(path, "CSV table"):
         reader = csv.DictReader(io.StringIO(read_utf8(Path(path)), newline=""))
         columns = reader.fieldnames or []
@@ -41,15 +33,7 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
 
 
 def deal(recordings: Sequence[str], seed: int) -> dict[Split, list[int]]:
-    """Deal rows into three splits, about 70, 15 and 15 of 100 recordings.
-
-    Args:
-        recordings: the recording of each row; those of one recording stay together.
-        seed: seed of their order.
-
-    Raises:
-        RecipeError: there are fewer than three recordings.
-    """
+    """Deal rows into three splits, about 70, 15 and 15 of 100 recordings."""
     names = sorted(set(recordings))
     if len(names) < 3:
         rule = "train, validation and test need at least one recording each"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeAlias, final
+from typing import Literal, NamedTuple, TypeAlias, final
 
 import numpy as np
 import torch
@@ -17,9 +18,69 @@ from torch.utils.data import Dataset
 
 from scionwood import ReadError, RecipeError, SplitData
 from scionwood.authoring import DataFiles, DataLoader, Split
-from scionwood_audio.data.clips import Clip, distinct, made_clips, read_clips
+from scionwood_audio.data.tables import read_rows
+from scionwood_audio.inference.sounds import read_sound
 from scionwood_audio.model.mel import FRAME, RATE
-from scionwood_audio.model.spelling import codes
+from scionwood_audio.model.spelling import LETTERS, codes, latin
+
+SYLLABLES = ("ba", "do", "ki", "lu", "me", "na", "po", "ri", "sa", "tu", "ve", "zo")
+
+
+class Clip(NamedTuple):
+    """A clip in which a text is said: (time,) float32 at 16 kHz, Latin letters, and its file."""
+
+    sound: np.ndarray
+    text: str
+    speaker: str
+    name: str
+
+
+def read_clips(path: Path, root: Path, files: DataFiles) -> list[Clip]:
+    """Read the clips of a CSV file with the columns `path`, `text` and perhaps `speaker`."""
+    rows = read_rows(path, ("path", "text"))
+    for number, row in enumerate(rows, 2):
+        if not row["path"] or not row["text"]:
+            raise ReadError(f"{path}: line {number}", "path or text is empty", "Complete the row")
+    paths = [root / row["path"] for row in rows]
+    sounds = files.readable(dict.fromkeys(paths), read_sound)
+    return [
+        Clip(sounds[file], latin(row["text"]), row.get("speaker") or "", row["path"])
+        for file, row in zip(paths, rows, strict=True)
+        if file in sounds
+    ]
+
+
+def distinct(clips: Iterable[Clip]) -> list[Clip]:
+    """Return the clips without those whose decoded samples another one has already.
+
+    Files of other bytes may hold the same samples: of 877 Spanish clips of one package, 137 do. In
+    two splits they would make every score perfect.
+    """
+    first: dict[bytes, Clip] = {}
+    for clip in clips:
+        first.setdefault(hashlib.sha256(clip.sound.tobytes()).digest(), clip)
+    return list(first.values())
+
+
+def made_clips(count: int, seed: int) -> list[Clip]:
+    """Return clips that are made here: each letter of an invented word is two tones."""
+    random = np.random.default_rng(seed)
+    words = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in SYLLABLES]
+    chosen = random.choice(len(words), count, replace=False)
+    return [Clip(_spoken(words[n], random), words[n], "made", f"{words[n]}") for n in chosen]
+
+
+def _spoken(word: str, random: np.random.Generator) -> np.ndarray:
+    length = round(RATE * random.uniform(0.07, 0.1))
+    time = np.arange(length) / RATE
+    edge = np.minimum(1.0, np.minimum(time, time[::-1]) / 0.01)
+    tones = []
+    for place in map(LETTERS.index, word):
+        low, high = 250.0 + 60.0 * (place % 9), 1200.0 + 500.0 * (place // 9)
+        tones.append(edge * (np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time)))
+    sound = 0.1 * np.concatenate(tones)
+    return np.asarray(sound + 0.002 * random.standard_normal(len(sound)), np.float32)
+
 
 Unit: TypeAlias = Literal["text", "word"]
 SHARES = {"test": 0.3, "val": 0.1}
@@ -164,13 +225,7 @@ def _content(clip: Clip) -> set[str]:
 
 @final
 class Trials(Dataset[dict[str, Tensor]]):
-    """Clips with their text and four others.
-
-    Args:
-        clips: the clips of a split.
-        samples: samples of a window.
-        seed: seed of the random texts; `None` draws others in each epoch.
-    """
+    """Clips with their text and four others."""
 
     def __init__(self, clips: Sequence[Clip], samples: int, seed: int | None) -> None:
         self.clips, self.samples, self.seed = clips, samples, seed

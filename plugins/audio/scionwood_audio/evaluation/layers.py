@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
 from scionwood import RecipeError, attach
+from scionwood.authoring import minimise
 from scionwood_audio.data.recordings import Clip
 from scionwood_audio.inference.progress import Advance, progress
-from scionwood_audio.model.clip_head import fit_clip_head, pooled
+from scionwood_audio.model.heads import fit_clip_head, pooled
 from scionwood_audio.model.mel import LogMel
 from scionwood_audio.model.whisper import Whisper
 
@@ -54,15 +55,7 @@ class Scores(NamedTuple):
 @final
 @dataclass(frozen=True)
 class LayerReport:
-    """What was measured, and what follows from it.
-
-    Attributes:
-        clips: their number, equal samples once.
-        classes: the names of the classes.
-        rows: mel statistics, each layer from 0, and LoRA on the first splits if it was tried.
-        method: the advice.
-        reason: why.
-    """
+    """What was measured, and what follows from it."""
 
     clips: int
     classes: list[str]
@@ -111,18 +104,7 @@ def lora_score(
     steps: int = STEPS,
     advance: Advance = lambda _: None,
 ) -> float:
-    """Return the balanced accuracy of LoRA that starts from the head on frozen features.
-
-    Args:
-        whisper: with an output for each class; it gets the adapter.
-        clips: the clips.
-        features: what the frozen network says of them, (clip, width).
-        label: (clip,) int64.
-        split: their places.
-        seed: seed of the adapter and of the batches.
-        steps: optimiser steps.
-        advance: is told of each step.
-    """
+    """Return the balanced accuracy of LoRA that starts from the head on frozen features."""
     from peft import LoraConfig
     from sklearn.metrics import balanced_accuracy_score
 
@@ -137,17 +119,15 @@ def lora_score(
         batch = default_collate([clips[k] for k in places])
         return pooled(model(batch.samples), batch.length)
 
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=0.01)
     draw = np.random.default_rng(seed)
-    for _ in range(steps):
+
+    def loss(_: int) -> Tensor:
         pick = draw.choice(train, min(BATCH, len(train)), replace=False)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = F.cross_entropy(logits(pick), label[pick])
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        advance(1)
+            return F.cross_entropy(logits(pick), label[pick])
+
+    options: dict[str, Any] = {"steps": steps, "lr": LR, "weight_decay": 0.01, "clip": 1.0}
+    minimise(loss, parameters, **options, report=lambda *_: advance(1))
     with torch.no_grad():
         parts = np.array_split(test, -(-len(test) // BATCH))
         answer = torch.cat([logits(part).argmax(1) for part in parts])
@@ -155,11 +135,7 @@ def lora_score(
 
 
 def folds_of(clips: Sequence[Clip], folds: int, seed: int) -> list[Split]:
-    """Return splits in which no recording is on both sides.
-
-    Raises:
-        RecipeError: there is one class, or a class has fewer recordings than there are folds.
-    """
+    """Return splits in which no recording is on both sides."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     labels = [clip.label for clip in clips]
@@ -176,12 +152,7 @@ def folds_of(clips: Sequence[Clip], folds: int, seed: int) -> list[Split]:
 
 
 def compare_layers(clips: Sequence[Clip], options: LayersOptions) -> LayerReport:
-    """Measure every layer with folds by recording, and LoRA at the best one; progress on stderr.
-
-    Raises:
-        RecipeError: a class has too few recordings.
-        WeightsError: the weights are missing or changed.
-    """
+    """Measure every layer with folds by recording, and LoRA at the best one; progress on stderr."""
     splits, classes = folds_of(clips, options.folds, options.seed), sorted({c.label for c in clips})
     label = torch.tensor([classes.index(clip.label) for clip in clips])
     tower: dict[str, Any] = {"weights": options.weights, "window": options.window}
@@ -205,13 +176,7 @@ def compare_layers(clips: Sequence[Clip], options: LayersOptions) -> LayerReport
 
 
 def advice(rows: Sequence[Scores], tuned: Sequence[float], chance: float) -> tuple[str, str]:
-    """Return the method and its reason; differences below the spread of the splits do not count.
-
-    Args:
-        rows: mel statistics, then each layer from 0.
-        tuned: of LoRA at the best layer, on the first splits.
-        chance: balanced accuracy of an answer that is always the same.
-    """
+    """Return the method and its reason; differences below the spread of the splits do not count."""
     mel, best = rows[0], max(rows[1:], key=lambda scores: scores.mean)
     if best.mean - best.spread <= chance:
         return "nothing", f"{best.name} is within its spread of chance ({100 * chance:.0f} %)"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from scionwood import ReadError, RecipeError
-from scionwood.authoring import read_utf8
-from scionwood_audio.evaluation.frames import auc_and_eer
+from scionwood_audio.data.tables import read_rows
+from scionwood_audio.evaluation.trials import rates
 from scionwood_audio.inference.events import matches
 from scionwood_audio.readers.selections import Selection
 
@@ -105,15 +103,7 @@ def _recall_at(events: Sequence[Selection], true: Sequence[Selection], alarms: i
 
 
 def score_tables(scored: Path, true: Path) -> tuple[int, float, float]:
-    """Return the number of rows, the AUC and the equal error rate of a table with scores.
-
-    Args:
-        scored: CSV with the columns `id` and `score`.
-        true: CSV with the columns `id` and `target`, which is 0 or 1.
-
-    Raises:
-        ReadError: a column is missing, a value is no number, or the rows of the tables differ.
-    """
+    """Return the number of rows, the AUC and the equal error rate of a table with scores."""
     scores, targets = _column(scored, "score"), _column(true, "target")
     if scores.keys() != targets.keys():
         missing = sorted(scores.keys() ^ targets.keys())
@@ -123,20 +113,17 @@ def score_tables(scored: Path, true: Path) -> tuple[int, float, float]:
     if set(target.tolist()) != {0.0, 1.0}:
         rule = "the column target holds 0 and 1, and both of them"
         raise ReadError(str(true), rule, "Add rows of the other kind")
-    auc, eer = auc_and_eer(np.array(list(scores.values())), target)
-    return len(target), auc, eer
+    values = np.array(list(scores.values()))
+    found = rates(values[target > 0.5], values[target < 0.5])
+    return len(target), found.auc, found.eer
 
 
 def _column(path: Path, name: str) -> dict[str, float]:
-    rows = csv.DictReader(io.StringIO(read_utf8(path), newline=""))
-    if not {"id", name} <= set(rows.fieldnames or ()):
-        rule = f"it has no columns id and {name}"
-        raise ReadError(str(path), rule, "Write these two columns, separated by a comma")
     values: dict[str, float] = {}
-    for row in rows:
+    for number, row in enumerate(read_rows(path, ("id", name)), 2):
         try:
             values[row["id"]] = float(row[name])
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             rule = f"{row[name]!r} is no number"
-            raise ReadError(f"{path}: line {rows.line_num}", rule, "Correct it") from error
+            raise ReadError(f"{path}: line {number}", rule, "Correct it") from error
     return values

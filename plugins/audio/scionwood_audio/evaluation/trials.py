@@ -1,4 +1,4 @@
-"""Scores of trials: does a clip say a text? Area under the curve, and equal error rate."""
+"""Rates of scores: average precision of positions, AUC and equal error rate of trials."""
 
 from __future__ import annotations
 
@@ -10,14 +10,28 @@ import torch
 from torch import Tensor
 
 
-class Rates(NamedTuple):
-    """How well scores tell clips that say a text from those that do not.
+def average_precision(scores: Tensor, target: Tensor) -> Tensor:
+    """Return the average precision of scores, 0 to 1; 1 without any positive.
 
-    Attributes:
-        auc: area under the curve of true against false alarms, 0 to 1.
-        eer: the error rate at which misses and false alarms are equal, 0 to 1.
-        threshold: the score at that rate.
+    Positions of one score have one precision, that of the last of them.
+
+    Args:
+        scores: (position,) float32.
+        target: (position,) 1 or 0.
+
+    Source: C. D. Manning et al., Introduction to information retrieval (2008), section 8.4.
     """
+    ranked, order = scores.sort(descending=True)
+    hit = target[order] > 0.5
+    if not hit.any():
+        return torch.ones((), device=scores.device)
+    falling = -ranked
+    places = torch.searchsorted(falling, falling[hit], right=True)
+    return (hit.cumsum(0)[places - 1] / places).mean()
+
+
+class Rates(NamedTuple):
+    """Area under the curve and equal error rate, 0 to 1, and the threshold at that rate."""
 
     auc: float
     eer: float
@@ -25,14 +39,7 @@ class Rates(NamedTuple):
 
 
 def rates(positive: np.ndarray, negative: np.ndarray) -> Rates:
-    """Return the rates of the scores of clips that say a text, and of clips that do not.
-
-    Example:
-        >>> import numpy as np
-        >>> from scionwood_audio.evaluation.trials import rates
-        >>> rates(np.array([1.0, 2.0, 3.0]), np.array([0.0, 0.5, 1.5])).auc.__round__(3)
-        0.889
-    """
+    """Return the rates of the scores of clips that say a text, and of clips that do not."""
     from sklearn.metrics import roc_auc_score, roc_curve
 
     scores = np.concatenate([positive, negative]).astype(np.float64)
@@ -70,17 +77,7 @@ def of_trials(scores: Tensor) -> dict[str, Tensor]:
 
 
 def advice(arms: Mapping[str, Mapping[int, float]], zero_shot: float) -> Iterable[str]:
-    """Yield a line for each arm: from how many clips on it is above zero-shot, if it ever is.
-
-    Args:
-        arms: the score of each arm by its number of training clips.
-        zero_shot: the score of the network that saw none.
-
-    Example:
-        >>> from scionwood_audio.evaluation.trials import advice
-        >>> list(advice({"head": {5: 60.0, 25: 79.0, 100: 88.0, 400: 92.0}}, 83.0))
-        ['head: above zero-shot (83.0) from 100 clips, 92.0 at best']
-    """
+    """Yield a line for each arm: from how many clips on it is above zero-shot, if it ever is."""
     for arm, by_clips in arms.items():
         below = [clips for clips, score in by_clips.items() if score <= zero_shot]
         above = [clips for clips in by_clips if clips > max(below, default=-1)]

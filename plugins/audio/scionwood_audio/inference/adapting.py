@@ -25,6 +25,7 @@ from scionwood_audio.inference.held_out import (
     scenes_of,
     summary,
 )
+from scionwood_audio.inference.sounds import channel_of
 from scionwood_audio.readers.selections import Selection, write_selections
 from scionwood_audio.tasks.find import Find
 from scionwood_audio.verbs.options import FindOptions
@@ -50,9 +51,6 @@ def adapted(
 
     Returns:
         What the adapter reaches, and its run if it won.
-
-    Raises:
-        RecipeError: silence surrounds the examples, so that nothing tells whether it gains.
     """
     if not levels.parts.places:
         rule = "silence surrounds the examples, so that nothing tells whether an adapter gains"
@@ -104,7 +102,6 @@ def overrides(
         write_selections(folder / "examples.csv", examples)
         examples = folder / "examples.csv"
     window = options.window or 3.0
-    channel = int(options.channel) if options.channel.isdigit() else options.channel
     return {
         "backbone.weights": options.weights,
         "backbone.window": window,
@@ -115,7 +112,7 @@ def overrides(
         "data.backgrounds": [str(path.resolve()) for path in options.backgrounds or []],
         "data.others": [str(path.resolve()) for path in options.others or []],
         "data.assume_complete": options.assume_complete,
-        "data.channel": channel,
+        "data.channel": channel_of(options.channel),
         "data.expand": options.expand,
         "data.seed": options.seed,
         "trainer.accelerator": "cpu" if options.device == "cpu" else "gpu",
@@ -127,10 +124,6 @@ def applied(options: FindOptions, parts: Parts, shape: Shape) -> tuple[Result, S
     """Return the level of a finished run, the shape of its events, and its scorer.
 
     A run without a threshold of its own gets one from the examples.
-
-    Raises:
-        TrainingError: it is no run of `audio/find`.
-        WindowMismatchError: another window is asked for than the run's.
     """
     assert options.run is not None
     folder = find_run(options.run)
@@ -159,11 +152,7 @@ def write_events(run: Path, result: Result, shape: Shape) -> None:
 
 
 def read_events(path: Path) -> tuple[Result, Shape]:
-    """Read what `write_events` wrote.
-
-    Raises:
-        ReadError: it is not such a file.
-    """
+    """Read what `write_events` wrote."""
     try:
         values = json.loads(read_utf8(path))
         numbers = {name: float(values[name]) for name in ("ap", "threshold", "typical")}

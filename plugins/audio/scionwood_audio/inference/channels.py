@@ -27,26 +27,7 @@ def read_channel(path: str | Path, channel: int) -> tuple[np.ndarray, float]:
     `expand=1/16` a channel of 1 kHz is heard at 16 kHz, and 20 Hz as 320 Hz. A second that is heard
     is then 16 s of the record.
 
-    Args:
-        path: a DAS file, miniSEED, SAC or SEG-Y: what `scionwood_seismic.open_file` reads.
-        channel: the number of the channel, from 0.
-
-    Returns:
-        (time,) float32, its mean removed and its largest value 1; and samples a second.
-
     Units: the channel loses its unit: a tower hears relative levels.
-
-    Raises:
-        ReadError: the plugin seismic is absent, the file is damaged, the channel does not exist,
-            is constant or holds NaN, or the record has gaps or several parts.
-
-    Example:
-        >>> from scionwood_seismic import simulate
-        >>> from scionwood_audio.inference.channels import read_channel
-        >>> simulate("line.sgy", "reference.sgy", n=1, n_traces=24, n_samples=480)
-        >>> samples, rate = read_channel("line.sgy", 3)
-        >>> samples.shape, float(abs(samples).max())
-        ((480,), 1.0)
     """
     parts, rate = _parts(path, channel)
     samples: np.ndarray = np.concatenate(parts)

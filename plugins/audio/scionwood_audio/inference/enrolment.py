@@ -24,12 +24,7 @@ Takes: TypeAlias = Sequence[tuple[str, np.ndarray]]
 
 @torch.no_grad()
 def frozen(tower: Whisper, sound: np.ndarray) -> np.ndarray:
-    """Return the features of a clip or of a window, (position, width), each of unit length.
-
-    Args:
-        tower: `audio/whisper`.
-        sound: (time,) float32 at 16 kHz, at most a window; only its own positions are returned.
-    """
+    """Return the features of a clip or of a window, (position, width), each of unit length."""
     padded = np.pad(sound, (0, tower.samples - len(sound)))
     hidden = tower.hidden(torch.from_numpy(padded)[None])[-1][0, : -(-len(sound) // FRAME)]
     return np.asarray(torch.nn.functional.normalize(hidden, dim=-1).numpy())
@@ -42,19 +37,8 @@ def warp(take: np.ndarray, sound: np.ndarray) -> float:
     a = min(D[i-1, j], D[i-1, j-1]) and s the running sum of the costs of row i, the row is
     D[i, j] = s[j] + min over k <= j of (a[k] - s[k-1]).
 
-    Args:
-        take: (position, width), of unit length at each position.
-        sound: (position, width) likewise.
-
     Source: H. Sakoe and S. Chiba (1978); the open ends are those of subsequence warping,
         M. Müller, Information retrieval for music and motion (2007), section 4.4.
-
-    Example:
-        >>> import numpy as np
-        >>> from scionwood_audio.inference.enrolment import warp
-        >>> take = np.eye(3)
-        >>> warp(take, np.concatenate([np.eye(3)[::-1], np.eye(3)]))
-        0.0
     """
     cost = 1.0 - take.astype(np.float64) @ sound.astype(np.float64).T
     row = cost[0]
@@ -66,12 +50,7 @@ def warp(take: np.ndarray, sound: np.ndarray) -> float:
 
 
 def write_enrolment(takes: Takes, target: Path, *, overwrite: bool = False) -> None:
-    """Write takes as NPZ: arrays of numbers and texts, nothing pickled.
-
-    Raises:
-        OutputExistsError: the file exists and `overwrite` is false.
-        WriteError: it cannot be written.
-    """
+    """Write takes as NPZ: arrays of numbers and texts, nothing pickled."""
     arrays = {f"take_{n}": sound for n, (_, sound) in enumerate(takes)}
     words = np.array([word for word, _ in takes])
     with writing(target), atomic_path(target, overwrite=overwrite) as part, part.open("wb") as file:
@@ -79,11 +58,7 @@ def write_enrolment(takes: Takes, target: Path, *, overwrite: bool = False) -> N
 
 
 def read_enrolment(path: Path) -> Takes:
-    """Read the takes of `write_enrolment`; nothing in the file is unpickled.
-
-    Raises:
-        ReadError: it is no enrolment.
-    """
+    """Read the takes of `write_enrolment`; nothing in the file is unpickled."""
     remedy = "Make it anew: scionwood audio enrol CLIPS... OUT.npz"
     with reading(path, "enrolment (.npz)"):
         try:

@@ -58,10 +58,6 @@ def levelled(scores: np.ndarray, shape: Shape) -> np.ndarray:
     The level is the lower quartile, which calls do not reach unless they fill three quarters of
     the recording. A threshold then carries over to a recording with another background. Dividing by
     their spread as well carried over worse in trials with examples held out.
-
-    Args:
-        scores: (position,) log-odds of a call.
-        shape: how events look.
     """
     # Edges repeat: zeros beyond them would be the log-odds of a call as often as not.
     padded = np.pad(scores, shape.smooth // 2, "edge")
@@ -71,13 +67,7 @@ def levelled(scores: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def events_of(values: np.ndarray, threshold: float, shape: Shape) -> list[tuple[int, int]]:
-    """Return the events above a threshold as first and one past the last position.
-
-    Args:
-        values: (position,) levelled scores.
-        threshold: the least value of a call.
-        shape: how events look.
-    """
+    """Return the events above a threshold as first and one past the last position."""
     above = np.concatenate([[False], values > threshold, [False]])
     edges = np.flatnonzero(above[1:] != above[:-1]).reshape(-1, 2)
     joined: list[tuple[int, int]] = []
@@ -126,9 +116,6 @@ def threshold_in_place(inside: Sequence[np.ndarray]) -> tuple[float, float]:
     A call that is pasted elsewhere brings its own noise, and is then easier to find. The scores
     therefore come from where the examples were marked. Their median is that of a typical call, and
     zero that of the background, so that the threshold needs no sounds made by us.
-
-    Args:
-        inside: the levelled scores in each example, from a model that has not learnt from it.
     """
     typical = float(np.median([np.median(values) for values in inside]))
     return SHARE * typical, typical
@@ -139,10 +126,6 @@ def calibrate(scored: Sequence[tuple[np.ndarray, Events]], shape: Shape) -> floa
 
     For examples that silence surrounds, which have no place of their own. Near the best one F1 is
     flat, and its edge is chance: the middle of all thresholds within 0.02 of the best is taken.
-
-    Args:
-        scored: levelled scores of scenes, whose model did not see their calls, and the events.
-        shape: how events look.
     """
     pooled = np.concatenate([values for values, _ in scored])
     thresholds = np.unique(np.quantile(pooled, np.linspace(0.3, 0.995, 80)))

@@ -13,7 +13,7 @@ from scionwood_audio.data.parts import marked_calls, read_parts
 from scionwood_audio.inference.events import POSITIONS, Shape, events_of, levelled
 from scionwood_audio.inference.held_out import Levels, Result, Scorer, gains
 from scionwood_audio.inference.progress import progress
-from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
+from scionwood_audio.inference.sounds import channel_of, read_blocks, seconds_of
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.selections import Selection
 from scionwood_audio.verbs.options import FindOptions
@@ -99,7 +99,7 @@ def search(
         backgrounds=options.backgrounds or (),
         others=options.others or (),
         assume_complete=options.assume_complete,
-        channel=channel_of(options),
+        channel=channel_of(options.channel),
         expand=options.expand,
         seed=options.seed,
     )
@@ -158,20 +158,15 @@ def level_rows(finding: Finding) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def channel_of(options: FindOptions) -> Channel:
-    """Return the channel as `read_blocks` takes it."""
-    if options.channel == "mean":
-        return "mean"
-    return "loudest" if options.channel == "loudest" else int(options.channel)
-
-
 def searched(recording: str | Path, score: Scorer, options: FindOptions) -> np.ndarray:
     """Return the score of each position of a recording; a block of it is in memory."""
     total = seconds_of(recording) * options.expand
 
     def pieces() -> Iterator[np.ndarray]:
         with progress(f"searching {total / 3600:.2f} h", total) as advance:
-            blocks = read_blocks(recording, channel=channel_of(options), expand=options.expand)
+            blocks = read_blocks(
+                recording, channel=channel_of(options.channel), expand=options.expand
+            )
             for block in blocks:
                 yield block
                 advance(len(block) / RATE)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from scionwood_audio.data.call_scenes import FOLDS, Parts, Place, Scene, compose
-from scionwood_audio.evaluation.frames import average_precision
+from scionwood_audio.evaluation.trials import average_precision
 from scionwood_audio.inference.events import Shape, calibrate, levelled, threshold_in_place
 from scionwood_audio.inference.progress import progress
-from scionwood_audio.inference.scoring import score_pieces
-from scionwood_audio.model.frame_head import fit_head
+from scionwood_audio.inference.windows import score_pieces
+from scionwood_audio.model.heads import fit_head
 from scionwood_audio.model.mel import FRAME, RATE
 from scionwood_audio.model.template import Templates
 from scionwood_audio.model.whisper import Whisper
@@ -68,15 +68,7 @@ def summary(
     placed: Sequence[tuple[np.ndarray, Place]],
     shape: Shape,
 ) -> Result:
-    """Return what a level reaches, from scores that did not learn from what they score.
-
-    Args:
-        level: its name.
-        scored: the scores of each scene, and the scene.
-        placed: the scores of each example where it was marked; without any, the threshold is that
-            of the scenes.
-        shape: how events look.
-    """
+    """Return what a level reaches, from scores that did not learn from what they score."""
     ap = float(np.mean([_precision(scores, scene.frames) for scores, scene in scored]))
     places = tuple(_precision(scores, place.target) for scores, place in placed)
     if placed:
@@ -148,11 +140,6 @@ def fit_scenes(features: Sequence[np.ndarray], scenes: Sequence[Scene]) -> tuple
 
 class Levels:
     """The template and the frozen layers, tried on examples that each one has not seen.
-
-    Args:
-        parts: the examples and what they are placed among.
-        shape: how events look.
-        options: the weights, the window and the overlap.
 
     Attributes:
         scenes: a scene for each fold of the examples.

@@ -11,12 +11,7 @@ Advance = Callable[[float], None]
 
 @contextmanager
 def progress(label: str, total: float) -> Iterator[Advance]:
-    """Show on stderr what is done of a total, and how long the rest will take.
-
-    Args:
-        label: what is done.
-        total: how much there is.
-    """
+    """Show on stderr what is done of a total, and how long the rest will take."""
     from rich.console import Console
     from rich.progress import Progress
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from scionwood import ReadError
+from scionwood import ReadError, RecipeError
 from scionwood_audio.errors import RateError
 from scionwood_audio.inference.channels import is_seismic, read_channel
 from scionwood_audio.model.mel import RATE
@@ -17,6 +17,21 @@ from scionwood_audio.readers.sound import SoundReader
 
 Channel: TypeAlias = int | Literal["mean", "loudest"]
 """A channel by its number from 0, the mean of all, or the one with the most energy."""
+
+
+def channel_of(text: str) -> Channel:
+    """Return the channel that an option names.
+
+    Raises:
+        RecipeError: it is no number, `mean` or `loudest`.
+    """
+    if text == "mean":
+        return "mean"
+    if text != "loudest" and not text.isdigit():
+        rule = "a channel is a number from 0, mean, or loudest"
+        raise RecipeError(f"channel {text}", rule, "Give one of them")
+    return "loudest" if text == "loudest" else int(text)
+
 
 LOWEST = 8_000
 """Samples a second below which features change: through 4 kHz their cosine is 0.79."""
@@ -38,19 +53,8 @@ def read_blocks(
 
     Resampling in blocks gives the samples of resampling at once.
 
-    Args:
-        path: the file: a sound, or a seismic file, of which `channel` names one channel.
-        channel: which channel, or what is made of them.
-        expand: how many times slower the recording is heard. With 2, a song at 9 kHz is heard at
-            4.5 kHz, and lasts twice as long; divide the times by it. With 0.0625, a channel of
-            1 kHz is heard at 16 kHz.
-
     Yields:
         (time,) float32.
-
-    Raises:
-        ReadError: the file is damaged, the channel does not exist, or the channels cancel.
-        RateError: `expand` is not positive, or the rate divided by it is below 8 kHz.
     """
     if is_seismic(path):
         yield from _heard(path, channel, expand)

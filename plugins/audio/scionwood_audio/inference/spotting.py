@@ -184,12 +184,7 @@ class Stream:
 
 
 def peaks(spots: Iterable[Spot], threshold: float) -> list[Spot]:
-    """Return the spots that reach a threshold, the best of those of one word that overlap.
-
-    Args:
-        spots: of any order.
-        threshold: the least score.
-    """
+    """Return the spots that reach a threshold, the best of those of one word that overlap."""
     chosen: list[Spot] = []
     for spot in sorted(spots, key=lambda spot: -spot.score):
         others = [c for c in chosen if c.word == spot.word]
@@ -200,11 +195,7 @@ def peaks(spots: Iterable[Spot], threshold: float) -> list[Spot]:
 
 
 def recorded(run: str | Path) -> dict[str, float]:
-    """Return what the last validation of a run measured: `hard`, `zero_shot` and others.
-
-    Args:
-        run: a run of `audio/keyword`.
-    """
+    """Return what the last validation of a run measured: `hard`, `zero_shot` and others."""
     table: Any = Run(find_run(run)).metrics
     rows = table.to_dict("records") if hasattr(table, "to_dict") else table
     return {

@@ -16,12 +16,7 @@ LONGEST = 2048
 
 
 class Match(NamedTuple):
-    """What the matcher answers.
-
-    Attributes:
-        text: (batch,) logits of the whole text being said.
-        letters: (batch, letter) logits of each letter being said; padding has any value.
-    """
+    """Logits of the whole text being said, (batch,), and of each letter, (batch, letter)."""
 
     text: Tensor
     letters: Tensor
@@ -29,19 +24,12 @@ class Match(NamedTuple):
 
 @final
 class Matcher(nn.Module):
-    """A transformer over the segments text, sound and enrolment, and a GRU over the letters.
+    """A transformer over the segments text and sound, and a GRU over the letters.
 
     Each segment has a learned vector of its modality, and sinusoidal positions that begin at 0. The
     last state of the GRU gives the logit of the whole text, and the state of each letter its own.
     Padding is masked, and the GRU is read at the last true letter. In the published code neither is
     so, and a score depends on the length of its batch.
-
-    Args:
-        width: values of a position of the sound.
-        size: width of the transformer.
-        heads: attention heads.
-        layers: layers of the transformer.
-        dropout: share of values that training leaves out.
 
     Source: a reconstruction of DMA-KWS (arXiv:2605.22120), stage II, from a part of its released
         code: letters instead of phonemes, its masks and its last position corrected.
@@ -55,6 +43,7 @@ class Matcher(nn.Module):
         super().__init__()
         self.letter = nn.Embedding(len(LETTERS) + 1, size, padding_idx=0)
         self.sound = nn.Linear(width, size)
+        # The third is that of an enrolment in the released code, which no score has here.
         self.modality = nn.Parameter(0.02 * torch.randn(3, size))
         layer = nn.TransformerEncoderLayer(
             size, heads, 2 * size, dropout, batch_first=True, norm_first=True
@@ -64,34 +53,19 @@ class Matcher(nn.Module):
         self.text_logit, self.letter_logit = nn.Linear(size, 1), nn.Linear(size, 1)
         self.register_buffer("positions", _waves(size), persistent=False)
 
-    def forward(
-        self,
-        text: Tensor,
-        sound: Tensor,
-        frames: Tensor,
-        enrolment: Tensor | None = None,
-        enrolment_frames: Tensor | None = None,
-    ) -> Match:
+    def forward(self, text: Tensor, sound: Tensor, frames: Tensor) -> Match:
         """Return the logits of each pair.
 
         Args:
             text: (batch, letter) int64 codes, padded with 0.
             sound: (batch, position, width).
             frames: (batch,) true positions of the sound.
-            enrolment: (batch, position, width), another clip of the text; `None` without one.
-            enrolment_frames: (batch,) its true positions; 0 for a pair without one.
         """
-        parts = [self.letter(text) + self.modality[0] + self.positions[: text.shape[1]]]
-        masks = [text == 0]
-        segments = [(sound, frames)]
-        if enrolment is not None and enrolment_frames is not None:
-            segments.append((enrolment, enrolment_frames))
-        for kind, (features, lengths) in enumerate(segments, 1):
-            places = self.positions[: features.shape[1]]
-            parts.append(self.sound(features) + self.modality[kind] + places)
-            steps = torch.arange(features.shape[1], device=features.device)
-            masks.append(steps >= lengths[:, None])
-        mixed = self.mixer(torch.cat(parts, 1), src_key_padding_mask=torch.cat(masks, 1))
+        letters = self.letter(text) + self.modality[0] + self.positions[: text.shape[1]]
+        heard = self.sound(sound) + self.modality[1] + self.positions[: sound.shape[1]]
+        steps = torch.arange(sound.shape[1], device=sound.device)
+        mask = torch.cat([text == 0, steps >= frames[:, None]], 1)
+        mixed = self.mixer(torch.cat([letters, heard], 1), src_key_padding_mask=mask)
         letters = mixed[:, : text.shape[1]]
         states = self.order(letters)[0]  # causal: padding behind the last letter is not seen
         last = (text > 0).sum(1) - 1

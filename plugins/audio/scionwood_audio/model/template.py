@@ -25,9 +25,6 @@ class Templates(nn.Module):
     Units: samples from -1 to 1 at 16 kHz.
 
     Source: J. P. Lewis, Fast normalized cross-correlation (1995).
-
-    Args:
-        calls: the examples, each (time,) float32 at 16 kHz.
     """
 
     def __init__(self, calls: Sequence[np.ndarray]) -> None:

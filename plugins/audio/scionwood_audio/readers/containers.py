@@ -26,13 +26,7 @@ _MIRROR = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class Chunk(NamedTuple):
-    """A part of a WAV, RF64 or W64.
-
-    Attributes:
-        name: four letters.
-        start: its first byte after its header.
-        length: its bytes, as it declares them.
-    """
+    """A part of a WAV, RF64 or W64."""
 
     name: bytes
     start: int
@@ -40,14 +34,7 @@ class Chunk(NamedTuple):
 
 
 def check_container(path: Path) -> None:
-    """Refuse a WAV that is cut or contradicts itself, and an OGG with damaged pages.
-
-    Args:
-        path: the file; other formats pass.
-
-    Raises:
-        ReadError: naming what the file declares and what it holds.
-    """
+    """Refuse a WAV that is cut or contradicts itself, and an OGG with damaged pages."""
     with path.open("rb") as file:
         start = file.read(12)
         if not start:

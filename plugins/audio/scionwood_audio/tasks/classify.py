@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from scionwood import Optimiser, RecipeError, Task
 from scionwood_audio.data.made import NAMES
-from scionwood_audio.model.clip_head import fit_clip_head, pooled
+from scionwood_audio.model.heads import fit_clip_head, pooled
 
 
 @final
@@ -69,11 +69,7 @@ class Classify(Task):
 
     @torch.no_grad()
     def fit_to(self, batches: Iterable[dict[str, Any]]) -> None:
-        """Fit the head to some batches.
-
-        Raises:
-            RecipeError: a class has no recording.
-        """
+        """Fit the head to some batches."""
         training, features, labels = self.training, [], []
         self.eval()
         for batch in batches:

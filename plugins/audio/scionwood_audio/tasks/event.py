@@ -101,11 +101,7 @@ class Event(Task):
         self._report("test_", batch)
 
     def before_export(self, trainer: L.Trainer) -> None:
-        """Refuse a bridge that no second opens or closes.
-
-        Raises:
-            TrainingError: a gate is constant.
-        """
+        """Refuse a bridge that no second opens or closes."""
         data = getattr(trainer, "datamodule", None)
         if data is None or self.constant_gate == "allow":
             return

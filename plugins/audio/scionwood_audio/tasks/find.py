@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import Optimiser, Task, TrainingError
-from scionwood_audio.evaluation.frames import average_precision
-from scionwood_audio.model.frame_head import fit_head
+from scionwood_audio.evaluation.trials import average_precision
+from scionwood_audio.model.heads import fit_head
 
 
 @final
@@ -83,11 +83,7 @@ class Find(Task):
 
     @torch.no_grad()
     def fit_to(self, batches: Any) -> None:
-        """Fit the head to the features of batches, before any step of an adapter.
-
-        Raises:
-            TrainingError: there is no call in the batches, or nothing else.
-        """
+        """Fit the head to the features of batches, before any step of an adapter."""
         network: Any = self.backbone
         training = network.training
         network.eval()

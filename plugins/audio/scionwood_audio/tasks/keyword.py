@@ -89,11 +89,7 @@ class Keyword(Task):
             self.fit_head(list(data.train_dataloader()))
 
     def fit_head(self, batches: list[dict[str, Tensor]]) -> None:
-        """Fit the head to the features of the frozen tower, which are computed once.
-
-        Args:
-            batches: of the training split.
-        """
+        """Fit the head to the features of the frozen tower, which are computed once."""
         head = getattr(self.network, self.scorer.head)
         training = self.backbone.training
         self.backbone.eval()
@@ -163,12 +159,7 @@ KEYS = ("sound", "frames", "letters", "others")
 
 
 def zero_shot(weights: str, window: float = 3.0) -> Keyword:
-    """Return the decoder's likelihood without training, in evaluation mode.
-
-    Args:
-        weights: as for `audio/whisper_text`.
-        window: seconds of the window.
-    """
+    """Return the decoder's likelihood without training, in evaluation mode."""
     return Keyword(WhisperText(weights=weights, window=window), compare=False).eval()
 
 

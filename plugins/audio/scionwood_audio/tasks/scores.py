@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from scionwood import RecipeError
 from scionwood_audio.model.matcher import WordMatcher
-from scionwood_audio.model.spelling import LETTERS, texts_of
-from scionwood_audio.model.tokens import token_rows
+from scionwood_audio.model.spelling import LETTERS, texts_of, token_rows
 from scionwood_audio.model.whisper import Whisper, WhisperText
 
 Score: TypeAlias = Literal["likelihood", "ctc", "matcher"]
@@ -22,13 +21,7 @@ PAIRS = 20
 
 
 class Scorer(ABC):
-    """A way to score.
-
-    Attributes:
-        backbone: the class of the network that it needs.
-        name: its name in recipes.
-        head: the module that is fitted to frozen features; empty if there is none.
-    """
+    """A way to score."""
 
     backbone: type[nn.Module]
     name: str
@@ -143,15 +136,7 @@ SCORERS: dict[Score, Scorer] = {"likelihood": Likelihood(), "ctc": Ctc(), "match
 
 
 def checked(score: Score, network: Any) -> Scorer:
-    """Return a scorer whose network fits.
-
-    Args:
-        score: its name.
-        network: the backbone without the wrapper of an adapter.
-
-    Raises:
-        RecipeError: the score needs another backbone, or another head.
-    """
+    """Return a scorer whose network fits."""
     scorer = SCORERS[score]
     if type(network) is not scorer.backbone:  # the matcher's is a Whisper too
         rule = f"it needs the backbone {scorer.name}"

@@ -17,8 +17,8 @@ from scionwood_biomed.tasks.wording import TEMPLATE
 class Settings:
     """One set of hyper-parameters for every method and data set.
 
-    All values except batch size, weight decay and rank were chosen on training slices by
-    `benchmarks/biomed_tuning.py`.
+    All values except batch size, weight decay and rank were chosen on training slices, see
+    `docs/results/biomed.md`.
 
     Attributes:
         steps: optimiser steps.

@@ -1,4 +1,4 @@
-"""Look for words in a recording: `scionwood audio spot`."""
+"""Words in a recording: `scionwood audio spot`, `enrol` and `compare`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,103 @@ import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from scionwood import RecipeError
+from scionwood import ReadError, RecipeError, TrainingError
 from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, prints
 
 if TYPE_CHECKING:
     from scionwood_audio.inference.spotting import Spot, Spotter
+
+
+def compare(runs: list[str]) -> None:
+    """Print what each run measured on its validation, and from how many clips an arm pays.
+
+    An arm is a score with an adapter. Train it with several `data.shots`, in one run each. An arm
+    that never exceeds the untrained likelihood of the decoder, `zero_shot`, is not recommended.
+
+    Args:
+        runs: runs of `audio/keyword` on the same data, finished and validated.
+
+    Raises:
+        TrainingError: a run is not finished, has no validation, or is of another validation set.
+
+    Example:
+        >>> import scionwood
+        >>> from scionwood_audio import compare
+        >>> recipe = scionwood.resolve("audio/words_new_language", smoke=True)
+        >>> run = scionwood.fit(recipe, run_dir="runs/eight")
+        >>> compare(["runs/eight"])  # doctest: +ELLIPSIS
+        run ...
+    """
+    from scionwood import find_run, resolve
+    from scionwood_audio.evaluation.trials import advice
+    from scionwood_audio.inference.spotting import recorded
+
+    rows, arms, zeros = [], dict[str, dict[int, float]](), set[float]()
+    for name in runs:
+        values = recorded(name)
+        if not {"hard", "zero_shot"} <= values.keys():
+            rule = "its validation measured no `hard` and `zero_shot`"
+            raise TrainingError(f"run {name}", rule, "Train audio/keyword with task.compare true")
+        recipe = resolve(find_run(name) / "recipe.yaml")
+        clips = recipe.data.options.get("shots") or 0
+        score = recipe.task.options.get("score", "likelihood")
+        arm = f"{score}, {recipe.adapter.name}"
+        arms.setdefault(arm, {})[clips] = values["hard"]
+        zeros.add(round(values["zero_shot"], 3))
+        numbers = [f"{values[key]:.1f}" for key in ("easy", "hard", "zero_shot")]
+        rows.append((name, arm, str(clips or "all"), *numbers))
+    if len(zeros) > 1:
+        rule = f"their zero-shot differs: {', '.join(map(str, sorted(zeros)))}"
+        raise TrainingError("runs", rule, "Compare runs with the same data and seed")
+    print_table(("run", "arm", "clips", "easy", "hard", "zero-shot hard"), rows)
+    print(*advice(arms, zeros.pop()), sep="\n")
+
+
+def enrol(
+    clips: list[Path],
+    target: OutputPath,
+    *,
+    word: str | None = None,
+    force: bool = False,
+) -> None:
+    """Store clips of words for `scionwood audio spot --enrolled`; nothing is trained.
+
+    A clip is compared by dynamic time warping on layer 2 of the frozen encoder. One clip of a
+    speaker finds the same word of the same speaker; for other speakers, train with texts.
+
+    Args:
+        clips: sounds, one take of one word each; `una_rana.2.wav` says `una rana`.
+        target: the file to write, .npz.
+        word: what all clips say, whatever their names are.
+        force: replace the file if it exists.
+
+    Raises:
+        ReadError: a clip is damaged or missing.
+        WriteError: the file cannot be written.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from scionwood_audio import enrol
+        >>> from scionwood_audio.readers.sound import SoundReader
+        >>> SoundReader.write_sample(Path("frog.wav"))
+        >>> enrol([Path("frog.wav")], Path("frog.npz"))
+        1 clips of 1 words: frog.npz
+    """
+    from scionwood.authoring import check_target
+    from scionwood_audio.inference.enrolment import write_enrolment
+    from scionwood_audio.inference.sounds import read_sound
+
+    check_target(target, overwrite=force)
+    takes = []
+    for clip in clips:
+        if not clip.is_file():
+            raise ReadError(str(clip), "there is no such file", "Name the sounds, then OUT.npz")
+        takes.append((word or clip.name.split(".")[0].replace("_", " "), read_sound(clip)))
+    write_enrolment(takes, target, overwrite=force)
+    print(f"{len(takes)} clips of {len({word for word, _ in takes})} words: {target}")
+
 
 ROWS_SHOWN = 20
 """Rows that are printed; the file has all."""
@@ -110,7 +200,7 @@ def spot(
         ['una rana']
     """
     from scionwood.authoring import atomic_path, check_target, read_utf8, writing
-    from scionwood_audio.evaluation.spots_page import write_page
+    from scionwood_audio.evaluation.pages import write_page
     from scionwood_audio.inference.spotting import Spotter, peaks
 
     if options.run is not None and options.enrolled is not None:
@@ -142,14 +232,11 @@ def spot(
 
 def _search(recording: Path, spotter: Spotter, options: SpotOptions) -> list[Spot]:
     from scionwood_audio.inference.progress import progress
-    from scionwood_audio.inference.sounds import read_blocks, seconds_of
+    from scionwood_audio.inference.sounds import channel_of, read_blocks, seconds_of
     from scionwood_audio.inference.spotting import Stream
     from scionwood_audio.model.mel import RATE
 
-    channel: Any = int(options.channel) if options.channel.isdigit() else options.channel
-    if channel not in ("mean", "loudest") and not isinstance(channel, int):
-        rule = "it is no channel"
-        raise RecipeError(f"channel {channel}", rule, "Give a number, mean or loudest")
+    channel = channel_of(options.channel)
     stream = Stream(None, spotter, hop=options.hop)
     spots: list[Spot] = []
     with progress("seconds", seconds_of(recording)) as advance:

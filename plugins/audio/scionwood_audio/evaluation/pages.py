@@ -1,9 +1,10 @@
-"""A page of found calls: a spectrogram with its box, the score, and a player."""
+"""The pages of `scionwood audio spot` and `find`: scores over time, and calls with a player."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -24,13 +25,59 @@ from scionwood.authoring import (
     writing,
 )
 from scionwood_audio.data.parts import read_spans
-from scionwood_audio.inference.finding import COLUMNS, HELD_OUT, Finding, channel_of, level_rows
+from scionwood_audio.inference.finding import COLUMNS, HELD_OUT, Finding, level_rows
+from scionwood_audio.inference.sounds import channel_of
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.selections import Selection
 from scionwood_audio.verbs.options import FindOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+
+    from scionwood_audio.inference.spotting import Spot
+
+CLIPS_DRAWN, LISTED = 8, 200
+"""Words that are drawn, those of the best scores, and spots that are listed."""
+
+
+def write_page(
+    scores: Sequence[Spot],
+    spots: Sequence[Spot],
+    threshold: float,
+    name: str,
+    target: Path,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write the page."""
+    ranked = sorted(spots, key=lambda spot: -spot.score)[:LISTED]
+    rows = [(f"{s.start:.2f}", f"{s.end:.2f}", s.word, f"{s.score:.3f}") for s in ranked]
+    note = "A score says how well the window fits the text; it is no probability."
+    curves = Figure("Score of each word over time", _curves(scores, threshold), note, lead=True)
+    listed = Table(("start (s)", "end (s)", "word", "score"), rows)
+    page = Page(f"Words in {name}", [curves, listed], dated=False)
+    with writing(target), atomic_path(target, overwrite=overwrite) as part:
+        part.write_text(render(page), "utf-8")
+
+
+def _curves(scores: Sequence[Spot], threshold: float) -> bytes:
+    from matplotlib.figure import Figure as Drawing
+
+    best = {spot.word: spot.score for spot in sorted(scores, key=lambda spot: spot.score)}
+    with figure_style():
+        figure = Drawing(figsize=(9, 3.2))
+        axes = figure.subplots()
+        for word in sorted(best, key=lambda word: -best[word])[:CLIPS_DRAWN]:
+            line = [(s.start, s.score) for s in scores if s.word == word]
+            axes.plot(*zip(*line, strict=True), marker=".", linewidth=1, label=word)
+        if threshold > float("-inf"):
+            axes.axhline(threshold, linestyle=":", linewidth=1, color="grey")
+        axes.set(xlabel="beginning of the window (s)", ylabel="score")
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    return buffer.getvalue()
+
 
 CALLS = 40
 """Calls on a page; each takes about 30 kB."""
@@ -54,22 +101,11 @@ def write_found_page(
 
     Of more than 40 calls it shows 20 of the surest and 20 of the least sure ones, whose order of
     scores tells where the threshold should be.
-
-    Args:
-        recording: the recording that was searched.
-        finding: what was found in it.
-        options: how it was heard.
-        path: the file to write.
-        force: replace an existing file.
-
-    Raises:
-        OutputExistsError: the file exists and `force` is false.
-        WriteError: it cannot be written.
     """
     ranked = sorted(finding.selections, key=lambda call: -(call.score or 0))
     selections = ranked if len(ranked) <= CALLS else ranked[: CALLS // 2] + ranked[-CALLS // 2 :]
     spans = [(c.start - MARGIN, min(c.end, c.start + LONGEST) + MARGIN) for c in selections]
-    clips = read_spans(recording, spans, channel_of(options), options.expand)
+    clips = read_spans(recording, spans, channel_of(options.channel), options.expand)
     mark = f"player-{token_hex(8)}"  # a text that no name of a file can hold
     calls: list[Numbers | Table | Section] = []
     for number, (call, clip) in enumerate(zip(selections, clips, strict=True)):

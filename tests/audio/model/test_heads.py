@@ -4,7 +4,7 @@ import torch
 from case_table import table
 from torch.nn import functional as F
 
-from scionwood_audio.model.clip_head import fit_clip_head, pooled
+from scionwood_audio.model.heads import fit_clip_head, pooled
 
 
 def test_padding_changes_nothing_of_what_is_pooled():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from scionwood_audio.inference.scoring import score_pieces
+from scionwood_audio.inference.windows import score_pieces
 
 
 def level(samples: torch.Tensor) -> torch.Tensor:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from scionwood import OutputExistsError, RecipeError
+import scionwood
+from scionwood import OutputExistsError, RecipeError, TrainingError
 from scionwood_audio.readers.sound import SoundReader
-from scionwood_audio.verbs.enrol import enrol
-from scionwood_audio.verbs.spot import SpotOptions, spot
+from scionwood_audio.verbs.words import SpotOptions, compare, enrol, spot
+
+RECIPE = "audio/words_new_language"
 
 
 @pytest.fixture
@@ -57,3 +59,22 @@ def test_a_channel_that_is_none_is_refused(tone: Path) -> None:
     options = SpotOptions(channel="left", weights="random", window=0.5)
     with pytest.raises(RecipeError, match="channel left"):
         spot(tone, tone.parent / "words.txt", tone.parent / "out.csv", options)
+
+
+def test_a_comparison_states_zero_shot_and_the_crossing_point(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = scionwood.resolve(RECIPE, smoke=True)
+    run = scionwood.fit(recipe, run_dir=tmp_path / "run", overrides={"trainer.max_steps": 1})
+    compare([str(run)])
+    shown = capsys.readouterr().out
+    assert "zero-shot hard" in shown
+    assert "recommended" in shown or "above zero-shot" in shown
+
+
+def test_a_run_without_the_comparison_is_refused(tmp_path: Path) -> None:
+    changes = {"trainer.max_steps": 1, "task.compare": False}
+    recipe = scionwood.resolve(RECIPE, smoke=True)
+    run = scionwood.fit(recipe, run_dir=tmp_path / "run", overrides=changes)
+    with pytest.raises(TrainingError, match="zero_shot"):
+        compare([str(run)])
