@@ -28,6 +28,15 @@ def test_a_reader_of_the_guide_learns_three_tasks_in_a_row(tmp_path: Path) -> No
     assert (tmp_path / "clinics" / "2-clinic2" / "memory" / "continual.json").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_reader_of_the_study_compares_methods_on_a_recipe(tmp_path: Path) -> None:
+    pytest.importorskip("scionwood_pde")
+    run = follow("study.md", tmp_path)
+    assert "Use " in run.stdout
+    assert (tmp_path / "study" / "study.json").is_file()
+
+
 ABOUT = Path(__file__).parents[2] / "docs" / "fields" / "methods" / "about.md"
 
 
