@@ -38,6 +38,7 @@ class Segment(Task):
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.dice = dice
+        self._pixels = 0  # of the last batch that was measured
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return cross-entropy, soft Dice and their weighted sum."""
@@ -47,9 +48,15 @@ class Segment(Task):
         return {"loss": cross + self.dice * soft, "cross": cross, "soft_dice": soft}
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Return the Dice of all pixels of a batch, the mean over its classes."""
-        predicted = self.backbone(batch["image"]).argmax(1)
-        return {"dice": _dice(predicted, batch["mask"])}
+        """Return the Dice of all pixels of a batch and all classes but background."""
+        predicted, mask = self.backbone(batch["image"]).argmax(1), batch["mask"]
+        both = ((predicted == mask) & (mask > 0)).sum()
+        self._pixels = int((predicted > 0).sum() + (mask > 0).sum())
+        return {"dice": 2 * both / max(self._pixels, 1)}
+
+    def counts(self, batch: dict[str, Any]) -> dict[str, float]:
+        """Return the pixels of both masks: weighted by them, Dice is that of the whole split."""
+        return {"dice": self._pixels}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the network for export: images to logits of pixels."""
@@ -76,13 +83,3 @@ def _soft_dice(logits: Tensor, mask: Tensor) -> Tensor:
     both = (answers * truth).sum((0, 2, 3))
     total = answers.sum((0, 2, 3)) + truth.sum((0, 2, 3))
     return ((2 * both + 1) / (total + 1)).mean()
-
-
-def _dice(predicted: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean Dice over the classes in either mask; 1 if both are background."""
-    values = []
-    for at in torch.unique(torch.cat([predicted.flatten(), mask.flatten()])).tolist():
-        if at:
-            one, two = predicted == at, mask == at
-            values.append(2 * (one & two).sum() / (one.sum() + two.sum()))
-    return torch.stack(values).mean() if values else torch.ones(()).to(predicted.device)
