@@ -296,6 +296,12 @@ def test_formats_make_one_set_and_a_run_read_twice_does_not_leak(tmp_path: Path)
         data.frames()
 
 
+def test_a_molecule_is_no_isolated_atom(tmp_path: Path, shaken: Make, label: Label) -> None:
+    path = str(label(tmp_path / "water.xyz", shaken("H2O")))
+    with pytest.raises(LabelError, match=r"single atoms, and one of 3 is in it.*data\.source"):
+        Files([path], isolated=[path]).setup("fit")
+
+
 def test_isolated_atoms_may_stand_in_a_box(tmp_path: Path) -> None:
     box = Step(10 * np.eye(3), np.zeros((1, 3)), -0.8, np.zeros((1, 3)), np.zeros((3, 3)))
     crystal = box._replace(cell=3 * np.eye(3))

@@ -31,6 +31,11 @@ def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Mo
         groups: parameter groups with `params`, `lr`, `weight_decay` and `name`.
         backbone: the model, whose parameters' names an optimiser of a plugin may need.
     """
+    for group in groups:
+        for key in ("lr", "weight_decay"):
+            if not 0 <= group[key] < math.inf:
+                rule = "it is a number from 0, and finite"
+                raise RecipeError(f"task.{key}: {group[key]}", rule, "Such as 1.0e-3")
     component = NamedComponent.parse(OPTIMIZER, choice)
     component.check()
     name = component.name

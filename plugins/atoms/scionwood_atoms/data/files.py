@@ -213,7 +213,14 @@ class Files(SplitData):
         def read(path: Path) -> list[Frame]:
             isolated = path in map(Path, self.isolated)
             forces = "forces" if isolated else self.forces  # atoms need none
-            return list(read_frames(path, energy=self.energy, forces=forces))
+            frames = list(read_frames(path, energy=self.energy, forces=forces))
+            if (
+                isolated
+                and (most := max((len(f.structure.symbols) for f in frames), default=1)) > 1
+            ):
+                rule = f"a file of isolated atoms has single atoms, and one of {most} is in it"
+                raise LabelError(str(path), rule, "Name it in data.source")
+            return frames
 
         files = self.data_files.readable(dict.fromkeys(Path(name) for name in names), read)
         return [frame for frames in files.values() for frame in frames]
