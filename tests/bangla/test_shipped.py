@@ -107,8 +107,3 @@ def test_one_file_serves_texts_of_any_length(tmp_path: Path) -> None:
         with torch.no_grad():
             given, expected = model(tokens), whole(input_ids=tokens, use_cache=False).logits
         assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
-
-
-def test_merged_weights_equal_the_run(tmp_path: Path) -> None:
-    target = tmp_path / "lm.safetensors"
-    assert export_run(SHIPPED, target, format="merged").reached <= 1e-5

@@ -7,7 +7,6 @@ from statistics import stdev
 import numpy as np
 import pytest
 import torch
-from case_table import table
 from PIL import Image
 
 from scionwood import OutputExistsError, RecipeError
@@ -18,13 +17,12 @@ from scionwood_biomed.data.phantoms import CLASSES, Phantoms, phantom, phantom_i
 from scionwood_biomed.evaluation.audit import audit
 from scionwood_biomed.evaluation.compare import Plan, evaluate, print_summary, summary, write
 from scionwood_biomed.evaluation.gallery import Gallery
-from scionwood_biomed.evaluation.linear_probe import linear_probe
 from scionwood_biomed.evaluation.methods import METHODS
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
 from scionwood_biomed.evaluation.scores import over_seeds
 from scionwood_biomed.evaluation.settings import Settings
-from scionwood_biomed.tasks.anchors import confidence, prototypes, read_prompts
-from scionwood_biomed.tasks.wording import UNSEEN, WORDINGS, with_wording
+from scionwood_biomed.tasks.anchors import prototypes, read_prompts
+from scionwood_biomed.tasks.wording import UNSEEN
 
 AGAIN = ("linear_probe", "lora")
 
@@ -129,26 +127,12 @@ def test_audit_shows_the_leakage_of_splits_by_image(folder):
     assert result["by_image"]["probe_accuracy"] > result["by_subject"]["probe_accuracy"] + 0.2
 
 
-def test_strongly_regularised_probe_stays_at_its_start():
-    start = torch.eye(3)
-    features = torch.tensor([[0.0, 1.0, 0.0]])
-    fixed = linear_probe(features, torch.tensor([0]), start, decay=1e6)
-    assert (fixed - start).abs().max() < 1e-5
-    free = linear_probe(features, torch.tensor([0]), start, decay=1e-3)
-    assert (features @ free.T).argmax() == 0
-
-
 def test_calibration_error_is_the_weighted_mean_gap_of_the_bins():
     sure = torch.tensor([[0.95, 0.05], [0.95, 0.05], [0.65, 0.35], [0.35, 0.65]])
     label = torch.tensor([0, 1, 0, 1])
     # bin 0.9: confidence 0.95, accuracy 0.5; bin 0.6: confidence 0.65, accuracy 1
     assert calibration_error(sure, label) == pytest.approx(0.5 * 0.45 + 0.5 * 0.35)
     assert reliability(sure, label).images.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
-
-
-def test_confidence_is_one_for_a_certain_prediction_and_zero_for_a_uniform_one():
-    confidences = confidence(torch.tensor([[100.0, 0, 0], [1.0, 1, 1]]))
-    assert confidences.tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
 
 
 def test_prototypes_are_class_means_and_missing_classes_are_marked():
@@ -162,13 +146,3 @@ def test_expert_prompts_are_equal_from_json_and_csv(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"cyst": ["a round one", "a dark one"]}))
     (tmp_path / "a.csv").write_text("class,prompt\ncyst,a round one\ncyst,a dark one\n")
     assert read_prompts(tmp_path / "a.json") == read_prompts(tmp_path / "a.csv")
-
-
-@table("family", list(WORDINGS))
-def test_every_wording_has_one_prompt_per_class(family):
-    others = {"synonym": {"liver cyst": "hepatic cyst"}, "abbreviation": {"liver cyst": "LC"}}
-    prompts = with_wording(family, ["liver cyst", "calcified lesion"], others)
-    assert len(set(prompts)) == 2
-    assert ("hepatic" in prompts[0]) == (family == "synonym")
-    assert ("LC" in prompts[0]) == (family == "abbreviation")
-    assert ("cal les" in prompts[1]) == (family == "abbreviation")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-
 import numpy as np
 import pytest
 import tifffile
@@ -12,7 +9,7 @@ from case_table import table
 
 from scionwood import ReadError, RecipeError, WriteError
 from scionwood_biomed.data.images import Images
-from scionwood_biomed.readers.opening import is_slide, read_views
+from scionwood_biomed.readers.opening import is_slide
 from scionwood_biomed.readers.slides import SlideReader
 from scionwood_biomed.readers.tissue import otsu, saturated, slices_with_tissue
 
@@ -173,11 +170,6 @@ def test_tiled_files_are_slides_and_others_are_pictures(tmp_path):
     assert not is_slide(tmp_path / "any.png")
 
 
-def test_views_of_a_slide_are_limited(tmp_path):
-    views = list(read_views(slide(tmp_path / "a.tiff"), mpp=0.5, size=64, most=5))
-    assert [view.shape for view in views] == [(64, 64, 3)] * 5
-
-
 def test_does_not_open_other_files_that_a_slide_names(tmp_path):
     """OME-XML may spread an image over files, so a name in it could make a reader open any file."""
     options = {"tile": (256, 256), "photometric": "rgb", "metadata": {"axes": "YXS"}, "ome": True}
@@ -192,15 +184,6 @@ def test_does_not_open_other_files_that_a_slide_names(tmp_path):
     assert np.rint(255 * reader.read(0).data[0, 0]).tolist() == list(STAIN)
 
 
-def test_missing_slide_library_names_the_package_to_install(tmp_path, monkeypatch):
-    path = slide(tmp_path / "a.tiff", size=256, levels=1)
-    monkeypatch.setitem(sys.modules, "tiffslide", None)
-    with pytest.raises(ImportError):
-        importlib.import_module("tiffslide")
-    with pytest.raises(ReadError, match="pip install tiffslide"):
-        SlideReader(path)
-
-
 def test_leaves_out_air_in_ct_by_its_hounsfield_units():
     volume = np.stack([air(), body(BONE, radius=0.2), body(BONE), body(BONE), air()])
     assert slices_with_tissue(volume, hounsfield=True).tolist() == [2, 3]  # 6 % of the fullest
@@ -213,11 +196,6 @@ def test_leaves_out_noise_in_other_volumes_by_otsus_threshold():
     volume = rng.rayleigh(10, (6, 32, 32))  # what magnitude images have outside of a head
     volume[2:4, 8:24, 8:24] += 200
     assert slices_with_tissue(volume, hounsfield=False).tolist() == [2, 3]
-
-
-def test_keeps_every_slice_of_a_uniform_volume():
-    assert slices_with_tissue(np.zeros((3, 4, 4)), hounsfield=False).tolist() == [0, 1, 2]
-    assert slices_with_tissue(np.full((3, 4, 4), -1000.0), hounsfield=True).tolist() == [0, 1, 2]
 
 
 def test_the_threshold_lies_between_two_peaks():

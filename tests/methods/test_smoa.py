@@ -8,13 +8,11 @@ import pytest
 import torch
 from case_table import table
 from method_layers import (
-    ADAPTED,
     adapted,
     bare,
     config,
     example,
     plain,
-    trainable,
     unsettle,
 )
 from peft import HiraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
@@ -73,20 +71,6 @@ def test_rows_are_sorted_by_their_singular_values():
     assert cols.tolist() == [0, 1, 2, 3, 4, 5]
     rows, _ = spectral_order(torch.cat([torch.zeros(1, 6), u]))
     assert sorted(rows.tolist()) == list(range(7))
-
-
-@table("kind", ADAPTED)
-def test_parameter_count_follows_the_formula(kind):
-    for r, blocks in ((4, 2), (5, 3)):
-        model, expected = adapted("smoa", kind, r=r, blocks=blocks), 0
-        for layer in (model.base_model.model.first, model.base_model.model.second):
-            out, fan_in = layer.slices["default"].chosen, layer.base_layer.weight[0].numel()
-            sizes = [torch.arange(n).tensor_split(blocks) for n in (r, out, fan_in)]
-            each = sum(len(k) * (len(o) + len(i)) for k, o, i in zip(*sizes, strict=True))
-            if r % blocks == out % blocks == fan_in % blocks == 0:
-                assert each == r * (out + fan_in) / blocks
-            expected += each
-        assert sum(p.numel() for p in trainable(model).values()) == expected
 
 
 def test_no_weight_is_stored_for_the_backward_pass():

@@ -10,9 +10,6 @@ from case_table import table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scionwood_bangla import checker
-from scionwood_bangla.lexicon import paradigm
-from scionwood_bangla.text import reading as text
 from scionwood_bangla.text.normalise import normalise
 
 TABLE = {
@@ -77,7 +74,3 @@ def test_is_idempotent_on_the_words_of_wordfreq(step):
 def test_is_idempotent_on_noise(noise):
     once = normalise(noise)
     assert normalise(once) == once
-
-
-def test_checker_lexicon_and_reader_use_the_same_function():
-    assert checker.normalise is paradigm.normalise is text.normalise is normalise

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from scionwood import RecipeError
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.compare import compare
 from scionwood_crash.evaluation.probes import MEAN_WORK, absorbed_energy, filtered, probe
 from scionwood_crash.parts.mesh import CrashSeries, ShellMesh
@@ -54,19 +53,6 @@ def test_each_sheet_of_an_assembly_absorbs_energy_at_its_own_stress(part):
         for at, material in enumerate((soft, hard))
     )
     np.testing.assert_allclose(absorbed_energy(both), wanted)
-
-
-@pytest.mark.parametrize("family", ["hat", "tube"])
-def test_a_simulated_part_absorbs_less_than_the_impactor_has(family):
-    """On a coarse mesh; with the largest strain in the whole thickness, both exceed it."""
-    made = SuiteParts(families=[family], n_train=1, n_val=0, n_test=0, element_size=25.0, seed=3)
-    part = made.parts("train")[0]
-    absorbed, impact = (
-        absorbed_energy(part).max(),
-        0.5 * part.impactor.mass * part.impactor.speed**2,
-    )
-    assert 0.6 * impact < absorbed < 0.8 * impact
-    assert absorbed / MEAN_WORK > impact
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import pyvista
 import zarr
 from case_table import table
 
-from scionwood import OutputExistsError, WriteError
+from scionwood import WriteError
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.sample import sample_series
@@ -142,36 +142,11 @@ def test_a_failure_leaves_nothing(series, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@table("name", [*EXACT, "d3plot"])
-def test_does_not_replace_files_unasked(series, tmp_path, name):
-    write_series(tmp_path / name, series)
-    with pytest.raises(OutputExistsError):
-        write_series(tmp_path / name, series)
-    shorter = replace(series, times=series.times[:2], features={})
-    write_series(tmp_path / name, shorter, overwrite=True)
-    result = open_series(tmp_path / name)
-    assert len(result) == 2
-    assert not result.features
-
-
-def test_a_full_disk_is_a_write_error(series, disk):
-    place = disk("16k")
-    with pytest.raises(WriteError, match="cannot be written"):
-        write_series(place / "run.pvd", series)
-    assert not list(place.iterdir())
-
-
 def test_refuses_unknown_suffixes(series, tmp_path):
     with pytest.raises(WriteError, match=r"Choose one of \.pvd"):
         write_series(tmp_path / "run.xdmf", series)
     with pytest.raises(WriteError, match=r"one state.*\.pvd"):
         write_series(tmp_path / "run.vtu", series)
-
-
-def test_shows_a_progress_bar(series, tmp_path, capsys):
-    write_series(tmp_path / "run.vtp", series, progress=True)
-    assert "writing run.vtp" in capsys.readouterr().out
-    assert_same(open_series(tmp_path / "run.vtp"), series)
 
 
 def test_vtp_has_the_layout_of_physicsnemo(series, tmp_path):

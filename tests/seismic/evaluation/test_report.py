@@ -12,11 +12,9 @@ from case_table import table
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from scionwood import OutputExistsError, ReadError, WriteError
+from scionwood import ReadError, WriteError
 from scionwood_seismic.evaluation import report
-from scionwood_seismic.evaluation.panels import Geometry, Result
 from scionwood_seismic.evaluation.report import qc_files, report_quality
-from scionwood_seismic.readers import das
 from scionwood_seismic.readers.segy import SegyReader
 
 
@@ -131,24 +129,6 @@ def test_a_reference_adds_fidelity_measures(segy, gathers, console, tmp_path, dr
     assert (float(unprocessed), float(median)) == (pytest.approx(-9.54), 0)
 
 
-def test_fibres_have_wavenumbers_in_cycles_per_metre(console, tmp_path, monkeypatch):
-    seen: list[Geometry] = []
-
-    def draw(result: Result, *_: object, **__: str) -> Figure:
-        seen.append(result.geometry)
-        return Figure(figsize=(1, 1))
-
-    monkeypatch.setattr("scionwood_seismic.evaluation.figures.draw_qc_sheet", draw)
-    das.DasReader.write_sample(tmp_path / "in.h5")
-    with das.DasReader(tmp_path / "in.h5") as before:
-        before.rewrite(tmp_path / "out.h5", lambda record: 0.5 * record.data)
-        distance = next(iter(before)).coords["distance"]
-        with das.DasReader(tmp_path / "out.h5") as after:
-            report_quality(before, after, tmp_path / "out.h5", console, qc=tmp_path / "qc.png")
-        assert seen[0].dx == pytest.approx(distance[1] - distance[0])
-        assert seen[0].dt == pytest.approx(before.dt)
-
-
 def test_refuses_files_with_different_gathers_and_figures_of_no_image_format(
     segy, gathers, console, tmp_path, drawn
 ):
@@ -160,13 +140,6 @@ def test_refuses_files_with_different_gathers_and_figures_of_no_image_format(
         run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
 
 
-def test_reports_a_file_without_live_traces(segy, gathers, console, tmp_path):
-    silent = segy(data=0 * gathers)
-    text = run(console, silent, segy("clean.sgy", 0 * gathers), qc=tmp_path / "qc.png")
-    assert "no live trace" in text
-    assert not (tmp_path / "qc.png").exists()
-
-
 def test_a_replaced_source_is_compared_if_it_is_still_open(segy, gathers, console):
     path, result = segy(), segy("clean.sgy", 0.5 * gathers)
     with SegyReader(path, gather="fldr") as before:
@@ -175,30 +148,3 @@ def test_a_replaced_source_is_compared_if_it_is_still_open(segy, gathers, consol
             report_quality(before, after, path, console)
     assert "energy removed 0.25," in console.export_text()
     assert "the source was replaced by its result" in run(console, path, path)
-
-
-def test_warns_of_traces_that_are_not_finite_in_the_output(segy, gathers, console):
-    clean = 0.5 * gathers
-    clean[0, 3, 4] = np.inf
-    text = run(console, segy(), segy("clean.sgy", clean))
-    assert "WARNING: 1 live traces are not finite in the output" in text
-
-
-@pytest.mark.parametrize("taken", ["qc.png", "qc.html"])
-def test_replaces_neither_file_without_force(taken, segy, gathers, console, tmp_path, drawn):
-    (tmp_path / taken).write_text("mine")
-    paths = segy(), segy("clean.sgy", 0.5 * gathers)
-    with pytest.raises(OutputExistsError, match=taken):
-        run(console, *paths, qc=tmp_path / "qc.png")
-    assert [p.name for p in tmp_path.glob("qc.*")] == [taken]
-    assert (tmp_path / taken).read_text() == "mine"
-    run(console, *paths, qc=tmp_path / "qc.png", force=True)
-    assert (tmp_path / taken).read_bytes()[:4] in (b"\x89PNG", b"<!do")
-
-
-def test_leaves_no_incomplete_page_on_a_full_disk(segy, gathers, console, small_disk, drawn):
-    (small_disk / "mine").write_bytes(bytes(60 << 10))  # the image still fits, the page does not
-    paths = segy(), segy("clean.sgy", 0.5 * gathers)
-    with pytest.raises(WriteError, match=r"qc\.html: it cannot be written \(No space left"):
-        run(console, *paths, qc=small_disk / "qc.png")
-    assert {path.name for path in small_disk.iterdir()} == {"mine", "qc.png"}

@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 import torch
 from case_table import table
-from scipy.ndimage import gaussian_filter1d
 
 from scionwood import RecipeError, Task, TrainingError, load_run
 from scionwood_seismic import denoise_data
-from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.readers.sources import obspy
@@ -82,11 +80,6 @@ def test_a_folder_and_a_loaded_run_give_the_same_result(run, task, data, expecte
     assert all(torch.equal(value, weights[name]) for name, value in task.state_dict().items())
 
 
-def test_uses_the_requested_tiles(task, data):
-    wanted = gather(task, data, 32)
-    np.testing.assert_array_equal(denoise(data, task, tile=32, overlap=8), wanted)
-
-
 @table(
     ("dtype", "result"),
     [("int16", "float32"), ("int32", "float32"), ("float32", "float32"), ("float64", "float64")],
@@ -97,19 +90,6 @@ def test_integers_become_float32_and_floats_keep_their_type(task, data, dtype, r
     assert denoised.dtype == result
     wanted = gather(task, given.astype(np.float32))
     np.testing.assert_allclose(denoised, wanted, rtol=1e-5, atol=1e-5)
-
-
-def test_a_single_trace_is_a_gather(task, data):
-    denoised = denoise(data[0], task, dt=0.004)
-    np.testing.assert_array_equal(denoised, gather(task, data[:1])[0])
-
-
-def test_dead_traces_and_traces_with_nan_keep_their_bits(task, data):
-    fine = data.astype(np.float64)
-    fine[3], fine[5, 2] = 1 / 3, np.nan  # 1 / 3 differs in float32
-    denoised = denoise(fine, task)
-    assert denoised[[3, 5]].tobytes() == fine[[3, 5]].tobytes()
-    assert np.isfinite(np.delete(denoised, 5, axis=0)).all()
 
 
 def test_denoises_the_traces_of_a_stream_together(task, data, expected):
@@ -143,13 +123,6 @@ def test_denoises_segments_and_keeps_gaps(task, data):
         wanted = gather(task, samples[None, span])[0]
         assert not np.array_equal(wanted, samples[span])
         np.testing.assert_array_equal(denoised.data[span], wanted)
-
-
-def test_processing_notes_accumulate(task, data):
-    twice = denoise(denoise(trace(data[0]).detrend("demean"), task), task)
-    notes = twice.stats.processing
-    assert len(notes) == 3
-    assert "detrend" in notes[0]
 
 
 @table("back", [False, True])
@@ -201,17 +174,3 @@ def test_arrays_need_neither_obspy_nor_dascore(task, data, expected, monkeypatch
         monkeypatch.delitem(sys.modules, name)
     fresh = import_module("scionwood_seismic.verbs.denoise")
     np.testing.assert_array_equal(fresh.denoise_data(data, UNGATED, task=task), expected)
-
-
-def test_adapts_at_test_time_on_request(run):
-    task = load_run(run)
-    noise = np.random.default_rng(3).standard_normal((32, 96))
-    noisy = gaussian_filter1d(noise, 1.5).astype(np.float32)
-    plain = denoise(noisy, task, dt=0.002)
-    options = {"tta": "matched", "noise_window": "0:0.06"}
-    task.adaptation = Adaptation(steps=2, tolerance=1.0)
-    adapted = denoise(noisy, task, dt=0.002, **options)
-    assert not np.array_equal(adapted, plain)
-    np.testing.assert_array_equal(denoise(noisy, task, dt=0.002, tta="none"), plain)
-    with pytest.raises(RecipeError, match="Give dt"):
-        denoise(noisy, task, **options)

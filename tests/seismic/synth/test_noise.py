@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from case_table import table
@@ -76,10 +74,6 @@ def test_noise_lies_in_its_band(kind, low, high, least):
     assert share(draw(kind), low, high) > least
 
 
-def test_ambient_noise_falls_with_frequency():
-    assert share(draw("ambient"), 0, 20) > 2 * share(draw("ambient"), 60, 80)
-
-
 def test_ground_roll_is_slower_than_reflections():
     """Most of its energy lies where frequency / wavenumber is below 700 m/s."""
     k = np.abs(np.fft.fftfreq(SHAPE[0], DX))[:, None]
@@ -94,35 +88,11 @@ def test_ground_roll_is_slower_than_reflections():
     assert slow_share(draw_gather(np.random.default_rng(0), SHAPE, dt=DT, dx=DX)) < 0.3
 
 
-def test_ground_roll_falls_to_6_hz_and_not_through_zero():
-    draws = [draw("ground_roll", seed) for seed in range(4)]
-    assert np.mean([share(roll, 0, 4.5) for roll in draws]) < 0.02
-    assert np.mean([share(roll, 5, 20) for roll in draws]) > 0.9
-
-
-def test_a_checkerboard_is_periodic():
-    spectrum = np.abs(np.fft.rfft2(draw("checkerboard"))) ** 2
-    strongest = np.sort(spectrum.ravel())[::-1]
-    assert strongest[:40].sum() > 0.5 * strongest.sum()
-
-
 def test_fading_channels_lose_signal_and_are_few():
     gain = channel_gain(draw("fading"))
     assert gain.shape == (96, 1)
     assert 1 <= (gain < 0.9).sum() <= 10
     assert (gain > 0).all()
-
-
-def test_generation_is_fast_enough_for_training():
-    """At most 5 ms per gather; the best of three, since the machine may be busy."""
-    rng = np.random.default_rng(0)
-    spent = []
-    for _ in range(3):
-        start = time.process_time()
-        for make in NOISES.values():
-            make(rng, (128, 128), DT, DX)
-        spent.append((time.process_time() - start) / len(NOISES))
-    assert min(spent) < 5e-3
 
 
 @table("kind", NOISES)
