@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,8 @@ from typing import Any
 
 import pytest
 from ase import Atoms
-from plain_figures import undrawn
 
-import scionwood
 from scionwood import OutputExistsError, RecipeError
-from scionwood.cli import main
 from scionwood_atoms import choose
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.labels import LabelError
@@ -26,13 +22,6 @@ Label = Callable[..., Path]
 LORA = Arm("lora", 3e-2, 70.0, 3.0, None, 20.0, 250_000, 35.0)
 FROZEN = Arm("frozen", 0.0, 265.0, 60.0, None, 5.0, 0, 0.0)
 RATES: dict[str, dict[float, float | None]] = {"lora": {1e-2: 80.0, 3e-2: 70.0, 1e-1: 90.0}}
-
-
-def test_the_advice_names_a_kernel_model_first() -> None:
-    kernel = Arm("sGDML", None, 49.0, 1.0, None, 2.0, 36_000)
-    text = advised((kernel, LORA, FROZEN), LORA, RATES, 20)
-    assert text.startswith("Use a kernel model (sGDML) for this molecule: 49 meV/A")
-    assert "for others take the chosen run, lora-0.03" in text
 
 
 def test_the_advice_states_what_the_validation_cannot_tell() -> None:
@@ -110,26 +99,3 @@ def test_a_rate_that_diverges_is_named_and_leaves_nothing(
     assert arm.failure
     assert arm.force == float("inf")
     assert not list((tmp_path / "arms").glob("full*"))
-
-
-@pytest.mark.slow
-def test_a_choice_is_a_run_and_goes_on_where_it_stopped(
-    tmp_path: Path, waters: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
-    options: dict[str, Any] = {"base": "sevennet/tiny", "steps": 8}
-    with undrawn():
-        first = choose(waters["source"], run=run, arms=["frozen"], **options)
-        assert [arm.model for arm in first.arms if arm.model != "sGDML"] == ["frozen"]
-        (tmp_path / "run-arms" / "ia3-0.003").mkdir()  # an interrupted fit left it
-        before = (tmp_path / "run-arms" / "frozen" / "files.json").stat().st_mtime_ns
-        words = ["atoms", "choose", waters["source"][0], "--run", str(run), "--force"]
-        words += ["--base", "sevennet/tiny", "--steps", "8", "--arms", "frozen", "ia3", "--json"]
-        assert main(words) == 0
-    card = json.loads(capsys.readouterr().out)
-    assert card == json.loads((run / "choice.json").read_text())
-    assert {arm["model"] for arm in card["arms"]} == {"sGDML", "frozen", "ia3"}
-    assert (tmp_path / "run-arms" / "frozen" / "files.json").stat().st_mtime_ns == before
-    assert scionwood.test(run)["test_force_mae_mev"] < 10
-    with pytest.raises(OutputExistsError):
-        choose(waters["source"], run=run, **options)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import lightning as L
 import numpy as np
 import pytest
@@ -13,7 +11,6 @@ from ase.build import bulk
 from case_table import table
 from torch.utils.data import DataLoader
 
-import scionwood
 from scionwood_atoms.backbones import chgnet, sevennet
 from scionwood_atoms.data.clusters import Labelled, no_stress
 from scionwood_atoms.model.graph import Graph, GraphError, batch
@@ -113,16 +110,6 @@ def test_the_weights_of_chgnet_predict_what_its_own_model_predicts(name: str) ->
     wanted = theirs.predict_structure(AseAtomsAdaptor.get_structure(atoms))
     assert float(found.energy) == pytest.approx(2 * float(wanted["e"]), abs=1e-5)
     assert np.abs(found.forces.numpy() - wanted["f"]).max() < 1e-4
-
-
-@pytest.mark.slow
-def test_a_run_on_forces_trains_and_is_measured(tmp_path: Path) -> None:
-    errors = {}
-    for steps in (1, 60):
-        recipe = scionwood.resolve("atoms/few_shot", [f"trainer.max_steps={steps}"], smoke=True)
-        run = scionwood.fit(recipe, run_dir=tmp_path / str(steps))
-        errors[steps] = scionwood.test(run)["test_force"]
-    assert errors[60] < errors[1] / 2
 
 
 def test_the_error_of_forces_in_validation_is_the_mean_over_the_atoms_of_all_batches() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
-import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.constraints import FixAtoms
@@ -159,19 +158,3 @@ def test_an_interrupted_trajectory_is_valid(tmp_path: Path, runs: list[Path]) ->
         child.send_signal(signal.SIGINT)
         assert child.wait(60) == 130
     assert len(ase.io.read(target, ":")) > 3
-
-
-@pytest.mark.slow
-def test_the_weights_of_sevenn_relax_strained_silicon(tmp_path: Path) -> None:
-    from scionwood_atoms.backbones import sevennet
-
-    torch.set_num_threads(1)
-    atoms = bulk("Si")
-    atoms.set_cell(atoms.cell * [1.04, 1.0, 0.97], scale_atoms=True)
-    atoms.rattle(0.05, seed=0)
-    atoms.calc = RunCalculator(sevennet(model="0"), ALONE)
-    before = np.abs(atoms.get_stress()).max()
-    ended = relax_atoms(atoms, RelaxOptions(cell=True, limit=0.005))
-    assert not ended.stopped
-    assert ended.stress < 0.2 < 160.2 * before
-    assert (4 * atoms.get_volume()) ** (1 / 3) == pytest.approx(5.46, abs=0.03)

@@ -8,15 +8,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import pytest
 from case_table import table
-from matplotlib.figure import Figure
-
-from scionwood import Task, fit, resolve
-from scionwood.files.styles import COLOURS
 
 ROOT = Path(__file__).parents[2]
 FIELDS = ("seismic", "crash", "pde", "biomed", "bangla", "audio")
@@ -66,26 +60,6 @@ def test_a_field_has_every_page(field: str) -> None:
         assert title.startswith("# "), page
 
 
-def test_what_a_task_draws_has_the_style_of_the_reports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from scionwood_toy.parts import Regress
-
-    drawn = []
-    draw = Regress.draw
-
-    def recorded(task: Task, batch: Any) -> dict[str, Figure]:
-        drawn.append(draw(task, batch)["prediction"])
-        return {}
-
-    monkeypatch.setattr(Regress, "draw", recorded)
-    fit(resolve("toy/regress", smoke=True), run_dir=tmp_path / "run")
-    (axes,) = drawn[0].axes
-    assert not axes.spines["top"].get_visible()
-    assert axes.lines[0].get_color() == COLOURS[0]
-    assert mpl.rcParams["axes.spines.top"]  # the settings of the user are as before
-
-
 TABS = dict(
     re.findall(
         r":::\{tab-item\} ([\w ]+)\n```bash\n(.*?)^```$",
@@ -127,7 +101,3 @@ def test_the_first_hour_works_as_it_is_written(tab: str, tmp_path: Path) -> None
         env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_every_field_has_a_tab() -> None:
-    assert len(TABS) == len(FIELDS)

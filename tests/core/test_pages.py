@@ -115,18 +115,6 @@ def test_hidden_characters_are_shown_and_joiners_of_bangla_are_kept() -> None:
     page.encode("utf-8")
 
 
-def test_columns_of_numbers_are_aligned_to_the_right() -> None:
-    rows = [("1st run", "9.1", "-0.2 [-0.3, -0.1]", "-"), ("other", "-", "1e3", "")]
-    page = Checked(render(Page("t", [Table(("name", "SNR", "gain", "none"), rows)])))
-    assert [tag.get("class") for tag in page.of("td")] == [None, "number", "number", None] * 2
-
-
-def test_columns_of_sentences_stay_wide_enough_to_read() -> None:
-    sentence = "Mean over the gather, between the denoised and the removed part of the input."
-    page = Checked(render(Page("t", [Table(("name", "how to read it"), [("leak", sentence)])])))
-    assert [tag.get("class") for tag in page.of("td")] == [None, "text"]
-
-
 def test_a_row_of_the_wrong_length_is_refused() -> None:
     with pytest.raises((IndexError, ValueError)):
         render(Page("t", [Table(("a", "b"), [("1",)])]))
@@ -137,20 +125,6 @@ def test_a_font_is_embedded_and_names_cannot_leave_the_style() -> None:
     assert "font-family:Embedded;src:url(data:font/ttf;base64,dHRm)" in page
     assert "16px/1.5 Embedded,'Noto Sansstyle',system-ui" in page
     assert Checked(page).of("html") == [{"lang": "bn"}]
-
-
-def test_an_undated_page_is_the_same_at_any_time() -> None:
-    page = render(Page("t", ["text"], dated=False))
-    assert "<footer>" not in page
-    assert page == render(Page("t", ["text"], dated=False))
-
-
-def test_the_page_follows_a_dark_screen_and_fits_a_narrow_one() -> None:
-    page = render(FULL)
-    assert "color-scheme:light dark" in page
-    assert "prefers-color-scheme:dark" in page
-    assert 'name="viewport"' in page
-    assert '<div class="wide"><table>' in page
 
 
 def test_a_figure_for_a_dark_screen_is_chosen_by_the_browser() -> None:

@@ -26,15 +26,6 @@ def two(make, net=None):
 METHODS = {"lora": lambda: LoraConfig(r=3), "disel": lambda: DiselConfig(r=3)}
 
 
-def test_sum_of_lora_adapters_equals_cat_of_peft():
-    model, x = two(METHODS["lora"]), torch.randn(5, 16)
-    with composed(model, {"a": 1.0, "b": 0.5}):
-        ours = model(x)
-    model.add_weighted_adapter(["a", "b"], [1.0, 0.5], "both", combination_type="cat")
-    model.set_adapter("both")
-    torch.testing.assert_close(ours, model(x))
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_sum_and_mean_equal_those_of_the_core(method):
     model, x = two(METHODS[method]), torch.randn(5, 16)

@@ -8,7 +8,7 @@ import torch
 import torch.nn as nn
 from attention_model import Attentive, numbers
 from case_table import table
-from method_layers import GROUPED, HEADS, trainable
+from method_layers import GROUPED, HEADS
 from method_layers import unsettle as shift
 from peft import get_peft_model
 from scipy.stats import wasserstein_distance
@@ -81,29 +81,6 @@ def test_a_fused_layer_holds_q_then_k_then_v(slices):
     model = shift(get_peft_model(fused, settings))
     rows = {"q": [3], "k": [5], "v": [7]}  # in heads: 4 of q, 2 of k, 2 of v
     assert moved(model, "attn.qkv", 0) == [rows[c][0] for c in slices or "qkv"]
-
-
-@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
-def test_works_on_a_language_model_of_transformers():
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    settings = LlamaConfig(
-        vocab_size=16,
-        hidden_size=16,
-        intermediate_size=8,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-    )
-    model, heads = LlamaForCausalLM(settings).eval(), {"model.layers.1.self_attn": [2]}
-    tokens = torch.arange(6)[None]
-    before = model(tokens).logits
-    config = HeadSliceConfig(heads=heads, target_modules=head_targets(model, heads), **GROUPED)
-    tuned_model = get_peft_model(model, config)
-    assert torch.equal(tuned_model(tokens).logits, before)
-    assert len(trainable(tuned_model)) == 4
-    tuned_model(tokens, labels=tokens).loss.backward()
-    assert all(p.grad.any() for p in trainable(tuned_model).values())
 
 
 def test_distance_equals_that_of_scipy():

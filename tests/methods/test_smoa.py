@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import torch
 from case_table import table
@@ -114,19 +112,3 @@ def test_refuses_an_order_that_is_not_a_permutation(tmp_path):
     with pytest.raises(AdapterFileError, match="each number from 0 to 11 once"):
         load_adapter(plain_model, tmp_path)
     assert type(plain_model.first) is torch.nn.Linear
-
-
-def test_a_second_adapter_uses_the_base_while_another_is_merged():
-    model = unsettle(adapted("smoa", "Linear")).eval()
-    model.add_adapter("b", config("smoa", "Linear"))
-    model.set_adapter("b")
-    unsettle(model, 4)
-    layer = model.base_model.model.first
-    alone = layer.get_delta_weight("b")
-    layer.merge(adapter_names=["default"])
-    torch.testing.assert_close(layer.get_delta_weight("b"), alone)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft says that a second one is merged
-        layer.merge(adapter_names=["b"])
-    expected = layer.base_weight() + alone + layer.get_delta_weight("default")
-    torch.testing.assert_close(layer.weight.detach(), expected)

@@ -47,27 +47,6 @@ def test_an_answer_equals_that_of_the_command(server: Server, line: Path, tmp_pa
     assert 'filename="line_clean.sgy"' in answer.headers["content-disposition"]
 
 
-def test_other_fields_answer(server: Server, tmp_path: Path) -> None:
-    states = write_states(tmp_path / "states.nc")
-    predicted = server.post("pde/rollout", states, "states.nc", steps=1)
-    assert predicted.status == 200, predicted.body
-    (tmp_path / "predicted.nc").write_bytes(predicted.body)
-    import scionwood_pde as pde
-
-    assert pde.open_states(tmp_path / "predicted.nc").sizes["time"] == 2
-    letter = {"Content-Type": "application/json"}
-    text = '{"text": "স্যার, তুমি কবে আসবে?"}'.encode()
-    found = server.ask("POST", "/v1/bangla/check", text, headers=letter).json()
-    assert [fault["word"] for fault in found["faults"]] == ["তুমি"]
-    given = server.ask("POST", "/v1/bangla/generate?max_new_tokens=4", text, headers=letter)
-    again = server.ask("POST", "/v1/bangla/generate?max_new_tokens=4", text, headers=letter)
-    assert given.status == 200, given.body
-    assert given.json()["text"] == again.json()["text"]
-    scionwood.load("readers", "biomed/nifti").write_sample(tmp_path / "v.nii.gz")
-    named = server.post("biomed/classify", (tmp_path / "v.nii.gz").read_bytes(), "v.nii.gz")
-    assert sum(named.json()["probabilities"].values()) == pytest.approx(1)
-
-
 def test_a_folder_of_results_is_a_zip_archive(server: Server, tmp_path: Path) -> None:
     scionwood.load("readers", "crash/mesh").write_sample(tmp_path / "part.vtk")
     body = (tmp_path / "part.vtk").read_bytes()

@@ -121,20 +121,6 @@ def test_a_state_is_encoded_as_its_file_is(
         apply("pde/encode", run, np.stack([state, state]), fields=["u"])
 
 
-def test_a_rollout_of_an_array_equals_that_of_its_file(apply: Apply) -> None:
-    import scionwood_pde as pde
-
-    states = pde.simulate(n=1, n_steps=2)
-    state = states.values[0, 0].astype(np.float32)
-    with pytest.warns(UserWarning, match="unknown"):
-        made = apply("pde/rollout", "pde/dynamics", state, steps=2)
-    assert made.file is not None
-    wanted = pde.rollout(
-        states.astype(np.float32), options=pde.RolloutOptions(run="pde/dynamics", steps=2)
-    )
-    assert np.array_equal(np.load(made.file), wanted.values[0])
-
-
 def test_a_picture_is_classified_as_its_file_is(
     apply: Apply, few_shot: Path, tmp_path: Path
 ) -> None:

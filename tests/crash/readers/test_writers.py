@@ -13,7 +13,6 @@ import pyvista
 import zarr
 from case_table import table
 
-from scionwood import WriteError
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.sample import sample_series
@@ -140,13 +139,6 @@ def test_a_failure_leaves_nothing(series, tmp_path, name):
     with pytest.raises(ArithmeticError):
         write_series(tmp_path / name, replace(series, read=read))
     assert not list(tmp_path.iterdir())
-
-
-def test_refuses_unknown_suffixes(series, tmp_path):
-    with pytest.raises(WriteError, match=r"Choose one of \.pvd"):
-        write_series(tmp_path / "run.xdmf", series)
-    with pytest.raises(WriteError, match=r"one state.*\.pvd"):
-        write_series(tmp_path / "run.vtu", series)
 
 
 def test_vtp_has_the_layout_of_physicsnemo(series, tmp_path):

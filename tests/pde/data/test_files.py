@@ -167,14 +167,6 @@ def test_workers_have_processes_that_did_not_fork(store):
 
 
 @pytest.mark.slow
-def test_workers_read_the_same_samples(store):
-    options: dict[str, Any] = {"files": [str(store)], "crop": 8, **SMALL}
-    alone, helped = (Files(workers=workers, **options) for workers in (0, 1))
-    for mine, theirs in zip(alone.train_dataloader(), helped.train_dataloader(), strict=True):
-        assert torch.equal(mine["next"], theirs["next"])
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 @pytest.mark.parametrize("start", ["forkserver", "spawn"])

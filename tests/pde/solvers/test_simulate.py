@@ -65,13 +65,6 @@ def test_the_corners_of_the_parameter_ranges_are_stable(name, dims, n_points, fr
     check_corners(name, dims, n_points, frames)
 
 
-@pytest.mark.slow
-@table(("dims", "n_points", "frames"), [(1, 32, 100), (2, 16, 60), (3, 16, 20)])
-@table("name", EQUATIONS)
-def test_the_corners_are_stable_for_long(name, dims, n_points, frames):
-    check_corners(name, dims, n_points, frames)
-
-
 def check_corners(name: str, dims: int, n_points: int, frames: int) -> None:
     kind = EQUATIONS[name]
     equation, batch = corners(kind)
