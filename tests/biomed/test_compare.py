@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-from statistics import stdev
 
 import numpy as np
 import pytest
@@ -15,11 +14,10 @@ from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.phantoms import CLASSES, Phantoms, phantom, phantom_items
 from scionwood_biomed.evaluation.audit import audit
-from scionwood_biomed.evaluation.compare import Plan, evaluate, print_summary, summary, write
+from scionwood_biomed.evaluation.compare import Plan, evaluate, print_summary, write
 from scionwood_biomed.evaluation.gallery import Gallery
 from scionwood_biomed.evaluation.methods import METHODS
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
-from scionwood_biomed.evaluation.scores import over_seeds
 from scionwood_biomed.evaluation.settings import Settings
 from scionwood_biomed.tasks.anchors import prototypes, read_prompts
 from scionwood_biomed.tasks.wording import UNSEEN
@@ -73,15 +71,6 @@ def test_measures_every_method_on_every_seed(rows, capsys):
             assert row["wording_worst"] == row["wording_mean"] == row["accuracy"]
     print_summary(rows)
     assert "taken for each seed, then averaged" in capsys.readouterr().out
-
-
-def test_summary_has_mean_and_standard_deviation_over_seeds(rows):
-    assert over_seeds([1.0, 2.0, 6.0]) == (3.0, pytest.approx(stdev([1, 2, 6])))
-    assert over_seeds([0.5]) == (0.5, 0.0)
-    line = next(line for line in summary(rows) if line["method"] == "lora")
-    values = [row["accuracy"] for row in rows if row["method"] == "lora"]
-    assert line["accuracy"] == pytest.approx(np.mean(values))
-    assert line["accuracy_std"] == pytest.approx(np.std(values, ddof=1))
 
 
 def test_results_are_written_with_their_figures_and_not_overwritten(rows, gallery, tmp_path):

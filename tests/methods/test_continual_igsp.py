@@ -101,18 +101,6 @@ def test_gradient_outside_of_the_history_shrinks_only_in_phase_1(strength):
         controller.stepped()
 
 
-def test_history_spans_the_gradients_of_every_task():
-    model = mixed(targets=["visual"])
-    controller = ContinualController(model, Igsp(warm=2, rank=12, threshold=0.0))
-    for seed in range(2):  # inputs of a task lie in 4 dimensions, which those of A's gradient span
-        learn(controller, str(seed), batches(seed, width=4), 6)
-    basis = torch.nn.functional.normalize(controller.method.state()["history:visual"], dim=1)
-    assert len(basis) == 8
-    for seed in range(2):
-        x = batches(seed, width=4)[0][0]
-        torch.testing.assert_close(x @ basis.T @ basis, x, rtol=0, atol=1e-4)
-
-
 def test_summary_is_the_best_approximation_of_its_rank():
     rows = torch.randn(20, 7)
     directions = summary(rows, 3)

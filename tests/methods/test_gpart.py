@@ -97,19 +97,6 @@ def test_refuses_another_order_and_fewer_targets(tmp_path):
         inject_adapter_in_model(config("gpart", "Linear"), bare("Linear"))
 
 
-def test_dropout_keeps_the_mean_of_the_weights():
-    model = unsettle(adapted("gpart", "Linear", dropout=0.25)).train()
-    layer = model.base_model.model.first
-    eye = torch.eye(12)
-    whole = layer.get_delta_weight("default")
-    draws = torch.stack([layer.change("default", eye).mT.detach() for _ in range(400)])
-    dropped = (draws == 0) & (whole != 0)
-    assert (dropped.float().mean() - 0.25).abs() < 0.01
-    torch.testing.assert_close(draws.mean(0), whole, rtol=0, atol=0.1)
-    kept = draws[0][draws[0] != 0]
-    torch.testing.assert_close(kept, whole[draws[0] != 0] / 0.75)
-
-
 OPTIONS = [{}, {"grouping": "signed_magnitude"}, {"projection": "fastfood"}]
 
 

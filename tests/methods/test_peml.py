@@ -9,7 +9,7 @@ import torch
 import torch.nn as nn
 from attention_model import Attentive, numbers
 from case_table import table
-from method_layers import bare, example, unsettle
+from method_layers import unsettle
 from peft import get_peft_model
 from prefix_models import CASES, answer, base, config, installed, prefixed, words
 
@@ -187,13 +187,3 @@ def test_refuses_an_output_projection_with_other_tokens_or_alone():
     model(numbers())
     with pytest.raises(AdapterError, match="runs before its projection of q"):
         model.base_model.model.layers[0].o_proj(numbers())
-
-
-def test_layers_outside_of_attention_get_only_lora():
-    config = PemlConfig(r=3, target_modules=["first", "second"])
-    model = get_peft_model(bare("Linear"), config)
-    assert {name.split(".")[-2] for name, p in model.named_parameters() if p.requires_grad} == {
-        "peml_A",
-        "peml_B",
-    }
-    assert torch.equal(model(example("Linear")), bare("Linear")(example("Linear")))

@@ -40,31 +40,6 @@ def test_denoise_keeps_headers_and_dead_traces(segy, headers, gathers, run):
     assert (record["run"], record["digest"]) == (run.name, weights_digest(run))
 
 
-def test_gathers_are_denoised_independently(segy, gathers, run):
-    """The result for a gather does not depend on the other gathers of the file."""
-    pair, alone = segy(data=gathers * [[[1]], [[1e4]]]), segy("alone.sgy", data=gathers[:1])
-    outputs = [path.with_name(f"{path.stem}_clean.sgy") for path in (pair, alone)]
-    for path, output in zip((pair, alone), outputs, strict=True):
-        assert denoise(path, output, run) == 0
-    np.testing.assert_array_equal(read(outputs[0])[:24], read(outputs[1]))
-
-
-def test_keeps_existing_outputs_without_force(segy, run, capsys):
-    noisy = segy()
-    for option in ([], ["--save-noise"], ["--qc"]):
-        output = noisy.with_name("mine.png")
-        output.write_text("mine")
-        clean = noisy.with_name("clean.sgy") if option else output
-        extra = [*option, str(output)] if option else []
-        assert denoise(noisy, clean, run, *extra) == 2
-        assert (
-            "mine.png: it exists already. Choose another name, or replace it with --force"
-            in capsys.readouterr().err
-        )
-        assert output.read_text() == "mine"
-        assert not noisy.with_name("clean.sgy").exists()
-
-
 def test_a_file_may_replace_itself(segy, run):
     noisy = segy()
     clean = noisy.with_name("clean.sgy")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from case_table import table
 from matplotlib.ft2font import FT2Font
 
-from scionwood.authoring import Page, render
 from scionwood_bangla.evaluation import fonts
 from scionwood_bangla.evaluation.figures import register_match
 from scionwood_bangla.lexicon import LEVELS
@@ -58,10 +57,3 @@ def test_without_a_font_labels_are_latin_and_a_note_explains_it(monkeypatch, tmp
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert texts == list(LEVELS)
     assert "install a font" in figure.get_supxlabel()
-
-
-def test_a_page_embeds_its_font():
-    page = render(Page("ক", ["খ"], fonts=fonts.FAMILIES, font=fonts.page_font()))
-    assert "@font-face" in page
-    assert "Noto Sans Bengali" in page
-    assert "http" not in page.replace("http-equiv", "")
