@@ -11,6 +11,7 @@ from PIL import Image
 
 from scionwood import ReadError, WriteError
 from scionwood.authoring import TrainingSubset
+from scionwood_biomed.data.base import fitted
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.opening import read_image, subject_of
@@ -139,3 +140,12 @@ def test_bad_images_are_skipped_and_the_others_are_read(folder):
     assert len(data.items()) == 10
     images = [data.picture(item) for item in data.items()]
     assert {image.shape[:2] for image in images} == {(64, 64)}
+
+
+def test_pictures_become_squares_without_stretching():
+    wide = np.zeros((50, 100, 3), np.float32)
+    wide[:, 50:] = 1
+    image = fitted(wide, 25)
+    assert image.shape == (3, 25, 25)
+    assert image[0, :, :10].max() < 0.05
+    assert image[0, :, -10:].min() > 0.95
