@@ -24,7 +24,7 @@ FROZEN = Arm("frozen", 0.0, 265.0, 60.0, None, 5.0, 0, 0.0)
 RATES: dict[str, dict[float, float | None]] = {"lora": {1e-2: 80.0, 3e-2: 70.0, 1e-1: 90.0}}
 
 
-def test_the_advice_states_what_the_validation_cannot_tell() -> None:
+def test_the_advice_states_what_the_validation_cannot_tell():
     full = replace(LORA, model="full", rate=1e-2, force=72.0)
     text = advised((LORA, full, FROZEN), LORA, RATES, 20)
     assert text.startswith("Use lora at rate 0.03: 70 meV/A on the validation, 20 structures")
@@ -39,7 +39,7 @@ def test_the_advice_states_what_the_validation_cannot_tell() -> None:
     assert advised((FROZEN, LORA), FROZEN, RATES, 20).endswith("No fit is better.")
 
 
-def test_finished_arms_are_used_again_and_other_options_refused(tmp_path: Path) -> None:
+def test_finished_arms_are_used_again_and_other_options_refused(tmp_path):
     record = Trials(tmp_path, {"sha256": "a", "steps": 40})
     record.add(FROZEN)
     record.add(Arm("full", 1e-2, failure="loss [nan]"))
@@ -62,7 +62,7 @@ def waters(tmp_path: Path, shaken: Make, label: Label) -> dict[str, Any]:
     return {"source": [str(path)], "base": "sevennet/tiny"}
 
 
-def test_a_budget_gives_steps_or_is_refused(waters: dict[str, Any]) -> None:
+def test_a_budget_gives_steps_or_is_refused(waters):
     data = Files(**waters)
     data.setup("fit")
     assert steps_within(data, 60.0) >= 20
@@ -70,9 +70,7 @@ def test_a_budget_gives_steps_or_is_refused(waters: dict[str, Any]) -> None:
         steps_within(data, 1e-3)
 
 
-def test_the_kernel_stands_beside_one_molecule_alone(
-    tmp_path: Path, shaken: Make, label: Label, waters: dict[str, Any]
-) -> None:
+def test_the_kernel_stands_beside_one_molecule_alone(tmp_path, shaken, label, waters):
     kernel = kernel_arm(Files(**waters).frames())
     assert kernel is not None
     assert kernel.force < 100
@@ -80,7 +78,7 @@ def test_the_kernel_stands_beside_one_molecule_alone(
     assert kernel_arm(Files(source=str(mixed), base="sevennet/tiny").frames()) is None
 
 
-def test_one_structure_is_too_few(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_one_structure_is_too_few(tmp_path, shaken, label):
     path = label(tmp_path / "one.xyz", shaken("H2O", n=1))
     with pytest.raises(LabelError, match="leave the split val empty"):
         choose([path], run=tmp_path / "run", base="sevennet/tiny", reference="composition")
@@ -89,9 +87,7 @@ def test_one_structure_is_too_few(tmp_path: Path, shaken: Make, label: Label) ->
 
 
 @pytest.mark.slow
-def test_a_rate_that_diverges_is_named_and_leaves_nothing(
-    tmp_path: Path, waters: dict[str, Any]
-) -> None:
+def test_a_rate_that_diverges_is_named_and_leaves_nothing(tmp_path, waters):
     data = Files(**waters)
     data.setup("fit")
     record = Trials(tmp_path / "arms", {"data": waters, "steps": 6})

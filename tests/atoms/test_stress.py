@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -29,7 +27,7 @@ def silicon(seed: int = 0) -> Atoms:
     return strained(bulk("Si"), np.random.default_rng(seed))
 
 
-def test_the_loss_counts_known_stresses_alone(tiny: Potential) -> None:
+def test_the_loss_counts_known_stresses_alone(tiny):
     task = PotentialTask(tiny, energy_weight=0.0, force_weight=0.0, stress_weight=2.0).eval()
     solid, molecule = silicon(), Atoms("OH", [(0, 0, 0), (0, 0, 1)])
     virial = tiny(*tiny.graph(solid)).virial / solid.get_volume()
@@ -43,7 +41,7 @@ def test_the_loss_counts_known_stresses_alone(tiny: Potential) -> None:
 
 
 @pytest.mark.parametrize("name", ["sevennet", "chgnet"])
-def test_the_gradient_of_the_stress_loss_is_its_slope(name: str, tiny: Potential) -> None:
+def test_the_gradient_of_the_stress_loss_is_its_slope(name, tiny):
     model = tiny if name == "sevennet" else chgnet()
     task = PotentialTask(model, energy_weight=0.0, force_weight=0.0, stress_weight=1.0)
     one = labelled(model, silicon(), torch.full((1, 3, 3), 0.2))
@@ -61,7 +59,7 @@ def test_the_gradient_of_the_stress_loss_is_its_slope(name: str, tiny: Potential
     assert float(gradient.view(-1)[at]) == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=0.05)
 
 
-def test_a_weight_without_stress_is_refused(tmp_path: Path) -> None:
+def test_a_weight_without_stress_is_refused(tmp_path):
     recipe = scionwood.resolve("atoms/few_shot", ["task.stress_weight=1"], smoke=True)
     with pytest.raises(scionwood.RecipeError, match=r"task\.stress_weight 1: no training"):
         scionwood.fit(recipe, run_dir=tmp_path / "run")

@@ -1,7 +1,5 @@
 """A convolutional vision tower with cells as tokens, and a trained projection."""
 
-from __future__ import annotations
-
 import open_clip
 import pytest
 import torch

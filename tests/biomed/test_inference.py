@@ -1,7 +1,5 @@
 """A run on DICOM files: parameter counts, privacy, and the classification of new files."""
 
-from __future__ import annotations
-
 import json
 import re
 

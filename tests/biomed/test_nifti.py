@@ -1,7 +1,5 @@
 """NIfTI: orientation, scaling, and files that are damaged or hostile."""
 
-from __future__ import annotations
-
 from itertools import product
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Picture files, and the picture of any image file."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Whole slides: pixel size of tiles, tissue, and splits by patient."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tifffile

@@ -1,7 +1,5 @@
 """Studies and their series: what is read, what is refused, and an answer for one study."""
 
-from __future__ import annotations
-
 import csv
 import json
 import shutil

@@ -1,7 +1,5 @@
 """The command line: arguments, messages, exit codes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

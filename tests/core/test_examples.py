@@ -6,7 +6,6 @@ import doctest
 import inspect
 from collections import defaultdict
 from importlib import import_module
-from pathlib import Path
 from typing import Any, get_origin
 
 import pytest
@@ -63,13 +62,13 @@ TOGETHER = 12
 """The most examples of a case, so that none takes longer than a fast test may."""
 
 
-def test_the_names_of_every_room_are_there() -> None:
+def test_the_names_of_every_room_are_there():
     assert {"scionwood.fit", "scionwood.adapters.freeze", "scionwood_batch.run"} <= THINGS.keys()
     assert "scionwood.authoring.InputPath" not in THINGS
 
 
 @table("name", THINGS)
-def test_it_has_an_example_at_the_end_of_its_docstring(name: str) -> None:
+def test_it_has_an_example_at_the_end_of_its_docstring(name):
     before, heading, example = (THINGS[name].__doc__ or "").partition(HEADING)
     assert before
     assert heading, "the docstring has no section `Example:` with lines that start with `>>>`"
@@ -98,9 +97,7 @@ def rooms() -> list[Any]:
 @pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec:FutureWarning")
 @pytest.mark.usefixtures("_one_thread", "blank_pictures")
 @pytest.mark.parametrize("names", rooms())
-def test_the_examples_of_a_room_run(
-    names: list[str], tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_examples_of_a_room_run(names, tmp_path, subtests, monkeypatch):
     """Run each in an empty folder; `scionwood`, its `authoring` and `torch` are there."""
     for name in names:
         folder = tmp_path / name

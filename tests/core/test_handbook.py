@@ -28,12 +28,12 @@ def tables(page: Path) -> list[float]:
 
 
 @table("card", CARDS, ids=lambda card: card.parent.name)
-def test_a_card_is_one_screen(card: Path) -> None:
+def test_a_card_is_one_screen(card):
     assert len(card.read_text("utf-8").splitlines()) <= 55
 
 
 @table("field", FIELDS)
-def test_the_scores_on_a_card_are_in_the_tables_of_the_results(field: str) -> None:
+def test_the_scores_on_a_card_are_in_the_tables_of_the_results(field):
     text = (ROOT / "plugins" / field / "README.md").read_text("utf-8")
     (section,) = re.findall(r"^## How good it is$(.*?)^## ", text, re.M | re.S)
     measured = tables(ROOT / "docs" / "results" / f"{field}.md")
@@ -45,7 +45,7 @@ def test_the_scores_on_a_card_are_in_the_tables_of_the_results(field: str) -> No
 
 
 @table("field", FIELDS)
-def test_a_field_has_every_page(field: str) -> None:
+def test_a_field_has_every_page(field):
     folder = ROOT / "docs" / "fields" / field
     text = (folder / "index.md").read_text("utf-8")
     (tree,) = re.findall(r"```\{toctree\}\n(.*?)```", text, re.S)
@@ -87,7 +87,7 @@ def own_scans(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("tab", sorted(TABS))
-def test_the_first_hour_works_as_it_is_written(tab: str, tmp_path: Path) -> None:
+def test_the_first_hour_works_as_it_is_written(tab, tmp_path):
     plugin, rest = re.findall(r"^pip install -e \. .*-e plugins/(\w+)\n(.*)", TABS[tab], re.S)[0]
     pytest.importorskip(f"scionwood_{plugin}")
     if plugin == "biomed":

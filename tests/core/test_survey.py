@@ -1,7 +1,5 @@
 """The survey and the doctor survive plugins that hang or end their process."""
 
-from __future__ import annotations
-
 import time
 
 from scionwood import Plugin

@@ -1,7 +1,5 @@
 """The toy task with verified rewards: its models, its data and its recipe."""
 
-from __future__ import annotations
-
 import csv
 import json
 

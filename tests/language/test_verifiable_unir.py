@@ -1,7 +1,5 @@
 """UniR: logits are added, the base is frozen, and rewards train the reasoner."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM

@@ -1,7 +1,5 @@
 """The functions that a user imports, called as in their examples."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

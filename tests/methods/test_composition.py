@@ -1,7 +1,5 @@
 """Several adapters: sums equal those of peft; gates start as the mean and learn the best one."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn as nn

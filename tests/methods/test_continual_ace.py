@@ -1,7 +1,5 @@
 """ACE-LoRA: a history of fixed rank, which is exact if the rank suffices, and its penalty."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from case_table import table

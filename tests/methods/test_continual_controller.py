@@ -1,7 +1,5 @@
 """The controller of sequences: its order, its files, Lightning, and less forgetting."""
 
-from __future__ import annotations
-
 import json
 
 import lightning as L

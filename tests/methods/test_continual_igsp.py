@@ -1,7 +1,5 @@
 """iGSP over a sequence: candidates, the historical subspace, pruning, and frozen past tasks."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from case_table import table

@@ -1,7 +1,5 @@
 """Recipes learned one after another on the command line: run folders, memories, scores, resume."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math

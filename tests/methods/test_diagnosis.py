@@ -1,7 +1,5 @@
 """The mean-field diagnostics, compared with dense matrices, and their command."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn as nn

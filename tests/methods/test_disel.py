@@ -1,7 +1,5 @@
 """DISeL is LoRA with gates: it equals LoRA if they are open, and follows the paper otherwise."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

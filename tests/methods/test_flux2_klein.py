@@ -30,7 +30,7 @@ def pictures(count: int = 4, side: int = 16) -> Tensor:
 
 @needs
 @torch.no_grad()
-def test_one_step_of_the_pipeline_subtracts_the_predicted_velocity(model: Flux2Klein) -> None:
+def test_one_step_of_the_pipeline_subtracts_the_predicted_velocity(model):
     noise = torch.randn(1, 16, 4, 6, generator=torch.Generator().manual_seed(1))
     text = model.texts(["a cat"])
     drawn = model.pipeline(
@@ -51,20 +51,20 @@ def test_one_step_of_the_pipeline_subtracts_the_predicted_velocity(model: Flux2K
 
 
 @needs
-def test_refuses_sides_and_folders_that_do_not_fit(model: Flux2Klein, tmp_path: Path) -> None:
+def test_refuses_sides_and_folders_that_do_not_fit(model, tmp_path):
     with pytest.raises(AdapterError, match="multiples of 4"):
         model.encode(pictures(side=18))
     with pytest.raises(WeightsError, match="no folder transformer"):
         flux2_klein(weights=tmp_path)
 
 
-def test_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_the_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(PluginError, match=r"diffusers.*pip install 'diffusers>="):
         flux2_klein()
 
 
-def test_pictures_are_cut_ordered_and_scaled(tmp_path: Path) -> None:
+def test_pictures_are_cut_ordered_and_scaled(tmp_path):
     image = pytest.importorskip("PIL.Image")
     image.new("RGB", (40, 20), (255, 0, 0)).save(tmp_path / "b.png")
     image.new("L", (20, 30), 0).save(tmp_path / "a.png")
@@ -81,7 +81,7 @@ def test_pictures_are_cut_ordered_and_scaled(tmp_path: Path) -> None:
 
 
 @needs
-def test_the_recipe_of_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recipe_of_the_guide_runs(tmp_path, monkeypatch):
     image = pytest.importorskip("PIL.Image")
     for name, colour in (("cup", (200, 20, 20)), ("dog", (20, 20, 200))):
         (tmp_path / name).mkdir()

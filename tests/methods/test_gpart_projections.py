@@ -1,7 +1,5 @@
 """GPart's other projections: groups by sign and size, and Fastfood."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from blocks_model import Blocks

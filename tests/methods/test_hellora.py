@@ -1,7 +1,5 @@
 """HELLoRA: the most used experts have factors, and the output is that of changed weights."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn as nn

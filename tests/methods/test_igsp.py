@@ -1,7 +1,5 @@
 """iGSP's mixture of LoRA: routes by softmax, closed during a task and removed after it."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

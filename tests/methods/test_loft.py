@@ -1,7 +1,5 @@
 """LOFT rotates the input of a weight: it equals PSOFT with the principal support."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

@@ -1,7 +1,5 @@
 """P2D trains only the chosen heads, with their heads of k and v for grouped queries."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

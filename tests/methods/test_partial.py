@@ -1,7 +1,5 @@
 """Some parameters of the base train as an adapter, in any kind of module."""
 
-from __future__ import annotations
-
 import copy
 import json
 

@@ -1,7 +1,5 @@
 """Plain peft accepts the methods after their registration, and Scionwood by their names."""
 
-from __future__ import annotations
-
 import json
 from importlib import import_module
 

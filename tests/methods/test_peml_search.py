@@ -1,7 +1,5 @@
 """The search for PEML's prefix network: two splits, two optimisers, one operation at the end."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

@@ -1,7 +1,5 @@
 """Every method behaves on every kind of layer as peft requires."""
 
-from __future__ import annotations
-
 import copy
 import warnings
 from functools import partial

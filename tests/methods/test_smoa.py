@@ -1,7 +1,5 @@
 """SMoA: it equals HiRA with one block; its orders are saved and never computed again."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from case_table import table

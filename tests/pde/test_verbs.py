@@ -1,7 +1,5 @@
 """The Python interface accepts arrays and paths."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

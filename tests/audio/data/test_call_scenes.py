@@ -1,7 +1,5 @@
 """Scenes: the truth lies where the call is, and folds share no part."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from scionwood_audio.data.call_scenes import (

@@ -1,7 +1,5 @@
 """The demonstration: its songs are where its table says, and its bytes follow from the seed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

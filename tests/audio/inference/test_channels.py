@@ -1,7 +1,5 @@
 """Seismic channels as sounds: they are heard faster, and what is no channel is named."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

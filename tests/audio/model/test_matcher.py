@@ -16,7 +16,7 @@ def matcher() -> Matcher:
 
 
 @torch.no_grad()
-def test_padding_and_batch_change_no_score(matcher: Matcher) -> None:
+def test_padding_and_batch_change_no_score(matcher):
     sound, frames = torch.randn(3, 40, 16), torch.tensor([12, 40, 25])
     text = codes(["una", "una rana verde", "sol"])
     together = matcher(text, sound, frames)
@@ -28,7 +28,7 @@ def test_padding_and_batch_change_no_score(matcher: Matcher) -> None:
 
 
 @torch.no_grad()
-def test_what_stands_in_the_padding_is_not_seen(matcher: Matcher) -> None:
+def test_what_stands_in_the_padding_is_not_seen(matcher):
     sound, frames = torch.randn(2, 40, 16), torch.tensor([12, 30])
     other = sound.clone()
     other[0, 12:], other[1, 30:] = 1e3, -1e3
@@ -37,7 +37,7 @@ def test_what_stands_in_the_padding_is_not_seen(matcher: Matcher) -> None:
 
 
 @torch.no_grad()
-def test_an_enrolment_counts_where_it_has_positions(matcher: Matcher) -> None:
+def test_an_enrolment_counts_where_it_has_positions(matcher):
     sound, frames = torch.randn(2, 20, 16), torch.tensor([20, 20])
     text, take = codes(["una", "rana"]), torch.randn(2, 15, 16)
     plain = matcher(text, sound, frames).text
@@ -46,7 +46,7 @@ def test_an_enrolment_counts_where_it_has_positions(matcher: Matcher) -> None:
     assert (with_take - plain).abs()[1] < 1e-5
 
 
-def test_the_tower_is_frozen_beside_its_head() -> None:
+def test_the_tower_is_frozen_beside_its_head():
     network = WordMatcher(window=1.0)
     assert network(*network.example_input()).shape == (2, 4)
     assert network.head == ("matcher",)

@@ -1,7 +1,5 @@
 """The network on the real weights of Whisper; these tests skip by name without the package."""
 
-from __future__ import annotations
-
 from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest

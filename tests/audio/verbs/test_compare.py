@@ -1,9 +1,5 @@
 """Runs are compared with the untrained network of the same data."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 
 import scionwood
@@ -13,9 +9,7 @@ from scionwood_audio.verbs.compare import compare
 RECIPE = "audio/words_new_language"
 
 
-def test_a_comparison_states_zero_shot_and_the_crossing_point(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_comparison_states_zero_shot_and_the_crossing_point(tmp_path, capsys):
     recipe = scionwood.resolve(RECIPE, smoke=True)
     run = scionwood.fit(recipe, run_dir=tmp_path / "run", overrides={"trainer.max_steps": 1})
     compare([str(run)])
@@ -24,7 +18,7 @@ def test_a_comparison_states_zero_shot_and_the_crossing_point(
     assert "recommended" in shown or "above zero-shot" in shown
 
 
-def test_a_run_without_the_comparison_is_refused(tmp_path: Path) -> None:
+def test_a_run_without_the_comparison_is_refused(tmp_path):
     changes = {"trainer.max_steps": 1, "task.compare": False}
     recipe = scionwood.resolve(RECIPE, smoke=True)
     run = scionwood.fit(recipe, run_dir=tmp_path / "run", overrides=changes)

@@ -1,7 +1,5 @@
 """The commands generate, evaluate, prefer and merge."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

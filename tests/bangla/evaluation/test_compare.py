@@ -1,7 +1,5 @@
 """An evaluation compares an adapter with prompting its base, by level, with paired intervals."""
 
-from __future__ import annotations
-
 import csv
 import json
 

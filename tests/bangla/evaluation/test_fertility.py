@@ -1,7 +1,5 @@
 """Tokens per word of tokenizers that the tests train."""
 
-from __future__ import annotations
-
 import base64
 import json
 

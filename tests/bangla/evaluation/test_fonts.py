@@ -1,7 +1,5 @@
 """Bangla is drawn with its letters joined, in figures and on pages."""
 
-from __future__ import annotations
-
 from case_table import table
 from matplotlib.ft2font import FT2Font
 

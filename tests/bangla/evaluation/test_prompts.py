@@ -1,7 +1,5 @@
 """The hand-written prompts are balanced over the levels, and differ from generated requests."""
 
-from __future__ import annotations
-
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.text.normalise import normalise

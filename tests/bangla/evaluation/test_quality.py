@@ -1,7 +1,5 @@
 """Answers are judged by four questions, so that cheap tricks do not pass."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from case_table import table

@@ -1,7 +1,5 @@
 """Generated texts have their stated level, and training never shows unseen acts."""
 
-from __future__ import annotations
-
 import pytest
 from case_table import table
 

@@ -1,7 +1,5 @@
 """Bangla tokens that are added to another tokenizer, and the training of their embeddings."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 import pytest

@@ -1,7 +1,5 @@
 """The normaliser gives every text one spelling."""
 
-from __future__ import annotations
-
 import unicodedata
 
 from case_table import table

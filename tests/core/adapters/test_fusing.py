@@ -1,7 +1,5 @@
 """Fused forwards in peft models: same results, same files, same operations, less memory."""
 
-from __future__ import annotations
-
 import copy
 import io
 from shutil import which

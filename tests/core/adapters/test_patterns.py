@@ -1,7 +1,5 @@
 """`check_pattern` accepts fast patterns and refuses those that could run for long."""
 
-from __future__ import annotations
-
 import re
 import time
 
@@ -30,7 +28,7 @@ NAMES = [f"encoder.layers.{i}.attention.{part}" for i in range(40) for part in (
         literal(NAMES),
     ],
 )
-def test_accepts_common_patterns(pattern: str) -> None:
+def test_accepts_common_patterns(pattern):
     check_pattern(pattern, "targets", NAMES)
 
 
@@ -50,7 +48,7 @@ def test_accepts_common_patterns(pattern: str) -> None:
         "(?ix)([a-z_.0-9]+)#\n+X",
     ],
 )
-def test_refuses_patterns_that_could_run_for_long(pattern: str) -> None:
+def test_refuses_patterns_that_could_run_for_long(pattern):
     with pytest.raises(AdapterError, match="targets"):
         check_pattern(pattern, "targets", NAMES)
 
@@ -59,7 +57,7 @@ def test_refuses_patterns_that_could_run_for_long(pattern: str) -> None:
 @given(
     st.lists(st.sampled_from(["e", ".", ".*", "(", ")", "|", "?", "+", "{1,9}", "X"]), max_size=20)
 )
-def test_an_accepted_pattern_is_fast_on_every_name(parts: list[str]) -> None:
+def test_an_accepted_pattern_is_fast_on_every_name(parts):
     pattern = "".join(parts)
     try:
         check_pattern(pattern, "targets", NAMES)
@@ -71,7 +69,7 @@ def test_an_accepted_pattern_is_fast_on_every_name(parts: list[str]) -> None:
     assert time.process_time() - started < 3
 
 
-def test_a_literal_matches_only_its_names() -> None:
+def test_a_literal_matches_only_its_names():
     pattern = literal(["a.b", "c-d"])
     assert [bool(re.fullmatch(pattern, n)) for n in ("a.b", "c-d", "aXb", "a", "a.bc")] == [
         True,
@@ -83,7 +81,7 @@ def test_a_literal_matches_only_its_names() -> None:
 
 
 @table("place", ["targets", "exclude_modules", "rank_pattern", "layers_pattern"])
-def test_a_repeat_that_a_comment_hides_is_refused_in_every_option(place: str) -> None:
+def test_a_repeat_that_a_comment_hides_is_refused_in_every_option(place):
     hidden = "(?x:([a-z_.0-9]+)#\n+X)"
     config = LoraConfig(r=2, target_modules=["fc1"])
     if place == "layers_pattern":
@@ -94,7 +92,7 @@ def test_a_repeat_that_a_comment_hides_is_refused_in_every_option(place: str) ->
         attach(Net(), config, targets=hidden if place == "targets" else None)
 
 
-def test_bounded_patterns_are_bounded_together() -> None:
+def test_bounded_patterns_are_bounded_together():
     keys = {f"(?=.)a*.*{n}": 4 for n in range(1000)}
     check_pattern(next(iter(keys)), "rank_pattern", NAMES, prefixed=True)
     config = LoraConfig(rank_pattern=keys)
@@ -102,7 +100,7 @@ def test_bounded_patterns_are_bounded_together() -> None:
         check_patterns(config, NAMES)
 
 
-def test_a_lookahead_of_ones_own_config_still_works() -> None:
+def test_a_lookahead_of_ones_own_config_still_works():
     tuned = attach(Net(), LoraConfig(r=2, target_modules=r"(?!blocks\.0).*fc1"))
     names = [name for name, _ in tuned.named_parameters() if "lora_A" in name]
     assert names == ["base_model.model.blocks.1.fc1.lora_A.default.weight"]
@@ -115,7 +113,7 @@ def test_a_lookahead_of_ones_own_config_still_works() -> None:
         max_size=12,
     )
 )
-def test_linear_time_gives_the_matches_of_python(parts: list[str]) -> None:
+def test_linear_time_gives_the_matches_of_python(parts):
     pattern = "".join(parts)
     try:
         check_pattern(pattern, "targets", NAMES)

@@ -1,7 +1,5 @@
 """A kept run is, bit for bit, the run that would be loaded."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from case_table import table

@@ -1,7 +1,5 @@
 """Which commands can be mapped, and on what a result depends."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Twenty SEG-Y files and a damaged one, with the shipped run of the seismic plugin."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """What becomes of jobs whose files are damaged, whose workers die, and of those that are done."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import Counter

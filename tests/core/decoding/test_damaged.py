@@ -3,8 +3,6 @@
 They are samples of the readers with a few bytes changed, found by mutation, and one that was cut.
 """
 
-from __future__ import annotations
-
 import gzip
 from pathlib import Path
 

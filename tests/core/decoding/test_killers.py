@@ -4,8 +4,6 @@ Where a cheap rule tells such a file, its reader refuses it before the library i
 kill a child.
 """
 
-from __future__ import annotations
-
 import warnings
 
 import killer_files

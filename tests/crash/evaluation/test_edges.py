@@ -1,7 +1,5 @@
 """Error measures, strain of edges, ripples, the projection, and what a run notes of them."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The displacement task: its losses and its figures."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

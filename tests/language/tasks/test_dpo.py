@@ -1,7 +1,5 @@
 """Direct preference optimisation of the level of address."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

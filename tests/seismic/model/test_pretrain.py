@@ -1,7 +1,5 @@
 """The pretraining script is reproducible, and the shipped weights come from it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
