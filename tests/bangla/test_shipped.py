@@ -57,6 +57,7 @@ def test_evaluate_does_not_write_into_a_shipped_run(capsys):
     assert "a shipped or pulled run is not changed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_shipped_run_has_the_score_that_it_states():
     folder = find_run(SHIPPED, quiet=True)
     origin = read_origin(folder)

@@ -54,6 +54,7 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_measures_every_method_on_every_seed(rows, capsys):
     wanted = {(m, 0) for m in METHODS} | {(m, 1) for m in AGAIN}
     assert {(row["method"], row["seed"]) for row in rows} == wanted
@@ -71,6 +72,7 @@ def test_measures_every_method_on_every_seed(rows, capsys):
     assert "taken for each seed, then averaged" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_results_are_written_with_their_figures_and_not_overwritten(rows, gallery, tmp_path):
     assert set(gallery.answers) == set(METHODS)
     write(rows, tmp_path, overwrite=False, gallery=gallery)

@@ -44,7 +44,7 @@ def test_longer_texts_beside_it_change_no_score(score, batch):
     assert torch.allclose(short[0, 0], among[0, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("score", ["ctc", "matcher"])
+@pytest.mark.parametrize("score", ["ctc", pytest.param("matcher", marks=pytest.mark.slow)])
 def test_a_head_is_fitted_to_frozen_features(score):
     network = BACKBONES[score]()
     task = Keyword(network, score=score, head_steps=30, compare=False)

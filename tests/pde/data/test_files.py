@@ -244,8 +244,3 @@ def test_a_domain_smaller_than_the_tile_is_refused_with_the_option_that_helps(
     told = capsys.readouterr().err
     assert "(16, 16, 16) voxels: it is smaller than the tile of 32" in told
     assert "--backbone.tile null" in told
-    run = tmp_path / "run"
-    assert main([*command, "--run", str(run), "--backbone.tile", "null"]) == 0
-    files = [str(tmp_path / "states.nc")]
-    assert Normaliser.read(run) == Files(files=files, time_stride=0).normaliser
-    assert load_run(run).backbone is not None
