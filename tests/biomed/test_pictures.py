@@ -140,6 +140,13 @@ def test_bad_images_are_skipped_and_the_others_are_read(folder):
     assert {image.shape[:2] for image in images} == {(64, 64)}
 
 
+def test_a_bad_image_stops_unless_the_recipe_says_skip(folder):
+    data = Images(source=folder, subject=SUBJECT, size=64)
+    cut = next(item for item in data.items() if item.path.name == "4.png")
+    with pytest.raises(ReadError, match=r"4\.png"):
+        data.picture(cut)
+
+
 def test_pictures_become_squares_without_stretching():
     wide = np.zeros((50, 100, 3), np.float32)
     wide[:, 50:] = 1

@@ -14,7 +14,6 @@ from scionwood.plugins.discovery import verbs
 from scionwood.recipes.recipe import resolve
 
 PLUGIN = '''
-from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 from scionwood import Plugin, ReadError

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from scionwood import find_run, load_run
-from scionwood.authoring import read_origin
+from scionwood.authoring import read_origin, weights_digest
 from scionwood.cli import main
 from scionwood_crash import ship
 from scionwood_crash.backbones import MeshGraphNet
@@ -50,6 +50,19 @@ def test_predict_works_without_training_and_records_which_run_it_used(part, tmp_
     record = json.loads(Path("predicted.vtp.json").read_text())
     assert (record["run"], record["digest"]) == (str(origin), origin.digest)
     assert (record["mesh"], record["setup"]["clamped"]) == ("bumper.vtp", "field")
+
+
+def test_a_record_is_kept_unless_force_is_given(part, run, tmp_path, capsys):
+    mesh, target, record = (tmp_path / name for name in ("in.vtp", "out.vtp", "out.vtp.json"))
+    write_series(mesh, to_series(bumper(part)))
+    record.write_text("mine")
+    command = ["crash", "predict", str(mesh), str(target), "--run", str(run)]
+    assert main(command) == 2
+    assert "out.vtp.json: it exists already" in capsys.readouterr().err
+    assert not target.exists()
+    assert main([*command, "--force"]) == 0
+    made = json.loads(record.read_text())
+    assert (made["run"], made["digest"]) == (run.name, weights_digest(run))
 
 
 @pytest.mark.slow

@@ -40,6 +40,22 @@ def test_denoise_keeps_headers_and_dead_traces(segy, headers, gathers, run):
     assert (record["run"], record["digest"]) == (run.name, weights_digest(run))
 
 
+def test_keeps_existing_outputs_without_force(segy, run, capsys):
+    noisy = segy()
+    for option in ([], ["--save-noise"], ["--qc"]):
+        output = noisy.with_name("mine.png")
+        output.write_text("mine")
+        clean = noisy.with_name("clean.sgy") if option else output
+        extra = [*option, str(output)] if option else []
+        assert denoise(noisy, clean, run, *extra) == 2
+        assert (
+            "mine.png: it exists already. Choose another name, or replace it with --force"
+            in capsys.readouterr().err
+        )
+        assert output.read_text() == "mine"
+        assert not noisy.with_name("clean.sgy").exists()
+
+
 def test_a_file_may_replace_itself(segy, run):
     noisy = segy()
     clean = noisy.with_name("clean.sgy")

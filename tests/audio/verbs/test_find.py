@@ -18,7 +18,7 @@ from scionwood_audio.inference import held_out
 from scionwood_audio.inference.adapting import read_events, write_events
 from scionwood_audio.inference.events import Shape
 from scionwood_audio.inference.finding import search
-from scionwood_audio.inference.held_out import Result
+from scionwood_audio.inference.held_out import Result, gains
 from scionwood_audio.readers.selections import Selection, read_selections, write_selections
 
 SMALL = FindOptions(weights="random", window=0.5, overlap=1)
@@ -79,6 +79,20 @@ def test_an_adapter_is_not_tried_on_clips_in_silence(tmp_path):
     soundfile.write(str(tmp_path / "clips.wav"), np.concatenate(samples), 16000, "FLOAT")
     with pytest.raises(scionwood.RecipeError, match="silence surrounds the examples"):
         search(tmp_path / "clips.wav", marked, FindOptions(**{**vars(SMALL), "adapt": True}))
+
+
+@pytest.mark.slow
+def test_an_adapter_that_loses_is_not_used(day, tmp_path, monkeypatch, short):
+    path, marked, _ = day
+    monkeypatch.chdir(tmp_path)
+    found = search(path, marked, FindOptions(**{**vars(SMALL), "adapt": True}))
+    adapter = found.results[-1]
+    assert adapter.level == "adapter"
+    lead, error = gains(adapter, found.chosen)
+    assert lead <= error  # random features hold nothing that LoRA could turn
+    assert "not used" in found.verdict
+    assert found.run is None
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_has_its_window_and_its_threshold(day, tmp_path, short):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from case_table import table
 
-from scionwood import RecipeError, resolve
+from scionwood import ReadError, RecipeError, resolve
 from scionwood_bangla.data.conversations import SAMPLE, Files, Generated
 
 
@@ -36,6 +36,11 @@ def test_a_bad_file_is_skipped(folder, caplog):
     assert [Path(name).name for name in data.data_files.skipped] == ["b.jsonl"]
     assert sum(len(data.examples(split)) for split in ("train", "val", "test")) == 80
     assert len(caplog.records) == 1
+
+
+def test_a_bad_file_stops_unless_the_recipe_says_skip(folder):
+    with pytest.raises(ReadError, match=r"b\.jsonl"):
+        Files(source=folder).setup("fit")
 
 
 @table("level", ["tui", "tumi", "apni"])

@@ -13,6 +13,7 @@ import pyvista
 import zarr
 from case_table import table
 
+from scionwood import OutputExistsError
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.sample import sample_series
@@ -139,6 +140,18 @@ def test_a_failure_leaves_nothing(series, tmp_path, name):
     with pytest.raises(ArithmeticError):
         write_series(tmp_path / name, replace(series, read=read))
     assert not list(tmp_path.iterdir())
+
+
+@table("name", [*EXACT, "d3plot"])
+def test_does_not_replace_files_unasked(series, tmp_path, name):
+    write_series(tmp_path / name, series)
+    with pytest.raises(OutputExistsError):
+        write_series(tmp_path / name, series)
+    shorter = replace(series, times=series.times[:2], features={})
+    write_series(tmp_path / name, shorter, overwrite=True)
+    result = open_series(tmp_path / name)
+    assert len(result) == 2
+    assert not result.features
 
 
 def test_vtp_has_the_layout_of_physicsnemo(series, tmp_path):

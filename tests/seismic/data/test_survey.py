@@ -115,6 +115,12 @@ def test_refuses_options_that_do_not_fit_the_survey(survey, options, rule):
         batches(data(survey, **options))
 
 
+def test_reports_a_damaged_file_before_training(survey):
+    survey.write_bytes(survey.read_bytes()[:-10])
+    with pytest.raises(ReadError, match=r"survey\.sgy: the SEG-Y file ends"):
+        data(survey).setup("fit")
+
+
 def test_lists_files_by_name_folder_and_glob(survey):
     other = survey.with_name("b.SEGY")
     other.write_bytes(survey.read_bytes())

@@ -12,7 +12,7 @@ from case_table import table
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from scionwood import ReadError, WriteError
+from scionwood import OutputExistsError, ReadError, WriteError
 from scionwood_seismic.evaluation import report
 from scionwood_seismic.evaluation.report import qc_files, report_quality
 from scionwood_seismic.readers.segy import SegyReader
@@ -148,3 +148,15 @@ def test_a_replaced_source_is_compared_if_it_is_still_open(segy, gathers, consol
             report_quality(before, after, path, console)
     assert "energy removed 0.25," in console.export_text()
     assert "the source was replaced by its result" in run(console, path, path)
+
+
+@pytest.mark.parametrize("taken", ["qc.png", "qc.html"])
+def test_replaces_neither_file_without_force(taken, segy, gathers, console, tmp_path, drawn):
+    (tmp_path / taken).write_text("mine")
+    paths = segy(), segy("clean.sgy", 0.5 * gathers)
+    with pytest.raises(OutputExistsError, match=taken):
+        run(console, *paths, qc=tmp_path / "qc.png")
+    assert [p.name for p in tmp_path.glob("qc.*")] == [taken]
+    assert (tmp_path / taken).read_text() == "mine"
+    run(console, *paths, qc=tmp_path / "qc.png", force=True)
+    assert (tmp_path / taken).read_bytes()[:4] in (b"\x89PNG", b"<!do")
