@@ -31,6 +31,18 @@ def test_a_file_appears_whole_with_ordinary_permissions(tmp_path):
     assert os.listdir(target.parent) == ["result.txt"]
 
 
+def test_no_descriptor_stays_open(tmp_path):
+    def lowest_free() -> int:
+        number = os.dup(0)
+        os.close(number)
+        return number
+
+    before = lowest_free()
+    with atomic_path(tmp_path / "result.txt") as part:
+        part.write_text("new")
+    assert lowest_free() == before
+
+
 @pytest.mark.parametrize("writer", [atomic_path, atomic_folder])
 def test_a_result_that_another_process_wrote_meanwhile_is_kept(tmp_path, writer):
     target = tmp_path / "result"
