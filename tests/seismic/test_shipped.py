@@ -128,6 +128,7 @@ def numbers(score: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?\d+\.\d", score)]
 
 
+@pytest.mark.slow
 def test_the_shipped_run_has_the_score_that_it_states():
     folder = find_run("seismic/denoise", quiet=True)
     origin = read_origin(folder)

@@ -1,4 +1,4 @@
-"""The hand-written prompts are balanced over the levels, and differ from generated requests."""
+"""The hand-written prompts are normalised, and each accepts its reference."""
 
 from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.evaluation.prompts import prompts

@@ -33,14 +33,16 @@ from scionwood.adapters.untrusted import read_header, read_tensors
 from scionwood.errors import AdapterFileError
 
 
-def sound(place: Path) -> Path:
-    save_adapter(attach(Net(), LoraConfig(r=4), targets="mlp"), place / "adapter")
-    return place / "adapter"
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sound") / "adapter"
+    save_adapter(attach(Net(), LoraConfig(r=4), targets="mlp"), folder)
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return sound(tmp_path)
+def folder(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "adapter"))
 
 
 @pytest.fixture
@@ -56,8 +58,8 @@ def everything(model: torch.nn.Module) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
 @table("case", CASES, parts=6)
-def test_refuses_a_hostile_folder_before_the_model_changes(case, tmp_path, monkeypatch):
-    folder, net = sound(tmp_path), Net()
+def test_refuses_a_hostile_folder_before_the_model_changes(case, sound, tmp_path, monkeypatch):
+    folder, net = Path(shutil.copytree(sound, tmp_path / "adapter")), Net()
     CASES[case](folder)
     before = everything(net)
     imported = set(sys.modules)
@@ -85,9 +87,9 @@ HARMLESS = {
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
 @table("case", HARMLESS)
-def test_no_pattern_of_others_reaches_the_engine_of_python(case, tmp_path, monkeypatch):
+def test_no_pattern_of_others_reaches_the_engine_of_python(case, sound, tmp_path, monkeypatch):
     """Each of these patterns would keep `re` busy for years; in linear time it matches nothing."""
-    folder, net = sound(tmp_path), Net()
+    folder, net = Path(shutil.copytree(sound, tmp_path / "adapter")), Net()
     if case == "many names":
         save_adapter(attach(Net(), LoraConfig(r=4), targets="blocks.0.fc1"), folder)
     HARMLESS[case](folder)

@@ -209,6 +209,7 @@ class TestOperator:
 
     # torch's compiler itself instantiates an autograd.Function, which torch deprecates
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+    @pytest.mark.slow
     def test_compiles_as_one_graph(self):
         def loss(x: Tensor) -> Tensor:
             computed = moments(x)

@@ -1,4 +1,4 @@
-"""The pretraining script is reproducible, and the shipped weights come from it."""
+"""The pretraining script is reproducible, and the shipped file states its origin."""
 
 from pathlib import Path
 
