@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import scionwood_methods as api
-from scionwood import AdapterError, RecipeError
+from scionwood import AdapterError, RecipeError, TrainingError
 
 OPTIONS = {"r": 4, "target_modules": ["0", "2"]}
 
@@ -29,3 +29,8 @@ def test_adapters_can_be_combined():
     x = torch.randn(4, 32)
     with api.composed(model, {"default": 1.0, "other": 0.5}) as both:
         assert torch.equal(both(x), base()(x))  # new adapters change nothing
+
+
+def test_refuses_to_diagnose_a_folder_without_a_run(tmp_path):
+    with pytest.raises(TrainingError, match="finished run"):
+        api.diagnose_run(str(tmp_path))

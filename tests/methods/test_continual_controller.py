@@ -1,6 +1,7 @@
 """The controller of sequences: its order, its files, Lightning, and less forgetting."""
 
 import json
+from itertools import product
 
 import lightning as L
 import pytest
@@ -19,7 +20,7 @@ from continual_models import (
 )
 from safetensors.torch import load_file
 
-from scionwood import AdapterError, AdapterFileError, TrainingError
+from scionwood import AdapterError, AdapterFileError, TrainingError, load_adapter, save_adapter
 from scionwood_methods.continual import (
     AceLora,
     ContinualCallback,
@@ -45,9 +46,36 @@ FACTORS = ["naive", "ace", "seqlora"]
 """Methods whose adapters are sums of LoRA, also on convolutions."""
 
 
+CASES = [*((name, NETS[0]) for name in METHODS), *product(FACTORS, NETS[1:])]
+
+
 def started(method, net=NETS[0]):
     """Return a controller of a new model that suits the method."""
     return ContinualController(mixed(3) if method == "igsp" else lora(net), METHODS[method]())
+
+
+@table(("method", "net"), CASES)
+def test_a_sequence_interrupted_between_tasks_continues_exactly(method, net, tmp_path):
+    whole = started(method, net)
+    for seed in range(2):
+        learn(whole, f"task {seed}", task(net, seed), 4)
+    whole.save(tmp_path)
+    save_adapter(whole.model, tmp_path / "adapter", name="default")
+    bare = started(method, net).model.unload()
+    fresh = load_adapter(bare, tmp_path / "adapter", trainable=True)
+    cut = ContinualController(fresh, METHODS[method]())
+    cut.load(tmp_path)
+    assert cut.tasks == ["task 0", "task 1"]
+    x = task(net, 9)[0][0]
+    for again in (False, True):
+        if again:
+            for controller in (whole, cut):
+                torch.manual_seed(5)  # a task may end with random factors
+                learn(controller, "last", task(net, 2), 4)
+        wanted, state = whole.method.state(), cut.method.state()
+        assert wanted.keys() == state.keys()
+        assert all(torch.equal(state[key], value) for key, value in wanted.items())
+        assert torch.equal(fresh.eval()(x), whole.model.eval()(x))
 
 
 @table("net", NETS)

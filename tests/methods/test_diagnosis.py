@@ -11,6 +11,7 @@ from scionwood_methods import diagnose
 from scionwood_methods.diagnosis.meanfield import (
     attentions,
     cloud_drift,
+    drift_by_depth,
     head_shift,
     head_shifts,
 )
@@ -125,6 +126,17 @@ def test_grouped_queries_share_a_value_head():
         columns = attn.o_proj.weight[:, 4 * head : 4 * head + 4]
         expected = dense(columns, base[rows], columns, (base + delta)[rows])
         torch.testing.assert_close(torch.tensor(shift), torch.stack(expected).detach().float())
+
+
+def test_drift_grows_with_the_adapter_and_is_zero_without_it():
+    x = torch.randn(2, 5, WIDTH)
+    still, little, much = (drift_by_depth(vit(scale=s), (x,)) for s in (0.0, 0.05, 0.5))
+    assert len(still) == 3
+    for at_rest, small, large in zip(still, little, much, strict=True):
+        assert at_rest.wasserstein == 0
+        assert abs(at_rest.direction) < 1e-12
+        assert 0 < small.direction < large.direction
+        assert 0 < small.wasserstein < large.wasserstein
 
 
 def test_the_sliced_distance_ignores_the_order_of_tokens():

@@ -54,6 +54,31 @@ def test_gradients_equal_those_of_the_base_parameters(target, stored):
 
 
 @pytest.mark.parametrize("stored", STORED)
+def test_base_stays_bit_equal_through_training_and_merging(stored):
+    model, x = tuned(stored=stored), tokens()
+    before = base().state_dict()
+
+    def unchanged():
+        inner = {
+            k.replace(".base_layer", ""): v for k, v in model.base_model.model.named_parameters()
+        }
+        return all(torch.equal(inner[key], before[key]) for key in before)
+
+    model(x).sum().backward()
+    torch.optim.AdamW(own(model).values(), lr=0.1, weight_decay=0.1).step()
+    assert unchanged()
+    out = run(model)
+    model.merge_adapter()
+    assert not unchanged()
+    assert torch.equal(run(model), out)
+    with model.disable_adapter():  # peft unmerges at the next call
+        assert torch.equal(run(model), run(base()))
+    assert unchanged()
+    assert torch.equal(run(copy.deepcopy(model).merge_and_unload()), out)
+    assert torch.equal(run(model.unload()), run(base()))
+
+
+@pytest.mark.parametrize("stored", STORED)
 def test_adapters_that_are_stored_otherwise_add_up(stored):
     model = shift(tuned(stored=stored))
     other = "values" if stored == "delta" else "delta"

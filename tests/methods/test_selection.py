@@ -22,6 +22,7 @@ from scionwood import (
     resolve,
 )
 from scionwood.authoring import TrainingSubset
+from scionwood.cli import main
 from scionwood_methods import ProxyRun, select_examples
 from scionwood_methods.p2d_heads.scores import score_heads
 from scionwood_methods.peft import HeadSliceConfig
@@ -220,3 +221,16 @@ def test_damaged_losses_are_refused(tmp_path, text):
     file.write_text(text)
     with pytest.raises(ReadError, match=r"losses\.csv"):
         read_losses(file, 4)
+
+
+def test_the_command_prints_what_to_do_next(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(recipe.dump())
+    assert main(["methods", "select", "small.yaml", "list", "--by", "random"]) == 0
+    out = capsys.readouterr().out
+    assert "chosen" in out
+    assert out.splitlines()[-1] == "scionwood fit small.yaml --data.subset list"
+    again = ["methods", "select", "small.yaml", "list", "--by", "random", "--force", "--json"]
+    assert main(again) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["chosen"] == str(len(record["indices"]))
