@@ -64,6 +64,13 @@ def test_a_file_may_replace_itself(segy, run):
     assert noisy.read_bytes() == clean.read_bytes()
 
 
+def test_writes_nothing_on_a_full_disk(segy, run, small_disk, capsys):
+    noisy = segy(data=np.ones((2, 100, 200)))
+    assert denoise(noisy, small_disk / "clean.sgy", run) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert list(small_disk.iterdir()) == []
+
+
 def test_refuses_an_adapter_of_another_base_model(segy, run, tmp_path, capsys):
     other = shutil.copytree(run, tmp_path / "other")
     recipe = other / "recipe.yaml"

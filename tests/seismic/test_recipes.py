@@ -17,10 +17,26 @@ RECIPES = Path(__file__).parents[2] / "configs/seismic"
 FIELD = ["shot", "stack", "das", "station"]
 
 
+def long(name: str) -> object:
+    """Return the case of a recipe that `make test` leaves out."""
+    return pytest.param(name, marks=pytest.mark.slow)
+
+
 def sections(name: str) -> dict[str, dict[str, object]]:
     recipe = yaml.safe_load((RECIPES / f"{name}.yaml").read_text("utf-8"))
     assert isinstance(recipe, dict)
     return recipe
+
+
+@pytest.mark.parametrize(
+    "name", ["field_lora", "station", *map(long, ("das_vsp", "adapt_to_survey", *FIELD[:3]))]
+)
+def test_the_recipe_runs_with_its_smoke_settings(name, tmp_path):
+    folder = tmp_path / "run"
+    assert main(["fit", f"seismic/{name}", "--smoke", "--run", str(folder)]) == 0
+    weights = "head.safetensors" if name in FIELD else "adapter/adapter_model.safetensors"
+    assert (folder / weights).is_file()
+    assert (folder / "figures/denoised.png").is_file()
 
 
 @table("name", FIELD)

@@ -17,6 +17,7 @@ from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.data.noise import FieldNoise
 from scionwood_seismic.data.noise_files import canonical_noise, read_noise
 from scionwood_seismic.data.pairs import FieldPairs
+from scionwood_seismic.data.station import StationRecords
 
 SMALL = {"n_traces": 32, "n_samples": 48, "batch_size": 4}
 
@@ -58,6 +59,22 @@ def test_slices_beside_a_record_share_its_signal_and_not_its_noise():
     assert next(iter(data.loader("train")))["beside"].shape == (4, 4, 32, 48)
     with pytest.raises(RecipeError, match="signals"):
         FieldCrops(neighbours=1)
+
+
+def test_shares_of_clean_told_and_small_records():
+    data = FieldCrops(n_traces=32, n_samples=48, kept=50)
+    samples = [data.sample("train", index) for index in range(600)]
+    clean = np.mean([torch.equal(s["noisy"], s["clean"]) for s in samples])
+    told = np.mean([s["level"].item() > 0 for s in samples])
+    few = np.mean([not s["mask"].all() for s in samples])
+    assert clean == pytest.approx(0.12, abs=0.05)
+    assert told == pytest.approx(0.5, abs=0.07)
+    assert few == pytest.approx(0.35, abs=0.07)
+    assert all(not (s["noisy"] * (1 - s["mask"])).any() for s in samples)
+    for s in samples:
+        if s["level"] > 0.05:
+            added = (s["noisy"] - s["clean"])[s["mask"] > 0]
+            assert float(s["level"]) / (rms(added) + 1e-9) == pytest.approx(1, abs=0.9)
 
 
 def test_the_unit_is_that_of_the_clean_or_of_the_noisy_record():
@@ -172,3 +189,13 @@ def test_noise_is_cut_from_field_records(file):
     data = FieldNoise(path=str(Path(folder) / file), domain="das", noise_share=1.0, **SMALL)
     if min(record.shape[1] for record in records) >= 60:
         assert next(iter(data.train_dataloader()))["noisy"].isfinite().all()
+
+
+def test_station_records_have_one_or_three_components():
+    data = StationRecords(n_samples=256, single_share=0.5)
+    samples = [data.sample("train", i) for i in range(60)]
+    counts = {int(s["mask"].amax(-1).sum()) for s in samples}
+    assert counts == {1, 3}
+    assert all(s["noisy"].shape == (1, 3, 256) for s in samples)
+    again = StationRecords(n_samples=256, single_share=0.5).sample("train", 7)
+    assert torch.equal(again["noisy"], samples[7]["noisy"])

@@ -34,6 +34,13 @@ def test_a_batch_has_noisy_and_clean_gathers_in_one_unit():
     assert batch["noisy"].std() == pytest.approx(1, abs=0.3)
 
 
+def test_some_training_gathers_have_no_noise():
+    data = small(clean_share=0.5)
+    clean = [_without_noise(data.sample("train", i)) for i in range(60)]
+    assert 15 < sum(clean) < 45
+    assert not any(_without_noise(data.sample("val", i)) for i in range(20))
+
+
 def test_the_signal_free_start_contains_only_noise():
     data = small(quiet=0.02, clean_share=0.0)
     sample = data.sample("train", 0)
@@ -49,6 +56,10 @@ def test_the_test_split_may_have_other_classes():
     same = small(noises=("ambient", "scattered"), signals=("vsp",))
     assert torch.equal(data.sample("test", 3)["noisy"], same.sample("test", 3)["noisy"])
     assert torch.equal(data.sample("val", 3)["noisy"], small().sample("val", 3)["noisy"])
+
+
+def _without_noise(sample: dict[str, torch.Tensor]) -> bool:
+    return torch.equal(sample["noisy"], sample["clean"])
 
 
 @pytest.mark.parametrize("option", ["noises", "signals"])

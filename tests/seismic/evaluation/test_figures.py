@@ -44,6 +44,15 @@ def test_the_sheet_shows_gathers_spectra_and_leakage(noisy):
     assert float(titles[7].split()[-1]) > 0.9  # what was removed is the signal itself
 
 
+def test_a_reference_adds_panels_of_reference_and_error(noisy):
+    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004), reference=0.25 * noisy))
+    error = axes_of(figure, "error").images[0]
+    np.testing.assert_allclose(error.get_array(), 0.25 * noisy.T)
+    clips = {axes_of(figure, name).images[0].get_clim() for name in ("input", "reference", "error")}
+    assert len(clips) == 1
+    assert "SNR, reference" in everything(figure)
+
+
 def test_spectra_share_one_scale_and_have_physical_axes(noisy):
     figure = sheet(Result(noisy, 0.5 * noisy, Geometry(0.004, dx=5.0)))
     names = ("f-k, input", "f-k, denoised", "f-k, removed")

@@ -14,7 +14,9 @@ from rich.console import Console
 
 from scionwood import OutputExistsError, ReadError, WriteError
 from scionwood_seismic.evaluation import report
+from scionwood_seismic.evaluation.panels import Geometry, Result
 from scionwood_seismic.evaluation.report import qc_files, report_quality
+from scionwood_seismic.readers import das
 from scionwood_seismic.readers.segy import SegyReader
 
 
@@ -129,6 +131,24 @@ def test_a_reference_adds_fidelity_measures(segy, gathers, console, tmp_path, dr
     assert (float(unprocessed), float(median)) == (pytest.approx(-9.54), 0)
 
 
+def test_fibres_have_wavenumbers_in_cycles_per_metre(console, tmp_path, monkeypatch):
+    seen: list[Geometry] = []
+
+    def draw(result: Result, *_: object, **__: str) -> Figure:
+        seen.append(result.geometry)
+        return Figure(figsize=(1, 1))
+
+    monkeypatch.setattr("scionwood_seismic.evaluation.figures.draw_qc_sheet", draw)
+    das.DasReader.write_sample(tmp_path / "in.h5")
+    with das.DasReader(tmp_path / "in.h5") as before:
+        before.rewrite(tmp_path / "out.h5", lambda record: 0.5 * record.data)
+        distance = next(iter(before)).coords["distance"]
+        with das.DasReader(tmp_path / "out.h5") as after:
+            report_quality(before, after, tmp_path / "out.h5", console, qc=tmp_path / "qc.png")
+        assert seen[0].dx == pytest.approx(distance[1] - distance[0])
+        assert seen[0].dt == pytest.approx(before.dt)
+
+
 def test_refuses_files_with_different_gathers_and_figures_of_no_image_format(
     segy, gathers, console, tmp_path, drawn
 ):
@@ -148,6 +168,13 @@ def test_a_replaced_source_is_compared_if_it_is_still_open(segy, gathers, consol
             report_quality(before, after, path, console)
     assert "energy removed 0.25," in console.export_text()
     assert "the source was replaced by its result" in run(console, path, path)
+
+
+def test_warns_of_traces_that_are_not_finite_in_the_output(segy, gathers, console):
+    clean = 0.5 * gathers
+    clean[0, 3, 4] = np.inf
+    text = run(console, segy(), segy("clean.sgy", clean))
+    assert "WARNING: 1 live traces are not finite in the output" in text
 
 
 @pytest.mark.parametrize("taken", ["qc.png", "qc.html"])

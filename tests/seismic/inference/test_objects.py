@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import torch
 from case_table import table
+from scipy.ndimage import gaussian_filter1d
 
 from scionwood import RecipeError, Task, TrainingError, load_run
 from scionwood_seismic import denoise_data
+from scionwood_seismic.inference.adaptation import Adaptation
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.readers.sources import obspy
@@ -174,3 +176,17 @@ def test_arrays_need_neither_obspy_nor_dascore(task, data, expected, monkeypatch
         monkeypatch.delitem(sys.modules, name)
     fresh = import_module("scionwood_seismic.verbs.denoise")
     np.testing.assert_array_equal(fresh.denoise_data(data, UNGATED, task=task), expected)
+
+
+def test_adapts_at_test_time_on_request(run):
+    task = load_run(run)
+    noise = np.random.default_rng(3).standard_normal((32, 96))
+    noisy = gaussian_filter1d(noise, 1.5).astype(np.float32)
+    plain = denoise(noisy, task, dt=0.002)
+    options = {"tta": "matched", "noise_window": "0:0.06"}
+    task.adaptation = Adaptation(steps=2, tolerance=1.0)
+    adapted = denoise(noisy, task, dt=0.002, **options)
+    assert not np.array_equal(adapted, plain)
+    np.testing.assert_array_equal(denoise(noisy, task, dt=0.002, tta="none"), plain)
+    with pytest.raises(RecipeError, match="Give dt"):
+        denoise(noisy, task, **options)

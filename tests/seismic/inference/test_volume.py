@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import segyio
 
-from scionwood import RecipeError
+from scionwood import RecipeError, Record
 from scionwood.cli import main
-from scionwood_seismic import simulate
+from scionwood_seismic import DenoiseOptions, denoise, simulate
 from scionwood_seismic.inference.records import Denoiser
 from scionwood_seismic.inference.volume import Mean, check_volume
 from scionwood_seismic.readers.segy import SegyReader
@@ -75,6 +75,29 @@ def test_the_gate_judges_the_slices_of_both_directions(results):
     assert content["why"] == "--slices says a volume after stack"
     assert sum(content["lights"].values()) == INLINES + CROSSLINES
     assert not list(sidecar.parent.glob(".*"))
+
+
+def test_a_stopped_run_is_resumed(cube, results, tmp_path, monkeypatch):
+    """The stop comes in the second direction: the first one is not done again."""
+    target, calls = tmp_path / "mean.sgy", 0
+    denoised = Denoiser.__call__
+
+    def stops(self: Denoiser, record: Record) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        if calls == INLINES + 3:
+            raise KeyboardInterrupt
+        return denoised(self, record)
+
+    monkeypatch.setattr(Denoiser, "__call__", stops)
+    with pytest.raises(KeyboardInterrupt):
+        denoise(cube, target, DenoiseOptions(slices="both"))
+    assert main(["seismic", "denoise", str(cube), str(target), "--slices", "both"]) == 2
+    calls = INLINES + 3
+    denoise(cube, target, DenoiseOptions(slices="both"), resume=True)
+    assert calls <= INLINES + 3 + CROSSLINES
+    assert target.read_bytes() == results["both"].read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mean.sgy", "mean.sgy.json"]
 
 
 def test_slices_come_in_order_also_after_some(cube):

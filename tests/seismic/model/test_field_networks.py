@@ -10,7 +10,7 @@ import torch
 from case_table import table
 
 from scionwood import RecipeError
-from scionwood_seismic.backbones import dinov3_unet, field_unet, station_unet
+from scionwood_seismic.backbones import conv_unet, dinov3_unet, field_unet, station_unet
 from scionwood_seismic.model.station_unet import StationUNet
 
 Build = Callable[..., Any]
@@ -68,6 +68,17 @@ def test_masked_traces_stay_zero_and_equal_absent_ones():
     few[:, :, :5] = x[:, :, :5]
     expected = network(few, (few != 0).double())[:, :, :5]
     torch.testing.assert_close(network(x[:, :, :5]), expected)
+
+
+@table("build", [dinov3_unet, conv_unet, station_unet, field_unet])
+def test_every_network_takes_the_same_call(build):
+    network, x = build().eval(), record(3, 64)
+    mask = torch.ones_like(x)
+    mask[:, :, 2:] = 0
+    with torch.no_grad():
+        y = network(x * mask, mask, torch.tensor([0.1, 0.0]))
+    assert y.shape == x.shape
+    assert not y[:, :, 2:].any()
 
 
 @table("samples", [64, 500, 1025])

@@ -93,6 +93,15 @@ def test_patches_are_records_and_are_written_in_place(tmp_path, data, das):
         assert new.attrs == old.attrs
 
 
+def test_refuses_an_unwritable_format_before_the_work(tmp_path, data, das):
+    path = das.sentek(tmp_path / "Shot_20230328155652124.das", np.tile(data, (3, 1)))
+    calls: list[Record] = []
+    with DasReader(path) as reader, pytest.raises(WriteError, match="sentek cannot be written"):
+        reader.rewrite(tmp_path / "out.das", lambda record: calls.append(record) or record.data)
+    assert not calls
+    assert not (tmp_path / "out.das").exists()
+
+
 def test_refuses_to_resume(tmp_path, data, das):
     path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
     with DasReader(path) as reader, pytest.raises(WriteError, match="cannot be resumed"):

@@ -7,8 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from scionwood import ReadError, Record
+from scionwood import ReadError, Record, WriteError
 from scionwood_seismic.readers import rewriting
+from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import SegyReader
 
 
@@ -67,3 +68,9 @@ def test_an_error_of_the_next_part_ends_the_work(segy, tmp_path, monkeypatch):
     with SegyReader(source, gather="fldr") as reader, pytest.raises(ReadError, match="shorter"):
         reader.rewrite(tmp_path / "out.sgy", cut)
     assert not list(tmp_path.glob("*out.sgy*"))
+
+
+def test_leaves_nothing_on_a_full_disk(small_disk):
+    with pytest.raises(WriteError, match=r"new\.sgy.*cannot be written"):
+        write_segy(small_disk / "new.sgy", np.ones((4, 100, 100)), dt=0.002)
+    assert list(small_disk.iterdir()) == []
