@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from case_table import table
+from tokenizers import Tokenizer, models
 
 from scionwood.cli import main
 from scionwood_bangla.text.normalise import normalise
@@ -81,6 +82,37 @@ def test_check_states_the_style_counts_faults_and_refuses_other_texts(
     assert said in "".join(capsys.readouterr())
 
 
+def test_score_prints_a_row_for_each_register(tmp_path, capsys):
+    path = tmp_path / "corpus.jsonl"
+    lines = [{"text": "আপনি কেমন আছেন?", "register": level} for level in ("apni", "tumi")]
+    path.write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    assert main(["bangla", "score", str(corpus := path), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    match = {r["register"]: r["value"] for r in rows if r["score"] == "register_match"}
+    assert match == {"all": 0.5, "apni": 1.0, "tumi": 0.0}
+    assert main(["bangla", "score", str(corpus)]) == 0
+    assert "over_formal" in capsys.readouterr().out
+
+
+def test_evaluate_checker_prints_the_scores_of_the_checker(capsys):
+    assert main(["bangla", "evaluate-checker", "--half", "all", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["sentences"]["sentences"] >= 300
+    assert scores["sentences"]["precision"] >= 0.95
+
+
+def test_tokenizers_prints_words_per_window_and_a_warning(letter, tmp_path, capsys):
+    characters = sorted(set(normalise(LETTER)) | {" "})
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(characters)}, merges=[]))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    command = ["bangla", "tokenizers", str(tmp_path), "--text", str(letter), "--window", "100"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "in 100 tokens" in out
+    assert "above 4 tokens per word" in out
+    assert main([*command[:-1], "0"]) == 2
+
+
 def test_fix_shows_the_changes_and_writes_them_on_request(tmp_path, capsys):
     path = tmp_path / "line.txt"
     path.write_text("তুমি কেমন আছেন?\n", "utf-8")
@@ -137,3 +169,13 @@ def test_audit_counts_flags_and_coverage_and_names_what_it_left_out(tmp_path, ca
     assert "[আছ]" in record["sample"][0]["context"]
     assert main(["bangla", "audit", str(tmp_path)]) == 0
     assert "flags per 1,000 words" in capsys.readouterr().out
+
+
+def test_audit_of_a_text_without_sure_verbs_has_no_share_of_known_ones(tmp_path, capsys):
+    assert main(["bangla", "audit", str(tmp_path)]) == 2
+    assert "there is no file" in capsys.readouterr().err
+    (tmp_path / "name.txt").write_text("আমার নাম রহিম।", encoding="utf-8")
+    assert main(["bangla", "audit", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "none counted" in printed
+    assert "nan" not in printed

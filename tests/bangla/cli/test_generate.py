@@ -7,7 +7,7 @@ from case_table import table
 
 from scionwood.cli import main
 from scionwood_bangla import Decoding, Writer
-from scionwood_bangla.checker.restate import count_faults
+from scionwood_bangla.checker.restate import count_faults, is_right
 from scionwood_bangla.data.pairs import read_preferences
 from scionwood_bangla.evaluation.baselines import with_instructions
 from scionwood_bangla.model.weights import causal_lm
@@ -90,6 +90,16 @@ def test_prefer_pairs_examples(tmp_path, capsys):
     assert len(read_preferences(target)) > 9
     assert main(["bangla", "prefer", str(target), "--samples", "0"]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_prefer_samples_a_model(tmp_path, capsys):
+    target = tmp_path / "pairs.jsonl"
+    command = ["bangla", "prefer", str(target), "--n", "4", "--samples", "12"]
+    assert main([*command, "--max-new-tokens", "40"]) == 0
+    assert "of 4 requests" in capsys.readouterr().out
+    for pair in read_preferences(target):
+        assert is_right(pair.chosen, pair.register)
+        assert not is_right(pair.rejected, pair.register)
 
 
 def test_merge_writes_a_model_folder(run, tmp_path, capsys):

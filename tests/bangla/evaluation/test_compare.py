@@ -12,6 +12,7 @@ from scionwood_bangla import Decoding, Writer
 from scionwood_bangla.evaluation.baselines import (
     ANSWERS,
     METHODS,
+    draw_shots,
     prompt_for,
     with_instructions,
 )
@@ -107,6 +108,14 @@ def test_prompts_of_few_shot_and_format_prompting():
     assert prompt_for("adapter", item.example, "tui") == item.example.prompt
     with pytest.raises(RecipeError, match="not a level"):
         with_instructions((Message("user", "কেমন আছেন?"),), "vous")
+
+
+def test_shots_depend_on_the_seed_and_are_balanced_over_the_levels():
+    shots = draw_shots(TRAINING, 6, seed=1)
+    assert sorted(",".join(shot.register) for shot in shots) == sorted([*LEVELS, *LEVELS])
+    assert draw_shots(TRAINING, 6, seed=1) == shots != draw_shots(TRAINING, 6, seed=2)
+    with pytest.raises(RecipeError, match="60 examples"):
+        draw_shots(TRAINING, 61, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scionwood_bangla.model.pretrain import pretrain, save, texts, train_tokenizer
+from scionwood_bangla.model.pretrain import cut, pretrain, save, texts, train_tokenizer
 from scionwood_bangla.model.weights import causal_lm, load_tokenizer
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
@@ -42,3 +42,8 @@ def test_trains_and_saves_a_model(tmp_path):
     assert loaded.tokenizer.chat_template == load_tokenizer("tiny").chat_template
     for name, value in model.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value.half().float(), rtol=0, atol=0)
+
+
+def test_cuts_verb_forms_where_their_level_shows():
+    assert cut("তুই বইটি আনলি। আপনি আসবেন।") == ["তুই বইটি আনল", "ি। আপনি আসব", "েন।"]
+    assert cut("সবাই মাছ খায়।") == ["সবাই মাছ খায়।"]
