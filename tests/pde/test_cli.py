@@ -11,6 +11,7 @@ from case_table import table
 
 from scionwood.cli import main
 from scionwood_pde.evaluation.compare import PERSISTENCE
+from scionwood_pde.readers.cache import Cache
 from scionwood_pde.readers.opening import open_reader
 
 # Runs of two steps are no better than persistence, and `rollout` says so.
@@ -60,6 +61,12 @@ def test_simulate_reports_options_that_do_not_fit(options, message, tmp_path, ca
     assert not list(tmp_path.iterdir())
 
 
+def test_convert_writes_a_cache(burgers, tmp_path):
+    assert pde("convert", burgers, tmp_path / "cache", "--stride", "2") == 0
+    wanted = open_reader(burgers).to_xarray().values[:, ::2]
+    np.testing.assert_array_equal(Cache(tmp_path / "cache").states, wanted)
+
+
 def test_evaluate_prints_errors_by_field_and_horizon(burgers, tmp_path, capsys):
     figures = tmp_path / "figures"
     assert pde("evaluate", burgers, burgers, "--json") == 0
@@ -87,6 +94,17 @@ def test_evaluate_refuses_other_simulations(burgers, tmp_path, capsys):
     assert pde("simulate", late, *SMALL, "--interval", "0.013") == 0
     assert pde("evaluate", late, burgers) == 2
     assert "the predicted state at time 0.013" in capsys.readouterr().err
+
+
+def test_rollout_can_normalise_with_a_cache(run, burgers, tmp_path):
+    assert pde("convert", burgers, tmp_path / "cache") == 0
+    names = ("own.zarr", "cached.zarr")
+    options: list[tuple[object, ...]] = [(), ("--statistics", tmp_path / "cache")]
+    for name, more in zip(names, options, strict=True):
+        assert pde("rollout", burgers, tmp_path / name, "--run", run, *more) == 0
+    own, cached = (open_reader(tmp_path / name).to_xarray() for name in names)
+    assert not np.array_equal(own[:, 1], cached[:, 1])
+    np.testing.assert_allclose(own[:, 1], cached[:, 1], atol=1.0)
 
 
 def test_encode_and_rollout_refuse_grids_and_fields_that_do_not_fit(run, tmp_path, capsys):

@@ -15,7 +15,7 @@ from case_table import table
 from scionwood import ReadError, RecipeError, fit
 from scionwood.recipes.recipe import resolve
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
-from scionwood_crash.data.encode import Encoder
+from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.parts import Collate
 from scionwood_crash.evaluation.edges import edge_measures
 from scionwood_crash.evaluation.metrics import intrusion, measure
@@ -75,6 +75,27 @@ def test_welded_pieces_have_the_strength_of_the_whole(welded):
     assert whole[0, CONDITIONS - NUMBERS] > loose[0, CONDITIONS - NUMBERS], "more area"
     torch.testing.assert_close(whole[:, : CONDITIONS - NUMBERS], loose[:, : CONDITIONS - NUMBERS])
     assert whole[0, 4] != whole[1, 4], "each piece keeps the yield stress of its own sheet"
+
+
+@torch.no_grad()
+def test_the_numbers_of_nodes_do_not_matter(welded):
+    order = np.random.default_rng(2).permutation(len(welded.points))
+    number = np.argsort(order)
+    mixed = replace(
+        welded,
+        points=welded.points[order],
+        cells=number[welded.cells],
+        clamped=welded.clamped[order],
+        displacement=welded.displacement[:, order],
+        links=Links(number[welded.links.nodes], welded.links.kinds),
+    )
+    model, encoder = loud(MaskMorphUNet(frames=3, links=True)), Encoder(SIZES["tiny"])
+    given, other = (encoder.encode(each) for each in (welded, mixed))
+    first, second = (outward(model(*e.graph), e.frame, e.order) for e in (given, other))
+    assert np.abs(first).max() > 1
+    np.testing.assert_allclose(second, first[:, order], atol=1e-3 * np.abs(first).max())
+    back = outward(other.displacement, other.frame, other.order)
+    np.testing.assert_allclose(back, mixed.displacement, atol=1e-4)
 
 
 @table("make", [MaskMorphUNet, MeshGraphNet, Transolver])

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood import ReadError
+from scionwood import ReadError, RecipeError
 from scionwood_crash.data.files import FileParts
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import write_series
+from scionwood_crash.suite.families import design
 
 
 @pytest.mark.usefixtures("inline")
@@ -65,3 +66,10 @@ def test_reads_simulations_that_the_folder_holds(suite):
     for ours, theirs in zip(again.parts("train"), suite.parts("train"), strict=True):
         np.testing.assert_array_equal(ours.displacement, theirs.displacement)
     assert kept == sorted(p.stat().st_mtime_ns for p in suite.folder.rglob("*.safetensors"))
+
+
+def test_refuses_an_unknown_family():
+    with pytest.raises(RecipeError, match="hat, bumper, tube, box"):
+        SuiteParts(families=["door"])
+    with pytest.raises(RecipeError, match="no family of this name"):
+        design("door", 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -204,6 +205,26 @@ def test_bad_runs_are_refused(parts, tmp_path):
         write_series(tmp_path / "two" / f"{index}.vtp", replace(series, features=features))
     with pytest.raises(ReadError, match="differ in the keys gap"):
         files(tmp_path / "two", settings={}, held="field").parts("train")
+
+
+def test_inspect_prints_what_was_understood(layouts, tmp_path, capsys):
+    folder = layouts / "vtkhdf"
+    assert cli.main(["crash", "inspect", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "run3" in shown
+    assert "missing: speed (all runs)" in shown
+    assert "missing: held (all runs)" in shown
+    assert "a further condition: gap (all runs)" in shown
+    options = ["--settings", json.dumps(MEANINGS), "--held", "still", "--units", "mm, ms, kg"]
+    assert cli.main(["crash", "inspect", str(folder), *options, "--json"]) == 0
+    seen = json.loads(capsys.readouterr().out)["runs"]
+    assert [each["missing"] for each in seen] == [[]] * 4
+    assert [each["faults"] for each in seen] == [[]] * 4
+    assert seen[0]["values"]["states"] == STATES
+    assert seen[0]["values"]["speed"].endswith(" m/s")
+    (tmp_path / "notes.txt").write_text("x")
+    assert cli.main(["crash", "inspect", str(tmp_path)]) == 2
+    assert "no file with a history, only notes.txt" in capsys.readouterr().err
 
 
 def test_a_run_in_a_folder_takes_the_settings_beside_the_folder(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scionwood import ReadError, fit
+from scionwood import ReadError, RecipeError, fit
 from scionwood.cli import main
 from scionwood.recipes.recipe import resolve
 from scionwood_crash.data.encode import Encoded
@@ -21,6 +21,7 @@ from scionwood_crash.evaluation.intervals import (
     cover,
     depth,
     errors_of,
+    rank,
 )
 from scionwood_crash.evaluation.regression import BASELINES
 from scionwood_crash.inference import Predictor
@@ -104,3 +105,9 @@ def test_damaged_intervals_are_refused(tmp_path):
     path.write_text("[")
     with pytest.raises(ReadError):
         Intervals.read(tmp_path)
+
+
+def test_nine_designs_are_the_fewest_for_nine_in_ten():
+    assert (rank(9, 0.9), rank(16, 0.9), rank(30, 0.9)) == (9, 16, 28)
+    with pytest.raises(RecipeError, match="needs 9 or more"):
+        Intervals("split", (0.1,) * 8, (0.1,) * 8)

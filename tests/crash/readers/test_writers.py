@@ -13,7 +13,7 @@ import pyvista
 import zarr
 from case_table import table
 
-from scionwood import OutputExistsError
+from scionwood import OutputExistsError, WriteError
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers import open_series, write_series
 from scionwood_crash.readers.sample import sample_series
@@ -152,6 +152,13 @@ def test_does_not_replace_files_unasked(series, tmp_path, name):
     result = open_series(tmp_path / name)
     assert len(result) == 2
     assert not result.features
+
+
+def test_refuses_unknown_suffixes(series, tmp_path):
+    with pytest.raises(WriteError, match=r"Choose one of \.pvd"):
+        write_series(tmp_path / "run.xdmf", series)
+    with pytest.raises(WriteError, match=r"one state.*\.pvd"):
+        write_series(tmp_path / "run.vtu", series)
 
 
 def test_vtp_has_the_layout_of_physicsnemo(series, tmp_path):

@@ -33,6 +33,16 @@ def test_fields_of_the_training_split_have_zero_mean_and_unit_variance():
     assert (train.std(axes) - 1).abs().max() < 1e-4
 
 
+def test_skips_frames_at_the_beginning():
+    whole, late = Trajectories(**SMALL), Trajectories(skip=2, **SMALL)
+    assert late.trajectories("train").shape[1] == 2
+    axes = (0, 1, 3, 4, 5)
+    expected = whole._simulated("train")[:, 2:]
+    std = expected.std(axes, correction=0, keepdim=True)
+    expected = (expected - expected.mean(axes, keepdim=True)) / std
+    assert torch.allclose(late.trajectories("train"), expected, atol=1e-5)
+
+
 def test_any_parameter_of_an_equation_can_be_set():
     options = {"equation": "kolmogorov_flow", **SMALL, "n_frames": 2, "interval": 20.0}
     ends = [

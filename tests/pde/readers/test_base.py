@@ -180,6 +180,15 @@ def test_reports_the_place_of_nan_and_infinity(netcdf, value):
         reader.read(5)
 
 
+def test_refuses_an_unknown_format(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("Dear colleague")
+    with pytest.raises(ReadError, match="not a readable HDF5"):
+        open_reader(path)
+    with pytest.raises(ReadError, match="no such file"):
+        open_reader(tmp_path / "nothing")
+
+
 @table(
     "equation, units",
     [("burgers", ["U", "U"]), ("wave", ["U", "U/T"]), ("navier_stokes", ["L/T", "L/T"])],
