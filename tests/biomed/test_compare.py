@@ -17,7 +17,7 @@ from scionwood_biomed.evaluation.gallery import Gallery
 from scionwood_biomed.evaluation.methods import METHODS
 from scionwood_biomed.evaluation.metrics import calibration_error, reliability
 from scionwood_biomed.evaluation.settings import Settings
-from scionwood_biomed.tasks.anchors import prototypes, read_prompts
+from scionwood_biomed.tasks.anchors import confidence, prototypes, read_prompts
 from scionwood_biomed.tasks.wording import UNSEEN
 
 AGAIN = ("linear_probe", "lora")
@@ -54,7 +54,6 @@ def folder(tmp_path_factory):
     return root
 
 
-@pytest.mark.slow
 def test_measures_every_method_on_every_seed(rows, capsys):
     wanted = {(m, 0) for m in METHODS} | {(m, 1) for m in AGAIN}
     assert {(row["method"], row["seed"]) for row in rows} == wanted
@@ -124,6 +123,11 @@ def test_calibration_error_is_the_weighted_mean_gap_of_the_bins():
     assert reliability(sure, label).images.tolist() == [0, 0, 0, 0, 0, 0, 2, 0, 0, 2]
 
 
+def test_confidence_is_one_for_a_certain_prediction_and_zero_for_a_uniform_one():
+    confidences = confidence(torch.tensor([[100.0, 0, 0], [1.0, 1, 1]]))
+    assert confidences.tolist() == pytest.approx([1.0, 0.0], abs=1e-6)
+
+
 def test_prototypes_are_class_means_and_missing_classes_are_marked():
     features = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
     means, known = prototypes(features, torch.tensor([0, 1, 1]), 3)
@@ -135,3 +139,8 @@ def test_expert_prompts_are_equal_from_json_and_csv(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"cyst": ["a round one", "a dark one"]}))
     (tmp_path / "a.csv").write_text("class,prompt\ncyst,a round one\ncyst,a dark one\n")
     assert read_prompts(tmp_path / "a.json") == read_prompts(tmp_path / "a.csv")
+
+
+def test_base_and_novel_have_different_classes():
+    base, novel = (Phantoms(classes=side).names() for side in ("base", "novel"))
+    assert sorted(base + novel) == list(CLASSES)

@@ -119,6 +119,12 @@ def test_refuses_a_table_that_names_a_labelled_archive(tmp_path):
         Images(source=tmp_path / "items.csv").items()
 
 
+def test_missing_source_is_named(tmp_path):
+    for name in ("absent", "absent.csv", "absent.npz", "absent.tar"):
+        with pytest.raises(ReadError, match=name):
+            Images(source=tmp_path / name, subject="unknown").items()
+
+
 def test_refuses_arrays_that_are_no_labelled_pictures(tmp_path):
     arrays = archive(tmp_path / "chestmnist.npz", labels=lambda count: np.zeros((count, 14)))
     arrays |= {f"{split}_labels": np.zeros(len(arrays[f"{split}_images"]), int) for split in SPLITS}

@@ -1,5 +1,8 @@
 """Whole slides: pixel size of tiles, tissue, and splits by patient."""
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -182,6 +185,15 @@ def test_does_not_open_other_files_that_a_slide_names(tmp_path):
     assert np.rint(255 * reader.read(0).data[0, 0]).tolist() == list(STAIN)
 
 
+def test_missing_slide_library_names_the_package_to_install(tmp_path, monkeypatch):
+    path = slide(tmp_path / "a.tiff", size=256, levels=1)
+    monkeypatch.setitem(sys.modules, "tiffslide", None)
+    with pytest.raises(ImportError):
+        importlib.import_module("tiffslide")
+    with pytest.raises(ReadError, match="pip install tiffslide"):
+        SlideReader(path)
+
+
 def test_leaves_out_air_in_ct_by_its_hounsfield_units():
     volume = np.stack([air(), body(BONE, radius=0.2), body(BONE), body(BONE), air()])
     assert slices_with_tissue(volume, hounsfield=True).tolist() == [2, 3]  # 6 % of the fullest
@@ -194,6 +206,11 @@ def test_leaves_out_noise_in_other_volumes_by_otsus_threshold():
     volume = rng.rayleigh(10, (6, 32, 32))  # what magnitude images have outside of a head
     volume[2:4, 8:24, 8:24] += 200
     assert slices_with_tissue(volume, hounsfield=False).tolist() == [2, 3]
+
+
+def test_keeps_every_slice_of_a_uniform_volume():
+    assert slices_with_tissue(np.zeros((3, 4, 4)), hounsfield=False).tolist() == [0, 1, 2]
+    assert slices_with_tissue(np.full((3, 4, 4), -1000.0), hounsfield=True).tolist() == [0, 1, 2]
 
 
 def test_the_threshold_lies_between_two_peaks():
