@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import soundfile
@@ -27,3 +29,11 @@ def test_it_prints_every_layer_and_the_advice(table, capsys, monkeypatch):
     text = capsys.readouterr().out
     assert "layer 4" in text
     assert "advice: " in text
+
+
+def test_json_has_a_value_for_each_split(table, capsys, monkeypatch):
+    monkeypatch.setenv("SCIONWOOD_READERS", "inline")
+    main(["audio", "layers", str(table), *OPTIONS, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["clips"] == 6
+    assert all(len(row["values"]) == 2 for row in found["rows"])
