@@ -36,7 +36,7 @@ def run(base: Path, *statements: str) -> None:
             plain.execute(statement)
 
 
-def test_labels_agree_with_those_of_ase(base: Path) -> None:
+def test_labels_agree_with_those_of_ase(base):
     before = base.read_bytes()
     (one,) = read_asedb(base)
     atoms = ase.db.connect(base).get_atoms(id=1)
@@ -53,7 +53,7 @@ def test_labels_agree_with_those_of_ase(base: Path) -> None:
     assert sorted(path.name for path in base.parent.iterdir()) == ["a.db"]
 
 
-def test_data_and_constraints_of_a_stranger_are_not_looked_at(base: Path) -> None:
+def test_data_and_constraints_of_a_stranger_are_not_looked_at(base):
     # ase would build what these name: a constraint of a library, an object, an array of 8 TB
     run(
         base,
@@ -88,7 +88,7 @@ HOSTILE = {
 
 
 @table("hostile", HOSTILE)
-def test_damage_is_named(hostile: str, base: Path) -> None:
+def test_damage_is_named(hostile, base):
     statements, message = HOSTILE[hostile]
     whole = base.read_bytes()
     run(base, *statements)
@@ -98,7 +98,7 @@ def test_damage_is_named(hostile: str, base: Path) -> None:
     assert message in str(caught.value)
 
 
-def test_rows_that_a_writer_has_not_finished_are_not_lost_in_silence(base: Path) -> None:
+def test_rows_that_a_writer_has_not_finished_are_not_lost_in_silence(base):
     Path(f"{base}-wal").write_bytes(b"rows")
     with pytest.raises(ReadError, match=r"a writer left a\.db-wal beside it"):
         list(read_asedb(base))

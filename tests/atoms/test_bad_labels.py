@@ -18,7 +18,7 @@ from scionwood_atoms import evaluate, inspect
 from scionwood_atoms.data.files import Files, reference_of
 from scionwood_atoms.data.labels import LabelError, chosen, read_frames
 from scionwood_atoms.data.scale import check_labels
-from scionwood_atoms.model.potential import Potential, predictions
+from scionwood_atoms.model.potential import predictions
 
 Labels = dict[str, object]
 Make = Callable[..., list[Atoms]]
@@ -110,9 +110,7 @@ def refusals(paths: Iterable[Path]) -> list[str]:
 
 
 @table("bad", LABELS)
-def test_labels_that_a_model_contradicts(
-    bad: str, tmp_path: Path, tiny: Potential, label: Label
-) -> None:
+def test_labels_that_a_model_contradicts(bad, tmp_path, tiny, label):
     change, message = LABELS[bad]
     path = label(tmp_path / "a.xyz", crystals(24 if "energies" in bad else 10), change)
     with pytest.raises(ScionwoodError) as caught:  # what a fit and an inspection call
@@ -120,9 +118,7 @@ def test_labels_that_a_model_contradicts(
     assert message in str(caught.value)
 
 
-def test_two_files_in_two_units_do_not_meet_in_the_middle(
-    tmp_path: Path, tiny: Potential, label: Label
-) -> None:
+def test_two_files_in_two_units_do_not_meet_in_the_middle(tmp_path, tiny, label):
     label(tmp_path / "a.xyz", crystals(10)[:5])
     label(tmp_path / "b.xyz", crystals(10)[5:], scaled("forces", 1 / 51.422))
     read = [frame for name in "ab" for frame in read_frames(tmp_path / f"{name}.xyz")]
@@ -130,12 +126,12 @@ def test_two_files_in_two_units_do_not_meet_in_the_middle(
         reference_of(tiny, chosen(read).frames, {}, by_element=True)
 
 
-def test_a_fit_and_an_inspection_compare_units_alike(tmp_path: Path, label: Label) -> None:
+def test_a_fit_and_an_inspection_compare_units_alike(tmp_path, label):
     for end in refusals([label(tmp_path / "a.xyz", crystals(), scaled("stress", 160.2177))]):
         assert "a.xyz: stress: their slope against the frozen model is 160.2, that of GPa" in end
 
 
-def test_good_labels_are_taken(tmp_path: Path, label: Label) -> None:
+def test_good_labels_are_taken(tmp_path, label):
     path = label(tmp_path / "a.xyz", crystals(24))
     found = inspect([path], base="sevennet/tiny")
     assert found.refusal == ""
@@ -176,14 +172,14 @@ TEXTS = {
 
 
 @table("bad", TEXTS)
-def test_files_that_hold_no_labels(bad: str, tmp_path: Path) -> None:
+def test_files_that_hold_no_labels(bad, tmp_path):
     text, message = TEXTS[bad]
     (tmp_path / "a.xyz").write_text(text)
     for end in refusals([tmp_path / "a.xyz"]):
         assert message in end
 
 
-def test_a_crystal_without_periods(tmp_path: Path, label: Label) -> None:
+def test_a_crystal_without_periods(tmp_path, label):
     path = label(tmp_path / "a.xyz", crystals(), scaled("forces", 1.0))
     path.write_text(path.read_text().replace('pbc="T T T"', 'pbc="F F F"').replace("stress=", "x="))
     for end in refusals([path]):
@@ -193,16 +189,14 @@ def test_a_crystal_without_periods(tmp_path: Path, label: Label) -> None:
     assert len(chosen(read_frames(molecule)).frames) == 1
 
 
-def test_an_element_that_the_base_does_not_know_is_named_with_its_frame(
-    tmp_path: Path, shaken: Make, label: Label
-) -> None:
+def test_an_element_that_the_base_does_not_know_is_named_with_its_frame(tmp_path, shaken, label):
     path = label(tmp_path / "a.xyz", shaken("H2O", "CH4", "CH3OH"))
     path.write_text(path.read_text().replace("\nC ", "\nAu"))
     for end in refusals([path]):
         assert "a.xyz, frame 1, structure 'AuH4': SevenNet does not know" in end
 
 
-def test_isolated_atoms_of_another_code(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_isolated_atoms_of_another_code(tmp_path, shaken, label):
     path = label(tmp_path / "a.xyz", [*shaken("CH3OH", n=4), Atoms("C"), Atoms("H"), Atoms("O")])
     text = path.read_text().replace("energy=-10", "energy=-0")  # that of C was -1027 eV
     path.write_text(text)
@@ -210,9 +204,7 @@ def test_isolated_atoms_of_another_code(tmp_path: Path, shaken: Make, label: Lab
         assert "with these isolated atoms its energy is -166" in end
 
 
-def test_compositions_of_two_codes(
-    tmp_path: Path, tiny: Potential, shaken: Make, label: Label
-) -> None:
+def test_compositions_of_two_codes(tmp_path, tiny, shaken, label):
     def change(atoms: Atoms, labels: Labels) -> None:
         if str(atoms.symbols) == "COH4":
             labels["energy"] = np.asarray(labels["energy"]) + 60.0
@@ -265,13 +257,13 @@ VASP = {
 
 
 @table("bad", VASP)
-def test_files_of_vasp(bad: str, tmp_path: Path) -> None:
+def test_files_of_vasp(bad, tmp_path):
     texts, message = VASP[bad]
     for end in refusals(write(tmp_path, **texts)):
         assert message in end
 
 
-def test_energy_and_free_energy_are_not_mixed(tmp_path: Path) -> None:
+def test_energy_and_free_energy_are_not_mixed(tmp_path):
     paths = write(tmp_path, OUTCAR=outcar(["Si", "Si"], vasp_steps()))
     frames = [frame.structure.atoms() for frame in read_frames(paths[0])]
     rows = "\n".join(f"Si {' '.join(map(str, place))} 0 0 0" for place in frames[0].positions)
@@ -282,7 +274,7 @@ def test_energy_and_free_energy_are_not_mixed(tmp_path: Path) -> None:
         assert "-10.802000 eV is the free energy of OUTCAR, frame 0" in end
 
 
-def test_formats_make_one_set_and_a_run_read_twice_does_not_leak(tmp_path: Path) -> None:
+def test_formats_make_one_set_and_a_run_read_twice_does_not_leak(tmp_path):
     """OUTCAR and vasprun.xml of one run round places differently; atoms wrap, and frames turn."""
     steps = vasp_steps(6)
     texts = {"OUTCAR": outcar(["Si", "Si"], steps), "vasprun.xml": vasprun(["Si", "Si"], steps)}
@@ -299,7 +291,7 @@ def test_formats_make_one_set_and_a_run_read_twice_does_not_leak(tmp_path: Path)
 def test_a_molecule_is_no_isolated_atom(tmp_path: Path, shaken: Make, label: Label) -> None:
     path = str(label(tmp_path / "water.xyz", shaken("H2O")))
     with pytest.raises(LabelError, match=r"single atoms, and one of 3 is in it.*data\.source"):
-        Files([path], isolated=[path]).setup("fit")
+        Files(source=[path], isolated=[path]).setup("fit")
 
 
 def test_isolated_atoms_may_stand_in_a_box(tmp_path: Path) -> None:
@@ -311,9 +303,7 @@ def test_isolated_atoms_may_stand_in_a_box(tmp_path: Path) -> None:
     assert len(found.frames) == 1
 
 
-def test_a_trained_model_does_not_take_forces_of_other_atoms(
-    tmp_path: Path, tiny: Potential, shaken: Make, label: Label
-) -> None:
+def test_a_trained_model_does_not_take_forces_of_other_atoms(tmp_path, tiny, shaken, label):
     def shuffled(_: Atoms, labels: Labels) -> None:
         labels["forces"] = 10 * np.asarray(labels["forces"])[::-1, [1, 2, 0]]
 
@@ -342,9 +332,7 @@ EVALUATED = {
 
 
 @table("bad", EVALUATED)
-def test_an_evaluation_refuses_what_a_fit_refuses(
-    bad: str, run: Path, tmp_path: Path, shaken: Make, label: Label
-) -> None:
+def test_an_evaluation_refuses_what_a_fit_refuses(bad, run, tmp_path, shaken, label):
     change, message = EVALUATED[bad]
     with pytest.raises(ScionwoodError) as caught:
         evaluate(run, label(tmp_path / "b.xyz", shaken("H2O", n=8, seed=5), change))
@@ -352,8 +340,8 @@ def test_an_evaluation_refuses_what_a_fit_refuses(
 
 
 def test_structures_of_the_training_are_left_out_when_they_are_moved_and_turned(
-    run: Path, tmp_path: Path, shaken: Make, label: Label
-) -> None:
+    run, tmp_path, shaken, label
+):
     frames = [*shaken("H2O", "CH4", "CH3OH", n=6), *shaken("H2O", n=3, seed=7)]
     for atoms in frames:
         atoms.rotate(30, (1, 2, 3))
@@ -363,7 +351,7 @@ def test_structures_of_the_training_are_left_out_when_they_are_moved_and_turned(
     assert found.dropped["structures of the training"] == 6
 
 
-def test_a_refused_fit_leaves_no_run(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_a_refused_fit_leaves_no_run(tmp_path, shaken, label):
     source = label(tmp_path / "a.xyz", shaken("CH3OH"))
     data = {"name": "atoms/files", "source": str(source), "base": "sevennet/tiny"}
     with pytest.raises(ScionwoodError, match="1 independent composition"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,8 @@ from typing import Any
 
 import pytest
 from ase import Atoms
-from plain_figures import undrawn
 
-import scionwood
 from scionwood import OutputExistsError, RecipeError
-from scionwood.cli import main
 from scionwood_atoms import choose
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.labels import LabelError
@@ -28,14 +24,7 @@ FROZEN = Arm("frozen", 0.0, 265.0, 60.0, None, 5.0, 0, 0.0)
 RATES: dict[str, dict[float, float | None]] = {"lora": {1e-2: 80.0, 3e-2: 70.0, 1e-1: 90.0}}
 
 
-def test_the_advice_names_a_kernel_model_first() -> None:
-    kernel = Arm("sGDML", None, 49.0, 1.0, None, 2.0, 36_000)
-    text = advised((kernel, LORA, FROZEN), LORA, RATES, 20)
-    assert text.startswith("Use a kernel model (sGDML) for this molecule: 49 meV/A")
-    assert "for others take the chosen run, lora-0.03" in text
-
-
-def test_the_advice_states_what_the_validation_cannot_tell() -> None:
+def test_the_advice_states_what_the_validation_cannot_tell():
     full = replace(LORA, model="full", rate=1e-2, force=72.0)
     text = advised((LORA, full, FROZEN), LORA, RATES, 20)
     assert text.startswith("Use lora at rate 0.03: 70 meV/A on the validation, 20 structures")
@@ -50,7 +39,7 @@ def test_the_advice_states_what_the_validation_cannot_tell() -> None:
     assert advised((FROZEN, LORA), FROZEN, RATES, 20).endswith("No fit is better.")
 
 
-def test_finished_arms_are_used_again_and_other_options_refused(tmp_path: Path) -> None:
+def test_finished_arms_are_used_again_and_other_options_refused(tmp_path):
     record = Trials(tmp_path, {"sha256": "a", "steps": 40})
     record.add(FROZEN)
     record.add(Arm("full", 1e-2, failure="loss [nan]"))
@@ -73,7 +62,7 @@ def waters(tmp_path: Path, shaken: Make, label: Label) -> dict[str, Any]:
     return {"source": [str(path)], "base": "sevennet/tiny"}
 
 
-def test_a_budget_gives_steps_or_is_refused(waters: dict[str, Any]) -> None:
+def test_a_budget_gives_steps_or_is_refused(waters):
     data = Files(**waters)
     data.setup("fit")
     assert steps_within(data, 60.0) >= 20
@@ -81,9 +70,7 @@ def test_a_budget_gives_steps_or_is_refused(waters: dict[str, Any]) -> None:
         steps_within(data, 1e-3)
 
 
-def test_the_kernel_stands_beside_one_molecule_alone(
-    tmp_path: Path, shaken: Make, label: Label, waters: dict[str, Any]
-) -> None:
+def test_the_kernel_stands_beside_one_molecule_alone(tmp_path, shaken, label, waters):
     kernel = kernel_arm(Files(**waters).frames())
     assert kernel is not None
     assert kernel.force < 100
@@ -91,7 +78,7 @@ def test_the_kernel_stands_beside_one_molecule_alone(
     assert kernel_arm(Files(source=str(mixed), base="sevennet/tiny").frames()) is None
 
 
-def test_one_structure_is_too_few(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_one_structure_is_too_few(tmp_path, shaken, label):
     path = label(tmp_path / "one.xyz", shaken("H2O", n=1))
     with pytest.raises(LabelError, match="leave the split val empty"):
         choose([path], run=tmp_path / "run", base="sevennet/tiny", reference="composition")
@@ -100,9 +87,7 @@ def test_one_structure_is_too_few(tmp_path: Path, shaken: Make, label: Label) ->
 
 
 @pytest.mark.slow
-def test_a_rate_that_diverges_is_named_and_leaves_nothing(
-    tmp_path: Path, waters: dict[str, Any]
-) -> None:
+def test_a_rate_that_diverges_is_named_and_leaves_nothing(tmp_path, waters):
     data = Files(**waters)
     data.setup("fit")
     record = Trials(tmp_path / "arms", {"data": waters, "steps": 6})
@@ -110,26 +95,3 @@ def test_a_rate_that_diverges_is_named_and_leaves_nothing(
     assert arm.failure
     assert arm.force == float("inf")
     assert not list((tmp_path / "arms").glob("full*"))
-
-
-@pytest.mark.slow
-def test_a_choice_is_a_run_and_goes_on_where_it_stopped(
-    tmp_path: Path, waters: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
-    options: dict[str, Any] = {"base": "sevennet/tiny", "steps": 8}
-    with undrawn():
-        first = choose(waters["source"], run=run, arms=["frozen"], **options)
-        assert [arm.model for arm in first.arms if arm.model != "sGDML"] == ["frozen"]
-        (tmp_path / "run-arms" / "ia3-0.003").mkdir()  # an interrupted fit left it
-        before = (tmp_path / "run-arms" / "frozen" / "files.json").stat().st_mtime_ns
-        words = ["atoms", "choose", waters["source"][0], "--run", str(run), "--force"]
-        words += ["--base", "sevennet/tiny", "--steps", "8", "--arms", "frozen", "ia3", "--json"]
-        assert main(words) == 0
-    card = json.loads(capsys.readouterr().out)
-    assert card == json.loads((run / "choice.json").read_text())
-    assert {arm["model"] for arm in card["arms"]} == {"sGDML", "frozen", "ia3"}
-    assert (tmp_path / "run-arms" / "frozen" / "files.json").stat().st_mtime_ns == before
-    assert scionwood.test(run)["test_force_mae_mev"] < 10
-    with pytest.raises(OutputExistsError):
-        choose(waters["source"], run=run, **options)

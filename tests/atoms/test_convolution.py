@@ -1,7 +1,5 @@
 """Tests of the convolution of SevenNet."""
 
-from __future__ import annotations
-
 import pytest
 from ase.build import molecule
 
@@ -21,9 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
         pytest.param("l3i5", marks=pytest.mark.slow),
     ],
 )
-def test_it_computes_what_the_layer_of_sevenn_computes(
-    model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_computes_what_the_layer_of_sevenn_computes(model, monkeypatch):
     """Energies, forces, virial and the gradients of a force loss by all weights are the same."""
     fast = sevennet(model=model).train()  # type: ignore[arg-type]
     monkeypatch.setattr(module, "Convolution", lambda layer: layer)

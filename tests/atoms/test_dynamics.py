@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +48,7 @@ def moved(atoms: Atoms, **options: Any) -> Any:
     return run_dynamics(atoms, MdOptions(**options), lambda one: frames.append(one.copy())), frames
 
 
-def test_constant_energy_is_conserved_and_the_centre_of_mass_rests(tmp_path: Path) -> None:
+def test_constant_energy_is_conserved_and_the_centre_of_mass_rests(tmp_path):
     course, frames = moved(silicon(), ps=0.1, nve=True, every=5)
     assert len(frames) == len(course.times) == 41
     assert abs(course.drift) < 1
@@ -60,13 +59,13 @@ def test_constant_energy_is_conserved_and_the_centre_of_mass_rests(tmp_path: Pat
     assert (tmp_path / "dynamics.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_thermostat_reaches_its_temperature() -> None:
+def test_the_thermostat_reaches_its_temperature():
     course, _ = moved(silicon(), ps=0.9, fs=3, kelvin=200, friction=50, every=5)
     assert course.temperatures.mean() == pytest.approx(200, rel=0.25)
     assert not course.stopped
 
 
-def test_momenta_of_the_file_are_used_without_a_moving_centre_of_mass() -> None:
+def test_momenta_of_the_file_are_used_without_a_moving_centre_of_mass():
     atoms = silicon()
     momenta = np.random.default_rng(0).normal(0, 0.5, (4, 3))
     momenta -= momenta.mean(0)
@@ -77,7 +76,7 @@ def test_momenta_of_the_file_are_used_without_a_moving_centre_of_mass() -> None:
     assert np.allclose(frames[0].get_momenta(), momenta)
 
 
-def test_fixed_atoms_stay() -> None:
+def test_fixed_atoms_stay():
     atoms = silicon()
     atoms.set_constraint(FixAtoms([0, 1]))
     _, frames = moved(atoms, ps=0.05, every=10)
@@ -111,7 +110,7 @@ TROUBLE = {
 
 
 @table("trouble", TROUBLE)
-def test_trouble_stops_with_a_reason(trouble: str) -> None:
+def test_trouble_stops_with_a_reason(trouble):
     change, reason = TROUBLE[trouble]
     atoms = silicon()
     change(atoms)
@@ -121,7 +120,7 @@ def test_trouble_stops_with_a_reason(trouble: str) -> None:
     assert len(frames) == (trouble != "undefined")
 
 
-def test_a_structure_in_which_nothing_can_move_is_refused() -> None:
+def test_a_structure_in_which_nothing_can_move_is_refused():
     fixed = silicon()
     fixed.set_constraint(FixAtoms(range(4)))
     for atoms in (fixed, silicon()[:1]):
@@ -130,12 +129,12 @@ def test_a_structure_in_which_nothing_can_move_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["ps", "kelvin", "fs", "every", "friction", "disagreement"])
-def test_options_are_above_zero(name: str) -> None:
+def test_options_are_above_zero(name):
     with pytest.raises(RecipeError, match=f"{name} 0: it is a finite number above zero"):
         MdOptions(**{name: 0})
 
 
-def test_near_atoms_are_found_across_a_period() -> None:
+def test_near_atoms_are_found_across_a_period():
     atoms = Atoms("H2", [(0.1, 0, 0), (4.9, 0, 0)], cell=[5, 5, 5], pbc=True)
     assert "0 and 1 are 0.200 A apart" in near_atoms(atoms)
     atoms.set_cell([5, 5, 0])  # a slab

@@ -1,7 +1,5 @@
 """The errors of a model by element, and the figure of parity."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,7 @@ Make = Callable[..., list[Atoms]]
 Label = Callable[..., Path]
 
 
-def test_errors_are_by_atom_and_by_element(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_errors_are_by_atom_and_by_element(tmp_path, shaken, label):
     frames = chosen(read_frames(label(tmp_path / "a.xyz", shaken("H2O", n=2)))).frames
     energies = np.array([frame.structure.energy for frame in frames]) + 0.006
     forces = [np.array(frame.structure.forces) for frame in frames]

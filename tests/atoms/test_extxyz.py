@@ -20,7 +20,7 @@ def sample(tmp_path: Path) -> Path:
     return path
 
 
-def test_labels_agree_with_those_of_ase(sample: Path) -> None:
+def test_labels_agree_with_those_of_ase(sample):
     import ase.io
 
     reader = ExtxyzReader(sample)
@@ -53,7 +53,7 @@ DAMAGE = {
 
 
 @table("damage", DAMAGE)
-def test_damage_is_named_with_its_frame(damage: str, sample: Path) -> None:
+def test_damage_is_named_with_its_frame(damage, sample):
     old, new, message = DAMAGE[damage]
     text = sample.read_text("utf-8")
     assert old in text
@@ -64,7 +64,7 @@ def test_damage_is_named_with_its_frame(damage: str, sample: Path) -> None:
     sample.write_text(text, "utf-8")
 
 
-def test_a_label_under_another_key_is_not_guessed(sample: Path) -> None:
+def test_a_label_under_another_key_is_not_guessed(sample):
     with pytest.raises(ReadError, match="no key 'REF_energy', but energy, pbc"):
         ExtxyzReader(sample, energy="REF_energy").structure(0)
     with pytest.raises(ReadError, match="no column 'REF_forces', but species, pos, forces"):

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.labels import chosen, read_frames
-from scionwood_atoms.model.potential import Potential, predictions
+from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import OffsetError, Reference
 
 Make = Callable[..., list[Atoms]]
@@ -24,9 +24,7 @@ def files(path: Path, **options: object) -> Files:
     return data
 
 
-def test_labels_move_to_the_scale_of_the_base(
-    tmp_path: Path, tiny: Potential, shaken: Make, label: Label
-) -> None:
+def test_labels_move_to_the_scale_of_the_base(tmp_path, tiny, shaken, label):
     frames = shaken("H2O", "CH4", "CH3OH")
     data = files(label(tmp_path / "a.xyz", frames), share=0.2, batch_size=20)
     # The block of the test is the end of the file.
@@ -38,9 +36,7 @@ def test_labels_move_to_the_scale_of_the_base(
     assert Reference.read(tmp_path).of({"O": 1, "H": 2}) == data.reference.of({"O": 1, "H": 2})  # type: ignore[union-attr]
 
 
-def test_one_composition_without_isolated_atoms_stays_alone(
-    tmp_path: Path, shaken: Make, label: Label
-) -> None:
+def test_one_composition_without_isolated_atoms_stays_alone(tmp_path, shaken, label):
     path = label(tmp_path / "a.xyz", shaken("CH3OH"))
     alone = files(path, reference="composition").reference
     assert alone is not None
@@ -51,7 +47,7 @@ def test_one_composition_without_isolated_atoms_stays_alone(
         alone.of({"H": 2, "O": 1})
 
 
-def test_atoms_of_another_code_are_refused(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_atoms_of_another_code_are_refused(tmp_path, shaken, label):
     label(tmp_path / "a.xyz", [*shaken("CH3OH"), Atoms("O")])
     label(tmp_path / "b.xyz", [Atoms("O")], lambda _, labels: labels.update(energy=-2039.0))
     frames = [*read_frames(tmp_path / "a.xyz"), *read_frames(tmp_path / "b.xyz")]
@@ -59,9 +55,7 @@ def test_atoms_of_another_code_are_refused(tmp_path: Path, shaken: Make, label: 
         chosen(frames)
 
 
-def test_duplicates_and_frames_without_forces_are_dropped(
-    tmp_path: Path, shaken: Make, label: Label
-) -> None:
+def test_duplicates_and_frames_without_forces_are_dropped(tmp_path, shaken, label):
     frames = shaken("H2O", n=3)
     label(tmp_path / "a.xyz", [*frames, frames[1].copy()])
     plain = '1\npbc="F F F"\nO 0 0 0\n2\nenergy=-2054.0\nO 0 0 0\nH 0 0 1\n'
@@ -75,7 +69,7 @@ def test_duplicates_and_frames_without_forces_are_dropped(
     }
 
 
-def test_a_split_by_composition_shares_none(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_a_split_by_composition_shares_none(tmp_path, shaken, label):
     path = label(tmp_path / "a.xyz", shaken("H2O", "CH4", "CH3OH", "CO", "C2H6", n=20))
     parts = Files(source=str(path), split="composition", share=0.2).frames()
     formulas = [{frame.structure.formula for frame in part} for part in parts.values()]

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import ase.io
@@ -43,7 +42,7 @@ def check_checkpoint(folder: Path, atoms: Atoms) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # sevenn advises to use an accelerator
 @pytest.mark.timeout(1500)
-def test_a_reader_of_the_page_on_use_gets_every_file(tmp_path: Path) -> None:
+def test_a_reader_of_the_page_on_use_gets_every_file(tmp_path):
     run = follow("fields/atoms/use.md", tmp_path)
     frames = {path.stem: ase.io.read(path, ":") for path in tmp_path.glob("*.xyz")}
     assert len(frames["predicted"]) == 15
@@ -64,9 +63,7 @@ def test_a_reader_of_the_page_on_use_gets_every_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_reader_of_the_page_gets_a_choice_and_its_errors(
-    tmp_path: Path, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
-) -> None:
+def test_a_reader_of_the_page_gets_a_choice_and_its_errors(tmp_path, shaken, label):
     label(tmp_path / "labels.xyz", shaken("CH3OH", n=20))
     label(tmp_path / "test.xyz", shaken("CH3OH", n=4, seed=1))
     label(tmp_path / "isolated.xyz", [Atoms(symbol) for symbol in "CHO"])

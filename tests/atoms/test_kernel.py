@@ -22,7 +22,7 @@ def labels(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 SYMBOLS = list(molecule("CH3CH2OH").symbols)
 
 
-def test_a_kernel_learns_forces_and_their_energy() -> None:
+def test_a_kernel_learns_forces_and_their_energy():
     model, (places, energies, forces) = (
         fit_kernel(SYMBOLS, labels(30, 0), labels(5, 1)),
         labels(9, 2),
@@ -32,7 +32,7 @@ def test_a_kernel_learns_forces_and_their_energy() -> None:
     assert np.square(found[0] - energies).mean() < 0.01 * energies.var()
 
 
-def test_forces_are_the_slope_of_the_energy_and_equal_atoms_are_equal() -> None:
+def test_forces_are_the_slope_of_the_energy_and_equal_atoms_are_equal():
     places, energies, forces = labels(6, 0)
     turns = permutations(SYMBOLS, places)
     model = Kernel(turns, 3.0, 1e-8).fit(places, energies, forces)

@@ -1,36 +1,27 @@
 """Crystals that the frozen base labels, and the drift that a fit leaves on others."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
 
 from scionwood import RecipeError
 from scionwood_atoms.data.clusters import joined
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.replay import DRIFT, REPLAY, crystals, replay_structures
 from scionwood_atoms.evaluation.drift import Probe, described
-from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.tasks.potential import PotentialTask
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def test_a_fit_starts_without_loss_on_replay(tiny: Potential) -> None:
+def test_a_fit_starts_without_loss_on_replay(tiny):
     task = PotentialTask(tiny, stress_weight=257.0).eval()
     losses = task.losses(joined(replay_structures(tiny, 4, seed=0)))
     assert float(losses["loss"]) < 1e-8
     assert float(losses["stress"]) < 1e-12
 
 
-def test_replay_is_added_to_the_training_alone(
-    tmp_path: Path, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
-) -> None:
+def test_replay_is_added_to_the_training_alone(tmp_path, shaken, label):
     path = label(tmp_path / "a.xyz", shaken("H2O", "CH4", "CH3OH"))
     data = Files(source=str(path), base="sevennet/tiny", replay=3, batch_size=20)
     data.setup("fit")
@@ -42,7 +33,7 @@ def test_replay_is_added_to_the_training_alone(
         replay_structures(torch.nn.Identity(), -1, 0)  # type: ignore[arg-type]
 
 
-def test_drift_is_measured_on_compounds_that_replay_lacks() -> None:
+def test_drift_is_measured_on_compounds_that_replay_lacks():
     names = [{row.split()[0] for row in lattices.split(",")} for lattices in (DRIFT, REPLAY)]
     assert not names[0] & names[1]
     known = frozenset(range(1, 95))
@@ -52,7 +43,7 @@ def test_drift_is_measured_on_compounds_that_replay_lacks() -> None:
     assert len({str(one.symbols) for one in crystals(REPLAY, len(names[1]), 0, known)}) == 23
 
 
-def test_drift_is_zero_before_and_grows_with_the_change(tiny: Potential) -> None:
+def test_drift_is_zero_before_and_grows_with_the_change(tiny):
     from scionwood_atoms.backbones import sevennet
 
     moved = sevennet().eval()
@@ -67,7 +58,7 @@ def test_drift_is_zero_before_and_grows_with_the_change(tiny: Potential) -> None
     assert np.isfinite(found["dimers"]["C-C at 0.75 A"]).all()
 
 
-def test_dimers_that_a_fit_pulls_together_are_named() -> None:
+def test_dimers_that_a_fit_pulls_together_are_named():
     card = {
         "validation": {"energy": None, "force": None, "stress": None},
         "crystals": {"structures": 0},

@@ -19,7 +19,7 @@ from scionwood.cli import main
 from scionwood_atoms import calculator, evaluate, inspect
 from scionwood_atoms.data.labels import LabelError
 from scionwood_atoms.inference.ase_calculator import RunCalculator
-from scionwood_atoms.model.potential import Potential, predictions
+from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import Reference
 
 Make = Callable[..., list[Atoms]]
@@ -27,7 +27,7 @@ Label = Callable[..., Path]
 WATER = Reference({"H": -13.0, "O": -2040.0}, 1, np.array([[2.0, 1.0]]) / 5**0.5, False)
 
 
-def test_the_calculator_has_the_reference_of_the_labels(tiny: Potential, shaken: Make) -> None:
+def test_the_calculator_has_the_reference_of_the_labels(tiny, shaken):
     (atoms,) = shaken("H2O", n=1)
     atoms.calc = RunCalculator(tiny, WATER)
     own = predictions(tiny, [tiny.graph(atoms)])
@@ -35,7 +35,7 @@ def test_the_calculator_has_the_reference_of_the_labels(tiny: Potential, shaken:
     assert np.array_equal(atoms.get_forces(), own.forces[0])
 
 
-def test_the_calculator_gives_the_stress_of_ase(tiny: Potential) -> None:
+def test_the_calculator_gives_the_stress_of_ase(tiny):
     atoms = Atoms("OHH", [(0, 0, 0), (0.9, 0.1, 0), (0.1, 0.2, 0.9)], cell=[4, 4.2, 4.4], pbc=True)
     atoms.calc = RunCalculator(tiny, WATER)
     stress, step, energies = atoms.get_stress(), 2e-3, []
@@ -48,23 +48,21 @@ def test_the_calculator_gives_the_stress_of_ase(tiny: Potential) -> None:
     assert stress[0] == pytest.approx(slope, rel=0.02, abs=1e-4)
 
 
-def test_inspection_ends_with_1_where_a_fit_would_refuse(
-    tmp_path: Path, shaken: Make, label: Label, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inspection_ends_with_1_where_a_fit_would_refuse(tmp_path, shaken, label, capsys):
     path = label(tmp_path / "a.xyz", shaken("CH3OH", n=4))
     words = ["atoms", "inspect", str(path), "--base", "sevennet/tiny"]
     assert main(words) == 1
     assert "refused: 1 independent composition of C, H, O" in capsys.readouterr().out
 
 
-def test_isolated_atoms_end_the_refusal(tmp_path: Path, shaken: Make, label: Label) -> None:
+def test_isolated_atoms_end_the_refusal(tmp_path, shaken, label):
     frames = [*shaken("CH3OH", n=4), Atoms("C"), Atoms("H"), Atoms("O")]
     found = inspect([label(tmp_path / "a.xyz", frames)], base="sevennet/tiny")
     assert not found.refusal
     assert (found.rank, found.elements, found.compositions) == (1, ["C", "H", "O"], {"CH4O": 4})
 
 
-def test_a_test_of_a_run_takes_the_reference_of_the_run(runs: list[Path], tmp_path: Path) -> None:
+def test_a_test_of_a_run_takes_the_reference_of_the_run(runs, tmp_path):
     run = Path(shutil.copytree(runs[0], tmp_path / "run"))
     before = Reference.read(run)
     moved = {**before.energies, "H": before.energies["H"] + 1.0}  # as a fit may move the zero
@@ -82,9 +80,7 @@ def test_a_test_of_a_run_takes_the_reference_of_the_run(runs: list[Path], tmp_pa
 
 
 @pytest.mark.slow
-def test_a_run_is_its_calculator_and_conserves_energy(
-    tmp_path: Path, shaken: Make, label: Label
-) -> None:
+def test_a_run_is_its_calculator_and_conserves_energy(tmp_path, shaken, label):
     path = label(tmp_path / "a.xyz", shaken("H2O", "CH4", "CH3OH", n=30))
     data = {"name": "atoms/files", "source": str(path), "base": "sevennet/tiny"}
     change = {"backbone.model": "tiny", "data": data, "trainer.max_steps": 4}

@@ -37,7 +37,7 @@ def frame(stretch: float, *, error: float | None) -> Frame:
     return Frame(Path("pool.xyz"), 0, one)
 
 
-def test_copies_of_an_uncertain_structure_are_chosen_once() -> None:
+def test_copies_of_an_uncertain_structure_are_chosen_once():
     stretches = [0.4] * 5 + [0.3, 0.2] + [0.01] * 21  # seven of 28 are candidates
     pool = [frame(x, error=None) for x in stretches]
     selection = select_frames(Stretched(), pool, 2)  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ def test_copies_of_an_uncertain_structure_are_chosen_once() -> None:
     assert not selection.errors
 
 
-def test_the_spread_is_compared_with_the_error_where_there_are_labels() -> None:
+def test_the_spread_is_compared_with_the_error_where_there_are_labels():
     stretches = np.linspace(0, 0.4, 12)
     selection = select_frames(
         Stretched(),  # type: ignore[arg-type]
@@ -58,12 +58,12 @@ def test_the_spread_is_compared_with_the_error_where_there_are_labels() -> None:
     assert selection.errors["selected"] > selection.errors["random"]
 
 
-def test_more_than_the_pool_is_refused() -> None:
+def test_more_than_the_pool_is_refused():
     with pytest.raises(RecipeError, match="n 2: the pool has 1 structures"):
         select_frames(Stretched(), [frame(0.1, error=None)], 2)  # type: ignore[arg-type]
 
 
-def test_a_description_does_not_know_where_a_structure_stands() -> None:
+def test_a_description_does_not_know_where_a_structure_stands():
     atoms = molecule("CH3OH")
     turned = atoms[[5, 4, 3, 2, 1, 0]]
     turned.rotate(40, (1, 2, 3))

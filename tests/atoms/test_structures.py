@@ -31,7 +31,7 @@ def water(path: Path) -> Path:
     return path
 
 
-def test_what_moves_keeps_momenta_and_fixed_atoms_and_no_labels(tmp_path: Path) -> None:
+def test_what_moves_keeps_momenta_and_fixed_atoms_and_no_labels(tmp_path):
     (atoms,) = read_structures(water(tmp_path / "a.xyz"), moving=True)
     assert atoms.constraints[0].index.tolist() == [0]
     assert atoms.get_momenta()[1:].tolist() == [[1.0, 1.0, 1.0]] * 2
@@ -40,7 +40,7 @@ def test_what_moves_keeps_momenta_and_fixed_atoms_and_no_labels(tmp_path: Path) 
     assert (whole.info["note"], "REF_forces" in whole.arrays) == ("first", True)
 
 
-def test_databases_and_files_of_vasp_are_structures_too(tmp_path: Path) -> None:
+def test_databases_and_files_of_vasp_are_structures_too(tmp_path):
     for sample, name in ((AseDb, "a.db"), (Vasp, "a.OUTCAR"), (Vasp, "a.xml")):
         sample.write_sample(tmp_path / name)
         labelled = atoms_of(tmp_path / name, list(read_frames(tmp_path / name)))[1]
@@ -63,7 +63,7 @@ BAD = {
 
 
 @table("bad", BAD)
-def test_a_bad_file_is_named(bad: str, tmp_path: Path) -> None:
+def test_a_bad_file_is_named(bad, tmp_path):
     content, error, message = BAD[bad]
     (tmp_path / "a.xyz").write_text(content, "utf-8")
     with pytest.raises(error) as caught:
@@ -71,7 +71,7 @@ def test_a_bad_file_is_named(bad: str, tmp_path: Path) -> None:
     assert message in str(caught.value)
 
 
-def test_the_first_structure_replaces_a_file_and_each_is_whole(tmp_path: Path) -> None:
+def test_the_first_structure_replaces_a_file_and_each_is_whole(tmp_path):
     target = tmp_path / "a.xyz"
     target.write_text("old", "utf-8")
     with pytest.raises(OutputExistsError):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -36,7 +34,7 @@ ODD = {
 }
 
 
-def test_structures_of_all_kinds_train_in_one_batch(tiny: Potential) -> None:
+def test_structures_of_all_kinds_train_in_one_batch(tiny):
     batch = joined([labelled(tiny, one) for one in ODD.values()])
     batch = joined([*replay_structures(tiny, 2, 0), batch])
     task = PotentialTask(tiny, stress_weight=257.0)
@@ -50,9 +48,7 @@ def test_structures_of_all_kinds_train_in_one_batch(tiny: Potential) -> None:
     assert any(bool(gradient.any()) for gradient in gradients)
 
 
-def test_totals_of_ten_thousand_ev_lose_no_tenth_of_a_mev(
-    tmp_path: Path, tiny: Potential, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
-) -> None:
+def test_totals_of_ten_thousand_ev_lose_no_tenth_of_a_mev(tmp_path, tiny, shaken, label):
     frames = [*shaken("CH3OH", "CO", "C2H6", "CH4", "H2O"), *map(Atoms, "CHO")]
 
     def shift(atoms: Atoms, labels: dict[str, object]) -> None:
@@ -65,9 +61,7 @@ def test_totals_of_ten_thousand_ev_lose_no_tenth_of_a_mev(
     assert max(wrong) < 0.1
 
 
-def test_the_reference_follows_the_zero_that_a_fit_moves(
-    tmp_path: Path, tiny: Potential, shaken: Callable[..., list[Atoms]], label: Callable[..., Path]
-) -> None:
+def test_the_reference_follows_the_zero_that_a_fit_moves(tmp_path, tiny, shaken, label):
     frames = [*shaken("H2O", "CH4", "CO"), *map(Atoms, "CHO")]
     data = Files(source=str(label(tmp_path / "a.xyz", frames)), base="sevennet/tiny", share=0.2)
     data.setup("fit")

@@ -26,7 +26,7 @@ def steps(n: int = 3) -> list[Step]:
 
 
 @pytest.mark.parametrize("kind", ["OUTCAR", "vasprun.xml", "OUTCAR.gz"])
-def test_labels_are_those_of_the_file_in_the_units_of_ase(kind: str, tmp_path: Path) -> None:
+def test_labels_are_those_of_the_file_in_the_units_of_ase(kind, tmp_path):
     wanted, path = steps(), tmp_path / kind
     text = (vasprun if "xml" in kind else outcar)(["Si", "C"], wanted).encode()
     path.write_bytes(gzip.compress(text) if kind.endswith("gz") else text)
@@ -56,7 +56,7 @@ def real(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["OUTCAR_example_1", "vasprun_pstress.xml"])
-def test_real_files_have_the_labels_that_ase_reads(name: str) -> None:
+def test_real_files_have_the_labels_that_ase_reads(name):
     import ase.io
 
     kind = "vasp-xml" if name.endswith("xml") else "vasp-out"
@@ -69,7 +69,7 @@ def test_real_files_have_the_labels_that_ase_reads(name: str) -> None:
         assert one.symbols.tolist() == list(atoms.symbols)
 
 
-def test_unconverged_steps_and_those_of_a_learned_field_say_so(tmp_path: Path) -> None:
+def test_unconverged_steps_and_those_of_a_learned_field_say_so(tmp_path):
     first, second, third = steps()
     some = [first._replace(done=False), second._replace(iterations=60), third]
     for name, write in (("OUTCAR", outcar), ("vasprun.xml", vasprun)):
@@ -84,9 +84,7 @@ def test_unconverged_steps_and_those_of_a_learned_field_say_so(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", ["OUTCAR", "vasprun.xml"])
-def test_a_cut_inside_a_step_is_refused_and_one_between_steps_is_read(
-    kind: str, tmp_path: Path
-) -> None:
+def test_a_cut_inside_a_step_is_refused_and_one_between_steps_is_read(kind, tmp_path):
     text = (vasprun if "xml" in kind else outcar)(["Si", "Si"], steps())
     path, lines = tmp_path / kind, text.splitlines(keepends=True)
     for count in range(2, len(lines) - 3, 3):
@@ -103,7 +101,7 @@ def test_a_cut_inside_a_step_is_refused_and_one_between_steps_is_read(
                 assert len(list(read_vasp(path))) in (1, 2)
 
 
-def test_a_vasprun_with_a_declaration_is_refused(tmp_path: Path) -> None:
+def test_a_vasprun_with_a_declaration_is_refused(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("-1.0")
     text = vasprun(["Si", "Si"], steps())

@@ -34,9 +34,7 @@ def folder(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_example_of_a_public_name_runs(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_a_public_name_runs(name, folder, monkeypatch):
     monkeypatch.chdir(folder)
     text = NAMES[name].__doc__
     example = doctest.DocTestParser().get_doctest(text, dict(NAMES), name, None, None)

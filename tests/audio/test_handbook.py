@@ -1,7 +1,5 @@
 """The pages on five calls and on words: their commands run, and the page of calls opens."""
 
-from __future__ import annotations
-
 import csv
 from importlib.util import find_spec
 

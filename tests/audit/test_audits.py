@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Path:
     return Path(scionwood.pull("seismic/denoise", tmp_path / "run"))
 
 
-def test_a_shipped_run_is_audited_with_every_part_and_one_page(tmp_path: Path) -> None:
+def test_a_shipped_run_is_audited_with_every_part_and_one_page(tmp_path):
     audit = audit_run("seismic/denoise")
     assert audit.verdict == "no reference"
     counts = audit.counts()
@@ -37,7 +37,7 @@ def test_a_shipped_run_is_audited_with_every_part_and_one_page(tmp_path: Path) -
         write(audit, tmp_path / "out")
 
 
-def test_a_replaced_weight_file_is_refused_with_all_that_is_wrong(run: Path) -> None:
+def test_a_replaced_weight_file_is_refused_with_all_that_is_wrong(run):
     path = run / "adapter" / "adapter_model.safetensors"
     tensors = load_file(path)
     name = next(iter(tensors))
@@ -52,7 +52,7 @@ def test_a_replaced_weight_file_is_refused_with_all_that_is_wrong(run: Path) -> 
     assert not [row for row in audit.rows if row.part == "behaviour"]  # nothing was loaded
 
 
-def test_the_field_of_a_probe_finds_the_base_by_its_hash(run: Path) -> None:
+def test_the_field_of_a_probe_finds_the_base_by_its_hash(run):
     audit = audit_adapter(run / "adapter", probe="seismic")
     assert "behaviour" in audit.counts()
     assert audit.verdict == "no reference"
@@ -61,8 +61,8 @@ def test_the_field_of_a_probe_finds_the_base_by_its_hash(run: Path) -> None:
 
 
 def test_the_command_prints_a_verdict_and_its_status_says_whether_something_is_broken(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    run, tmp_path, capsys
+):
     folder = shutil.copytree(run / "adapter", tmp_path / "adapter")
     assert main(["audit", "adapter", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "no reference"
@@ -72,7 +72,7 @@ def test_the_command_prints_a_verdict_and_its_status_says_whether_something_is_b
     assert (tmp_path / "out" / "audit.html").is_file()
 
 
-def test_the_verdict_is_never_safe() -> None:
+def test_the_verdict_is_never_safe():
     rows = [Row("structure", "files", "kept"), Row("behaviour", "noise", "kept")]
     assert Audit("x", rows).verdict == "no reference"
     assert Audit("x", rows, references=12).verdict == "consistent with 12 references"
@@ -80,7 +80,7 @@ def test_the_verdict_is_never_safe() -> None:
     assert Audit("x", broken, references=12).verdict == "anomalous"
 
 
-def test_the_card_of_a_run_states_what_its_probes_found(run: Path, tmp_path: Path) -> None:
+def test_the_card_of_a_run_states_what_its_probes_found(run, tmp_path):
     kept = Row("behaviour", "noise alone", "kept", "0.01", "at most 0.25", "noise is no signal")
     lost = Row("behaviour", "scale", "broken", "0.3", "at most 0.1", "the scale is estimated")
     before = (run / "README.md").read_text()
@@ -96,7 +96,7 @@ def test_the_card_of_a_run_states_what_its_probes_found(run: Path, tmp_path: Pat
         write_card(Audit("a run", [kept]), tmp_path)
 
 
-def test_the_cards_of_shipped_runs_name_the_limits_that_they_break() -> None:
+def test_the_cards_of_shipped_runs_name_the_limits_that_they_break():
     table = Path(__file__).parents[2] / "benchmarks" / "results" / "audit_probes.csv"
     with table.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["result"] == "broken"]

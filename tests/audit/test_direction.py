@@ -26,14 +26,14 @@ def drawn(seed: int, n: int = 3) -> tuple[Factors, torch.Tensor]:
     return pairs, torch.cat([(b @ a).flatten() for b, a in pairs])
 
 
-def test_products_are_those_of_the_whole_changes() -> None:
+def test_products_are_those_of_the_whole_changes():
     (one, x), (two, y) = drawn(0), drawn(1)
     assert product(one, two) == pytest.approx(float(x @ y))
     table = products([one, two])
     assert table == pytest.approx(np.array([[x @ x, x @ y], [x @ y, y @ y]]))
 
 
-def test_turns_are_those_of_the_whole_changes() -> None:
+def test_turns_are_those_of_the_whole_changes():
     factors, wholes = zip(*(drawn(seed) for seed in range(5)), strict=True)
     found = turns(products(factors))
     for at, x in enumerate(wholes):
@@ -75,9 +75,7 @@ def numbers(folder: Path) -> Weights:
     return found
 
 
-def test_an_adapter_that_turns_away_is_anomalous_though_its_size_is_usual(
-    trusted: Path, tmp_path: Path
-) -> None:
+def test_an_adapter_that_turns_away_is_anomalous_though_its_size_is_usual(trusted, tmp_path):
     cohort = Cohort([numbers(path) for path in sorted(trusted.iterdir())])
     own = [numbers(write(tmp_path / f"own{n}", 50 + n)) for n in range(10)]
     odd = [numbers(write(tmp_path / f"odd{n}", 50 + n, other=0.6)) for n in range(10)]

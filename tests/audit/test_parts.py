@@ -60,19 +60,19 @@ def probed(model: nn.Module) -> dict[tuple[str, str], Probed]:
 @pytest.mark.parametrize(
     ("model", "kind"), [(Gated, "gates"), (Prompted, "prompt generators")], ids=["gate", "prompt"]
 )
-def test_a_swap_gives_all_inputs_the_class_of_the_donor(model: type[nn.Module], kind: str) -> None:
+def test_a_swap_gives_all_inputs_the_class_of_the_donor(model, kind):
     found = probed(model())
     assert set(found) == {(kind, "cut"), (kind, "swap"), (kind, "freeze")}
     assert found[kind, "swap"].to_one == pytest.approx(6 / 9)
 
 
-def test_kept_anchors_are_removed_and_given_to_other_classes() -> None:
+def test_kept_anchors_are_removed_and_given_to_other_classes():
     found = probed(Anchored())
     assert found["kept anchors", "cut"].target == 2
     assert found["kept anchors", "swap"].changed == 1.0
 
 
-def test_the_gates_of_disel_and_the_routes_of_igsp_are_found() -> None:
+def test_the_gates_of_disel_and_the_routes_of_igsp_are_found():
     methods = pytest.importorskip("scionwood_methods")
     del methods
     from scionwood.adapters import config_class
@@ -87,7 +87,7 @@ def test_the_gates_of_disel_and_the_routes_of_igsp_are_found() -> None:
         assert kinds == {"gates"}, name
 
 
-def test_plain_lora_has_no_adaptive_part() -> None:
+def test_plain_lora_has_no_adaptive_part():
     net = nn.Sequential(nn.Linear(3, 8), nn.Linear(8, 3))
     model = scionwood.attach(net, LoraConfig(r=2), targets="0|1", head=())
     assert probed(model.eval()) == {}

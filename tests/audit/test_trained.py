@@ -27,7 +27,7 @@ def source_row(run: Path) -> tuple[str, str]:
     return row.status, row.value
 
 
-def test_a_trained_run_states_the_source_of_its_corruption(noisy: Path, tmp_path: Path) -> None:
+def test_a_trained_run_states_the_source_of_its_corruption(noisy, tmp_path):
     stated = json.loads((noisy / "adapter" / "scionwood.json").read_text())["corruption"]
     own = scionwood.load_run(noisy).corruption()
     assert own is not None
@@ -44,7 +44,7 @@ def test_a_trained_run_states_the_source_of_its_corruption(noisy: Path, tmp_path
     assert "000000000000 trained it" in value
 
 
-def test_a_run_whose_base_moved_is_audited_whole(tmp_path: Path) -> None:
+def test_a_run_whose_base_moved_is_audited_whole(tmp_path):
     pretraining = scionwood.resolve("crash/pretrain", smoke=True)
     first = scionwood.fit(pretraining, run_dir=tmp_path / "a" / "first")
     change = {"backbone.weights": str(first)}

@@ -27,7 +27,7 @@ def references(tmp_path: Path, save: Save) -> Path:
     return tmp_path / "trusted"
 
 
-def test_five_numbers_of_a_known_change() -> None:
+def test_five_numbers_of_a_known_change():
     change = torch.zeros(4, 2, dtype=torch.float64)
     change[0, 0], change[1, 1] = 3.0, 1.0
     norm, largest, concentration, entropy, kurtosis = five(change)
@@ -41,9 +41,7 @@ def test_five_numbers_of_a_known_change() -> None:
     assert five(torch.zeros(2, 2, dtype=torch.float64)) == (0, 0, 0, 0, 0)
 
 
-def test_an_adapter_like_the_references_is_consistent(
-    tmp_path: Path, save: Save, references: Path
-) -> None:
+def test_an_adapter_like_the_references_is_consistent(tmp_path, save, references):
     own = save(tmp_path / "own", 50)
     audit = audit_adapter(own, reference=references)
     assert audit.verdict == "consistent with 9 references"
@@ -54,9 +52,7 @@ def test_an_adapter_like_the_references_is_consistent(
         assert f"{float(line.split('|')[2]):.2f}" in beside.value
 
 
-def test_an_adapter_with_one_loud_module_is_anomalous(
-    tmp_path: Path, save: Save, references: Path
-) -> None:
+def test_an_adapter_with_one_loud_module_is_anomalous(tmp_path, save, references):
     own = save(tmp_path / "own", 50, odd=6.0)
     audit = audit_adapter(own, reference=references)
     assert audit.verdict == "anomalous"
@@ -65,9 +61,7 @@ def test_an_adapter_with_one_loud_module_is_anomalous(
 
 
 @table("change", ["rank", "few", "base", "method", "scale"])
-def test_what_is_not_comparable_has_no_reference(
-    change: str, tmp_path: Path, save: Save, references: Path
-) -> None:
+def test_what_is_not_comparable_has_no_reference(change, tmp_path, save, references):
     own = save(tmp_path / "own", 50, r=3 if change == "rank" else 2, odd=6.0)
     references = shutil.copytree(references, tmp_path / "references")
     if change == "few":
@@ -85,7 +79,7 @@ def test_what_is_not_comparable_has_no_reference(
     assert (count, row.status, row.value) == (0, "skipped", "no reference")
 
 
-def test_copied_modules_are_named_as_not_compared(references: Path) -> None:
+def test_copied_modules_are_named_as_not_compared(references):
     path = references / "0" / "adapter_model.safetensors"
     tensors = {**load_file(path), "base_model.model.out.weight": torch.ones(3, 16)}
     save_file(tensors, path, metadata={"format": "pt"})
@@ -95,7 +89,7 @@ def test_copied_modules_are_named_as_not_compared(references: Path) -> None:
     assert ("not compared", "1 tensors") in [(row.name, row.value) for row in rows]
 
 
-def test_the_adapter_itself_is_none_of_its_references(references: Path) -> None:
+def test_the_adapter_itself_is_none_of_its_references(references):
     rows, count = compare(references / "0", references)
     assert (count, rows[0].status) == (8, "kept")
     others = [weights_of(references / str(seed)) for seed in range(1, 9)]
@@ -110,7 +104,7 @@ def draws(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @table("count", [ENOUGH, 30, 59])
-def test_adapters_like_the_references_are_seldom_beyond_the_limit(count: int) -> None:
+def test_adapters_like_the_references_are_seldom_beyond_the_limit(count):
     few, scores = draws(ENOUGH - 1, 0)
     assert Departure(list(few), list(scores)).limit is None
     beyond = 0
@@ -122,7 +116,7 @@ def test_adapters_like_the_references_are_seldom_beyond_the_limit(count: int) ->
     assert 0 < beyond / 300 < ALARMS + 0.03
 
 
-def test_a_wider_turn_or_a_larger_score_departs() -> None:
+def test_a_wider_turn_or_a_larger_score_departs():
     turns, scores = draws(40, 1)
     references = Departure(list(turns), list(scores))
     assert references.limit is not None

@@ -1,7 +1,5 @@
 """The page "Your own letter": its commands run as they are written, and print what it says."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 import torch
@@ -24,9 +23,7 @@ def numbers(score: str) -> list[float]:
     return [float(number) for number in re.findall(r"\d\.\d+", score)]
 
 
-def test_generate_works_without_training_and_records_which_run_it_uses(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_generate_works_without_training_and_records_which_run_it_uses(monkeypatch, capsys):
     words = ["bangla", "generate", PROMPT, "--register", "apni", "--json"]
     monkeypatch.setattr(reference, "_told", set())
     assert main(words) == 0
@@ -41,9 +38,7 @@ def test_generate_works_without_training_and_records_which_run_it_uses(
     assert not record["faults"]
 
 
-def test_a_named_model_writes_without_the_shipped_run(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_a_named_model_writes_without_the_shipped_run(capsys):
     shipped, by_name, model = (
         generate([PROMPT], GenerateOptions(run=run, model=model, max_new_tokens=8))
         for run, model in ((None, None), (SHIPPED, None), (None, "tiny"))
@@ -57,12 +52,13 @@ def test_a_named_model_writes_without_the_shipped_run(
     assert (record["text"], record["run"]) == (model[0].text, None)
 
 
-def test_evaluate_does_not_write_into_a_shipped_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_does_not_write_into_a_shipped_run(capsys):
     assert main(["bangla", "evaluate", "--run", SHIPPED, "--n", "0"]) == 2
     assert "a shipped or pulled run is not changed" in capsys.readouterr().err
 
 
-def test_the_shipped_run_has_the_score_that_it_states() -> None:
+@pytest.mark.slow
+def test_the_shipped_run_has_the_score_that_it_states():
     folder = find_run(SHIPPED, quiet=True)
     origin = read_origin(folder)
     assert origin is not None
@@ -73,9 +69,7 @@ def test_the_shipped_run_has_the_score_that_it_states() -> None:
     assert ship.register_match(folder) == pytest.approx([ours, base, constant], abs=0.04)
 
 
-def test_generate_names_the_level_in_the_prompt_as_the_command_does(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_generate_names_the_level_in_the_prompt_as_the_command_does(capsys):
     plain, polite = (
         generate([PROMPT], GenerateOptions(register=register, max_new_tokens=8))
         for register in (None, "apni")
@@ -90,7 +84,7 @@ def test_generate_names_the_level_in_the_prompt_as_the_command_does(
         generate([PROMPT], GenerateOptions(register="vous"))
 
 
-def test_what_is_exported_gives_the_logits_of_the_run() -> None:
+def test_what_is_exported_gives_the_logits_of_the_run():
     task = load_run(SHIPPED)
     tokens = torch.randint(100, (3, 40), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -99,7 +93,7 @@ def test_what_is_exported_gives_the_logits_of_the_run() -> None:
 
 
 @pytest.mark.slow
-def test_one_file_serves_texts_of_any_length(tmp_path: Path) -> None:
+def test_one_file_serves_texts_of_any_length(tmp_path):
     assert export_run(SHIPPED, tmp_path / "lm.pt2").reached <= 1e-5
     model, whole = torch.export.load(tmp_path / "lm.pt2").module(), load_run(SHIPPED).backbone
     for shape in ((1, 5), (3, 40)):
@@ -107,8 +101,3 @@ def test_one_file_serves_texts_of_any_length(tmp_path: Path) -> None:
         with torch.no_grad():
             given, expected = model(tokens), whole(input_ids=tokens, use_cache=False).logits
         assert (given - expected).abs().max() <= 1e-5 * expected.abs().max()
-
-
-def test_merged_weights_equal_the_run(tmp_path: Path) -> None:
-    target = tmp_path / "lm.safetensors"
-    assert export_run(SHIPPED, target, format="merged").reached <= 1e-5

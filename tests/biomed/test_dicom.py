@@ -1,7 +1,5 @@
 """DICOM: units, order, windows, privacy, and files that are damaged or hostile."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

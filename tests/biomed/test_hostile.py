@@ -1,7 +1,5 @@
 """Hostile files are refused with a reason, in a process with little memory."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A run on DICOM files: parameter counts, privacy, and the classification of new files."""
 
-from __future__ import annotations
-
 import json
 import re
 
@@ -210,20 +208,3 @@ def test_an_adapter_that_cannot_be_merged_has_no_merged_weights(run, tmp_path):
     with pytest.raises(ExportError, match=r"cannot be merged .* Use --format pt2"):
         export_run(run[0], tmp_path / "classes.safetensors", format="merged")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_the_files_give_the_probabilities_of_the_run(run, images, tmp_path):
-    folder, _ = run
-    verified = export_run(folder, tmp_path / "classes.pt2")
-    assert verified.reached <= 1e-5
-    assert "dual anchors add tokens" in verified.unmerged
-    card = json.loads((tmp_path / "classes.pt2.json").read_text())
-    classifier = Classifier(folder)
-    assert card["normalisation"]["numbers"]["classes"] == classifier.classes
-    model = torch.export.load(tmp_path / "classes.pt2").module()
-    with torch.no_grad():
-        expected = classifier.task.predict({"image": images, "classes": classifier.classes})
-        assert torch.allclose(model(images), expected, atol=1e-5)
-    pytest.importorskip("onnxscript")
-    assert export_run(folder, tmp_path / "classes.onnx", format="onnx").reached <= 1e-4

@@ -1,7 +1,5 @@
 """Two sources of images and texts, learned in turn: the pairs of the task and an exact resume."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

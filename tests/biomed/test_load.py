@@ -1,7 +1,5 @@
 """Models load without a network, from a folder and from the cache of the hub, in a new process."""
 
-from __future__ import annotations
-
 import json
 import shutil
 

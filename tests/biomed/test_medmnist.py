@@ -1,7 +1,5 @@
 """MedMNIST archives: splits, class names, and refused archives."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 

@@ -1,7 +1,5 @@
 """The bridge to MONAI and DICOM SEG, where the extra `monai` is installed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pydicom
 import pytest

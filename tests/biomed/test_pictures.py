@@ -1,7 +1,5 @@
 """Picture files, and the picture of any image file."""
 
-from __future__ import annotations
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from PIL import Image
 
 from scionwood import ReadError, WriteError
 from scionwood.authoring import TrainingSubset
+from scionwood_biomed.data.base import fitted
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.opening import read_image, subject_of
@@ -146,3 +145,12 @@ def test_a_bad_image_stops_unless_the_recipe_says_skip(folder):
     cut = next(item for item in data.items() if item.path.name == "4.png")
     with pytest.raises(ReadError, match=r"4\.png"):
         data.picture(cut)
+
+
+def test_pictures_become_squares_without_stretching():
+    wide = np.zeros((50, 100, 3), np.float32)
+    wide[:, 50:] = 1
+    image = fitted(wide, 25)
+    assert image.shape == (3, 25, 25)
+    assert image[0, :, :10].max() < 0.05
+    assert image[0, :, -10:].min() > 0.95

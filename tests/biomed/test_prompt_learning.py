@@ -1,7 +1,5 @@
 """MaPLe's coupled prompts, and the sentences that BiomedCoOp keeps."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

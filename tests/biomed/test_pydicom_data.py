@@ -3,8 +3,6 @@
 `make install` installs the package; it is 34 MB, and none of it is in this repository.
 """
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 

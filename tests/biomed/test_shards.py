@@ -1,7 +1,5 @@
 """WebDataset shards: reading in place, and refused archives."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """Whole slides: pixel size of tiles, tissue, and splits by patient."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 
@@ -12,7 +10,7 @@ from case_table import table
 
 from scionwood import ReadError, RecipeError, WriteError
 from scionwood_biomed.data.images import Images
-from scionwood_biomed.readers.opening import is_slide, read_views
+from scionwood_biomed.readers.opening import is_slide
 from scionwood_biomed.readers.slides import SlideReader
 from scionwood_biomed.readers.tissue import otsu, saturated, slices_with_tissue
 
@@ -171,11 +169,6 @@ def test_tiled_files_are_slides_and_others_are_pictures(tmp_path):
     assert is_slide(slide(tmp_path / "slide.tif", size=256, levels=1))
     assert is_slide(tmp_path / "any.svs")
     assert not is_slide(tmp_path / "any.png")
-
-
-def test_views_of_a_slide_are_limited(tmp_path):
-    views = list(read_views(slide(tmp_path / "a.tiff"), mpp=0.5, size=64, most=5))
-    assert [view.shape for view in views] == [(64, 64, 3)] * 5
 
 
 def test_does_not_open_other_files_that_a_slide_names(tmp_path):

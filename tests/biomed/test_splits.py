@@ -1,7 +1,5 @@
 """Splits by subject do not leak, and the leakage of splits by image is measured."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

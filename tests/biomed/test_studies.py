@@ -1,10 +1,7 @@
 """Studies and their series: what is read, what is refused, and an answer for one study."""
 
-from __future__ import annotations
-
 import csv
 import json
-import re
 import shutil
 
 import nibabel as nib
@@ -22,7 +19,6 @@ import scionwood_biomed as biomed
 from scionwood import ReadError, RecipeError, WeightsError, fit, load_run, resolve
 from scionwood.cli import main
 from scionwood_biomed import ClassifyOptions, RunOptions
-from scionwood_biomed.backbones import BagClassifier
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.studies import Studies
 from scionwood_biomed.evaluation.masks import dice, hausdorff95
@@ -33,7 +29,6 @@ from scionwood_biomed.model.lda import discriminant
 from scionwood_biomed.readers.masks import masked_of
 from scionwood_biomed.readers.volumes import slices_of
 from scionwood_biomed.tasks.findings import masked_cross_entropy
-from scionwood_export import export_run
 
 from .scans import body, write_series, write_slice, write_volume
 
@@ -185,11 +180,6 @@ def test_a_study_of_another_kind_than_the_run_is_refused(fitted, tmp_path):
         biomed.study(study, options=RunOptions(run=former, window="range"))
 
 
-@pytest.mark.slow
-def test_block_wise_lda_is_exported(runs, tmp_path):
-    assert export_run(runs["blockwise_lda"], tmp_path / "a.pt2").reached <= 1e-5
-
-
 def test_block_wise_lda_classifies_and_scores(runs, tmp_path):
     run = runs["blockwise_lda"]
     scan = write_slice(tmp_path / "a.dcm", body(60), patient="P1")
@@ -267,16 +257,6 @@ def test_the_spread_of_the_last_slice_is_not_that_of_the_first():
     means = head.scale.mean((1, 2)).tolist()
     assert means[1] > 1.1 * means[5]
     assert means[5] == pytest.approx(means[3], rel=0.05)
-
-
-def test_a_network_of_volumes_offers_the_layers_that_its_answer_needs():
-    network = BagClassifier(slices=2)
-    layers = re.findall(r"blocks\\\.(\d)", network.adapter_targets["vision"])
-    assert [int(number) for number in layers] == list(range(network.at[-1] + 1))
-    network(*network.example_input()).sum().backward()
-    for name, module in network.named_modules():
-        if re.fullmatch(network.adapter_targets["vision"], name):
-            assert module.weight.grad.abs().max() > 0
 
 
 def test_masked_cross_entropy_ignores_unknown_labels():

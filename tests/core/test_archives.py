@@ -81,9 +81,7 @@ except ReadError as error:
     ],
 )
 @table("lying", [False, True])
-def test_a_bomb_is_refused_before_64_mb_are_in_memory_or_on_disk(
-    name: str, call: str, lying: bool, bomb: Path, tmp_path: Path
-) -> None:
+def test_a_bomb_is_refused_before_64_mb_are_in_memory_or_on_disk(name, call, lying, bomb, tmp_path):
     path = Path(shutil.copy(bomb, tmp_path))
     if lying:
         patched(path, claim=100)
@@ -101,12 +99,12 @@ def test_a_bomb_is_refused_before_64_mb_are_in_memory_or_on_disk(
     assert list(beside.iterdir()) == []
 
 
-def test_a_bomb_says_its_size_and_the_remedy(bomb: Path) -> None:
+def test_a_bomb_says_its_size_and_the_remedy(bomb):
     with pytest.raises(ReadError, match=r"inflate to 157,286,400, more than 200 times.*trust"):
         check_zip(bomb, "Zarr")
 
 
-def test_content_that_is_more_or_less_than_its_header_claims_is_refused(tmp_path: Path) -> None:
+def test_content_that_is_more_or_less_than_its_header_claims_is_refused(tmp_path):
     for claim, text in (
         (10, "claims 10 bytes and inflates to more"),
         (10_000, "inflates to 5,000"),
@@ -116,16 +114,14 @@ def test_content_that_is_more_or_less_than_its_header_claims_is_refused(tmp_path
             check_zip(path, "Zarr")
 
 
-def test_sizes_of_entries_are_not_counted_on_request(tmp_path: Path) -> None:
+def test_sizes_of_entries_are_not_counted_on_request(tmp_path):
     path = patched(written(tmp_path / "a.zip", ("a", bytes(5000))), claim=10)
     check_zip(path, "npz", inflate=False)
     with pytest.raises(ReadError, match="inflates to more"):
         check_zip(path, "npz")
 
 
-def test_large_archives_of_data_that_do_not_compress_pass(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_archives_of_data_that_do_not_compress_pass(tmp_path, monkeypatch):
     monkeypatch.setattr(zips, "FREE", 1000)
     noise = os.urandom(100_000)
     check_zip(written(tmp_path / "a.zip", ("a", noise)), "Zarr")
@@ -151,15 +147,13 @@ def linked() -> zipfile.ZipInfo:
         ([("a", b"1"), ("a/b", b"2")], "a parent of entry 'a/b' is a file"),
     ],
 )
-def test_names_that_leave_the_folder_links_and_repeats_are_refused(
-    entries: list[Entry], text: str, tmp_path: Path
-) -> None:
+def test_names_that_leave_the_folder_links_and_repeats_are_refused(entries, text, tmp_path):
     path = written(tmp_path / "a.zip", *entries)
     with pytest.raises(ReadError, match=rf"a\.zip: Zarr: .*{text}"), unpacked(path, kind="Zarr"):
         pytest.fail("the block must not run")
 
 
-def test_encrypted_entries_and_other_compressions_are_refused(tmp_path: Path) -> None:
+def test_encrypted_entries_and_other_compressions_are_refused(tmp_path):
     path = written(tmp_path / "a.zip", ("a", b"text"), deflate=False)
     data = bytearray(path.read_bytes())
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
@@ -172,7 +166,7 @@ def test_encrypted_entries_and_other_compressions_are_refused(tmp_path: Path) ->
         check_zip(tmp_path / "b.zip", "npz")
 
 
-def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
+def test_entries_that_share_bytes_are_refused(tmp_path):
     path = written(tmp_path / "a.zip", ("a", b"1" * 99), ("b", b"2" * 99), deflate=False)
     data = bytearray(path.read_bytes())
     last = data.rindex(b"PK\x01\x02")
@@ -182,13 +176,13 @@ def test_entries_that_share_bytes_are_refused(tmp_path: Path) -> None:
         check_zip(path, "Zarr")
 
 
-def test_the_number_of_entries_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_entries_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(zips, "ENTRIES", 1)
     with pytest.raises(ReadError, match="2 entries, more than 1"):
         check_zip(written(tmp_path / "a.zip", ("a", b""), ("b", b"")), "Zarr")
 
 
-def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK nonsense")
     with pytest.raises(ReadError, match=r"a\.zip: it is not a readable Zarr file"):
         check_zip(tmp_path / "a.zip", "Zarr")
@@ -196,14 +190,14 @@ def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
         check_zip(tmp_path / "b.zip", "Zarr")
 
 
-def test_zarr_may_repeat_an_entry_and_the_last_one_counts(tmp_path: Path) -> None:
+def test_zarr_may_repeat_an_entry_and_the_last_one_counts(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate"):
         path = written(tmp_path / "a.zip", ("a", b"1"), ("a", b"2"))
     with unpacked(path, allow_repeats=True) as folder:
         assert (folder / "a").read_bytes() == b"2"
 
 
-def test_an_archive_that_changed_is_checked_again(tmp_path: Path) -> None:
+def test_an_archive_that_changed_is_checked_again(tmp_path):
     path = written(tmp_path / "a.zip", ("a", b"1"))
     check_zip(path, "Zarr")
     written(path, ("../a", b"12345"))
@@ -211,7 +205,7 @@ def test_an_archive_that_changed_is_checked_again(tmp_path: Path) -> None:
         check_zip(path, "Zarr")
 
 
-def test_a_packed_folder_unpacks_to_the_same_files_and_bytes(tmp_path: Path) -> None:
+def test_a_packed_folder_unpacks_to_the_same_files_and_bytes(tmp_path):
     with atomic_folder_or_zip(tmp_path / "a.zip") as folder:
         (folder / "deep").mkdir()
         (folder / "deep" / "a").write_bytes(b"1" * 1000)
@@ -226,7 +220,7 @@ def test_a_packed_folder_unpacks_to_the_same_files_and_bytes(tmp_path: Path) -> 
     assert sorted(os.listdir(tmp_path)) == ["a.zip", "b.zip"]
 
 
-def test_packing_like_another_archive_keeps_order_and_compression(tmp_path: Path) -> None:
+def test_packing_like_another_archive_keeps_order_and_compression(tmp_path):
     path = written(tmp_path / "a.zip", ("z", b"1" * 1000), ("a", b"2"))
     with unpacked(path) as folder:
         pack(folder, tmp_path / "b.zip", like=path)
@@ -235,7 +229,7 @@ def test_packing_like_another_archive_keeps_order_and_compression(tmp_path: Path
         assert archive.getinfo("z").compress_size < 100
 
 
-def test_a_folder_is_copied_and_its_links_are_refused(tmp_path: Path) -> None:
+def test_a_folder_is_copied_and_its_links_are_refused(tmp_path):
     source = tmp_path / "a.zarr"
     source.mkdir()
     (source / "a").write_text("1")

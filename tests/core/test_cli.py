@@ -1,7 +1,5 @@
 """The command line: arguments, messages, exit codes."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -16,7 +14,6 @@ from scionwood.plugins.discovery import verbs
 from scionwood.recipes.recipe import resolve
 
 PLUGIN = '''
-from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 from scionwood import Plugin, ReadError

@@ -43,7 +43,7 @@ def compute(source: Path, result: OutputPath | None = None) -> None:
     """Compute a result, which Python may keep in memory."""
 
 
-def test_the_command_line_needs_the_file_of_a_result(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_needs_the_file_of_a_result(capsys):
     assert parse_command(compute, "x", ["a", "b"]) == {"source": Path("a"), "result": Path("b")}
     with pytest.raises(SystemExit):
         parse_command(compute, "x", ["a"])
@@ -53,12 +53,12 @@ def test_the_command_line_needs_the_file_of_a_result(capsys: pytest.CaptureFixtu
 BOTH = {"source": Path("a"), "target": Path("b"), "run": Path("r"), "json": True}
 
 
-def test_words_become_the_arguments_of_the_function() -> None:
+def test_words_become_the_arguments_of_the_function():
     assert parse("a", "b", "--run", "r", "--json") == BOTH
     assert parse("--run=r", "--json", "a", "b") == BOTH
 
 
-def test_a_positional_parameter_may_have_a_default() -> None:
+def test_a_positional_parameter_may_have_a_default():
     assert parse("a")["target"] is None
 
 
@@ -79,12 +79,12 @@ def several(
     ],
     ids=["words", "one", "brackets", "equals", "none"],
 )
-def test_an_option_that_is_a_list_takes_words(words: tuple[str, ...], names: Any) -> None:
+def test_an_option_that_is_a_list_takes_words(words, names):
     given = parse_command(several, "x", ["s", *words, "--numbers", "1", "-2", "--n", "3"])
     assert given == {"source": "s", "names": names, "numbers": [1, -2], "n": 3}
 
 
-def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys):
     def command(*, share: str = "5 %") -> None:
         """Remove noise.
 
@@ -97,7 +97,7 @@ def test_the_help_of_an_option_may_have_a_per_cent_sign(capsys: pytest.CaptureFi
     assert "at most 10 % of the energy. (default: 5 %)" in capsys.readouterr().out
 
 
-def test_a_positional_list_takes_one_or_more_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_positional_list_takes_one_or_more_words(capsys):
     def join(parts: list[Path]) -> None:
         """Join files."""
 
@@ -118,12 +118,12 @@ def test_a_positional_list_takes_one_or_more_words(capsys: pytest.CaptureFixture
         ("scionwood fit 'a", "not a command line"),
     ],
 )
-def test_a_wrong_plan_is_refused_by_its_fault(line: str, rule: str) -> None:
+def test_a_wrong_plan_is_refused_by_its_fault(line, rule):
     with pytest.raises(PluginError, match=rule):
         check_plan(line)
 
 
-def test_a_plan_names_a_command_and_runs_nothing(tmp_path: Path) -> None:
+def test_a_plan_names_a_command_and_runs_nothing(tmp_path):
     target = tmp_path / "clean.sgy"
     assert check_plan(f"scionwood seismic denoise line.sgy {target}") == "seismic denoise"
     assert check_plan("fit seismic/denoise --run mine") == "fit"
@@ -149,7 +149,7 @@ class CleanOptions:
     run: RunPath | None = None
 
 
-def test_the_run_of_a_service_is_no_class_of_options() -> None:
+def test_the_run_of_a_service_is_no_class_of_options():
     def service(loaded: LoadedRun, source: Path, *, options: CleanOptions = CleanOptions()) -> None:
         """Clean."""
 
@@ -158,7 +158,7 @@ def test_the_run_of_a_service_is_no_class_of_options() -> None:
     assert values == {"options": CleanOptions("off")}
 
 
-def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_fields_of_a_dataclass_are_options(capsys):
     def clean_files(source: str, options: CleanOptions = CleanOptions(), *, n: int = 1) -> None:
         """Clean."""
 
@@ -180,7 +180,7 @@ def test_the_fields_of_a_dataclass_are_options(capsys: pytest.CaptureFixture[str
         parsed("a --run absent/run")
 
 
-def test_the_default_of_the_parameter_holds_on_the_command_line_too() -> None:
+def test_the_default_of_the_parameter_holds_on_the_command_line_too():
     def clean_files(source: str, options: CleanOptions = CleanOptions("off", 8)) -> None:
         """Clean."""
 
@@ -190,7 +190,7 @@ def test_the_default_of_the_parameter_holds_on_the_command_line_too() -> None:
     assert command_words(clean_files)["tile"].default == 8
 
 
-def test_a_parameter_named_like_a_field_of_its_options_is_refused() -> None:
+def test_a_parameter_named_like_a_field_of_its_options_is_refused():
     def clean_files(source: str, options: CleanOptions = CleanOptions(), *, tile: int = 3) -> None:
         """Clean."""
 

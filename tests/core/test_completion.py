@@ -92,7 +92,7 @@ def printed(shell: str) -> str:
 
 @SHELL_ONLY
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
-def test_bash_offers_the_words_that_fit(offered) -> None:
+def test_bash_offers_the_words_that_fit(offered):
     expected = {
         "fi": ["fit"],
         "se": ["sea"],
@@ -125,7 +125,7 @@ def test_bash_offers_the_words_that_fit(offered) -> None:
 
 @SHELL_ONLY
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
-def test_every_command_of_every_plugin_can_be_completed(offered) -> None:
+def test_every_command_of_every_plugin_can_be_completed(offered):
     names = discovery.commands()
     wrong = [n for n, r in zip(names, offered(*(f"{n} --h" for n in names)), strict=True) if not r]
     assert "fit" in names
@@ -133,7 +133,7 @@ def test_every_command_of_every_plugin_can_be_completed(offered) -> None:
     assert not wrong
 
 
-def test_a_broken_command_hides_no_other(distribution, monkeypatch, capsys) -> None:
+def test_a_broken_command_hides_no_other(distribution, monkeypatch, capsys):
     code = """
 from scionwood import Plugin
 plugin = Plugin(name="ill", summary="ill", commands={"one": "ill_gone:one", "two": "fake_ill:two"})
@@ -149,7 +149,7 @@ def two() -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_script_names_runs_and_choices_and_imports_no_torch(sea, capsys, shell: str) -> None:
+def test_a_script_names_runs_and_choices_and_imports_no_torch(sea, capsys, shell):
     code = (
         "import sys; from scionwood.cli import main; main(sys.argv[1:])\n"
         "print([name for name in ('torch', 'numpy', 'peft') if name in sys.modules])"
@@ -170,7 +170,7 @@ def test_a_script_names_runs_and_choices_and_imports_no_torch(sea, capsys, shell
 
 @SHELL_ONLY
 @pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
-def test_the_script_for_fish_completes_a_line(sea, tmp_path: Path) -> None:
+def test_the_script_for_fish_completes_a_line(sea, tmp_path):
     (tmp_path / "script").write_text(printed("fish"))
 
     def reply(line: str) -> list[str]:

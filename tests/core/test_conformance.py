@@ -69,9 +69,7 @@ def listed(plugin: str) -> list[Case]:
         for pair in product(discovery.entries(), GROUPS)
     ],
 )
-def test_plugin(
-    plugin: str, group: str, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plugin(plugin, group, subtests, monkeypatch):
     for name in GROUPS[group]:
         check = BY_NAME[name]
         module = sys.modules[check.__module__]
@@ -88,7 +86,7 @@ def test_plugin(
 @pytest.mark.slow
 @pytest.mark.parametrize("check", [*LONG, *ONE_RECIPE])
 @pytest.mark.parametrize("plugin", discovery.entries())
-def test_plugin_with_all_recipes(plugin: str, check: str, request: pytest.FixtureRequest) -> None:
+def test_plugin_with_all_recipes(plugin, check, request):
     if reason := FAILING.get((plugin, check)):
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     run(plugin, BY_NAME[check])

@@ -24,13 +24,13 @@ def split(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_checkpoint_is_damaged(split: Path) -> None:
+def test_a_checkpoint_is_damaged(split):
     with pytest.raises(TrainingError, match=r"split\.data: it is damaged"):
         read_checkpoint(split)
 
 
 @pytest.mark.parametrize("home", ["scionwood_pde.readers.opening", "scionwood_crash.readers"])
-def test_a_data_file_is_not_readable(split: Path, home: str) -> None:
+def test_a_data_file_is_not_readable(split, home):
     readers = pytest.importorskip(home)
     with pytest.raises(ReadError, match=r"split\.data"):
         readers.open_reader(split)

@@ -43,7 +43,7 @@ def damaged(whole: bytes, seed: int, *, cut_only: bool) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reference", READERS)
-def test_damaged_files_leave_no_descriptor_open(reference: str, tmp_path: Path) -> None:
+def test_damaged_files_leave_no_descriptor_open(reference, tmp_path):
     reader = load("readers", reference)
     suffix = next((s for s in reader.suffixes if s not in (".zarr",)), reader.suffixes[0])
     sample = tmp_path / f"sample{suffix}"

@@ -1,7 +1,5 @@
 """Discovery: problems are values, names are unique, and every message has a remedy."""
 
-from __future__ import annotations
-
 import pytest
 
 import scionwood

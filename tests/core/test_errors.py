@@ -1,7 +1,5 @@
 """Errors state value, rule and remedy, belong to one tree, and can be pickled."""
 
-from __future__ import annotations
-
 import pickle
 
 from case_table import table

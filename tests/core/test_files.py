@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from case_table import table
@@ -18,7 +17,7 @@ from scionwood.files.texts import read_utf8
 from scionwood_sandbox.files import atomic_folder, atomic_path, reading, writing
 
 
-def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
+def test_a_file_appears_whole_with_ordinary_permissions(tmp_path):
     target = tmp_path / "deep" / "result.txt"
     with atomic_path(target) as part:
         assert part.parent == target.parent
@@ -32,8 +31,20 @@ def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
     assert os.listdir(target.parent) == ["result.txt"]
 
 
+def test_no_descriptor_stays_open(tmp_path):
+    def lowest_free() -> int:
+        number = os.dup(0)
+        os.close(number)
+        return number
+
+    before = lowest_free()
+    with atomic_path(tmp_path / "result.txt") as part:
+        part.write_text("new")
+    assert lowest_free() == before
+
+
 @pytest.mark.parametrize("writer", [atomic_path, atomic_folder])
-def test_a_result_that_another_process_wrote_meanwhile_is_kept(tmp_path: Path, writer) -> None:
+def test_a_result_that_another_process_wrote_meanwhile_is_kept(tmp_path, writer):
     target = tmp_path / "result"
     with pytest.raises(OutputExistsError), writer(target, overwrite=False):
         target.write_text("of the other process")
@@ -41,7 +52,7 @@ def test_a_result_that_another_process_wrote_meanwhile_is_kept(tmp_path: Path, w
     assert os.listdir(tmp_path) == ["result"]
 
 
-def test_an_error_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
+def test_an_error_leaves_the_old_file_and_no_debris(tmp_path):
     target = tmp_path / "result.txt"
     target.write_text("old")
 
@@ -56,7 +67,7 @@ def test_an_error_leaves_the_old_file_and_no_debris(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["result.txt"]
 
 
-def test_an_existing_file_is_not_replaced_without_permission(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_replaced_without_permission(tmp_path):
     (tmp_path / "result.txt").write_text("old")
     with (
         pytest.raises(OutputExistsError, match=r"result\.txt"),
@@ -65,7 +76,7 @@ def test_an_existing_file_is_not_replaced_without_permission(tmp_path: Path) -> 
         pytest.fail("the block must not run")
 
 
-def test_a_killed_writer_leaves_old_or_new(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_old_or_new(tmp_path):
     target = tmp_path / "result.bin"
     code = (
         "import sys; from pathlib import Path; from scionwood_sandbox.files import atomic_path\n"
@@ -100,7 +111,7 @@ def test_a_killed_writer_leaves_old_or_new(tmp_path: Path) -> None:
         (errno.EXDEV, "Check the path and the disk"),
     ],
 )
-def test_each_kind_of_write_error_has_its_own_remedy(number: int, remedy: str) -> None:
+def test_each_kind_of_write_error_has_its_own_remedy(number, remedy):
     with (
         pytest.raises(WriteError, match=rf"a\.h5.*cannot be written \(.*\)\. .*{remedy}"),
         writing("a.h5"),
@@ -108,12 +119,12 @@ def test_each_kind_of_write_error_has_its_own_remedy(number: int, remedy: str) -
         raise OSError(number, os.strerror(number))
 
 
-def test_recognises_a_full_disk_by_the_text_that_a_library_repeats() -> None:
+def test_recognises_a_full_disk_by_the_text_that_a_library_repeats():
     with pytest.raises(WriteError, match="Free space"), writing("a.h5"):
         raise OSError("Can't write data (error message = 'No space left on device')")
 
 
-def test_a_parent_that_is_a_file_is_not_answered_with_free_space(tmp_path: Path) -> None:
+def test_a_parent_that_is_a_file_is_not_answered_with_free_space(tmp_path):
     (tmp_path / "taken").write_text("a file")
     target = tmp_path / "taken" / "out.txt"
     with pytest.raises(WriteError, match="file") as caught, writing(target), atomic_path(target):
@@ -121,7 +132,7 @@ def test_a_parent_that_is_a_file_is_not_answered_with_free_space(tmp_path: Path)
     assert "Free" not in str(caught.value)
 
 
-def test_writing_lets_errors_of_scionwood_pass_and_adds_the_next_step() -> None:
+def test_writing_lets_errors_of_scionwood_pass_and_adds_the_next_step():
     with pytest.raises(OutputExistsError, match=r"^a: b$"), writing("x"):
         raise OutputExistsError("a", "b")
     with pytest.raises(WriteError, match=r"Resume\.$"), writing("x", then="Resume."):
@@ -141,16 +152,14 @@ def test_writing_lets_errors_of_scionwood_pass_and_adds_the_next_step() -> None:
         (OSError(errno.EMFILE, "many"), "ulimit"),
     ],
 )
-def test_any_error_while_reading_names_file_reason_and_remedy(
-    error: BaseException, text: str, tmp_path: Path
-) -> None:
+def test_any_error_while_reading_names_file_reason_and_remedy(error, text, tmp_path):
     path = tmp_path / "a.h5"
     path.touch()
     with pytest.raises(ReadError, match=rf"a\.h5: .*{text}"), reading(path, "HDF5"):
         raise error
 
 
-def test_a_missing_file_is_told_from_a_missing_companion(tmp_path: Path) -> None:
+def test_a_missing_file_is_told_from_a_missing_companion(tmp_path):
     path = tmp_path / "a.pvd"
     with pytest.raises(ReadError, match="there is no such file"), reading(path, "PVD"):
         path.open()
@@ -159,7 +168,7 @@ def test_a_missing_file_is_told_from_a_missing_companion(tmp_path: Path) -> None
         (tmp_path / "b.vtu").open()
 
 
-def test_reading_lets_known_errors_pass() -> None:
+def test_reading_lets_known_errors_pass():
     with pytest.raises(IndexError), reading("a", "HDF5", passing=(IndexError,)):
         raise IndexError
     with pytest.raises(ImportError), reading("a", "HDF5"):
@@ -168,7 +177,7 @@ def test_reading_lets_known_errors_pass() -> None:
         raise ReadError("b")
 
 
-def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None:
+def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path):
     target = tmp_path / "deep" / "run"
     for text in ("old", "new"):
         with atomic_folder(target, overwrite=True) as part:
@@ -178,7 +187,7 @@ def test_a_folder_appears_whole_and_replaces_the_old_one(tmp_path: Path) -> None
     assert os.listdir(target.parent) == ["run"]
 
 
-def test_an_error_leaves_the_old_folder_and_no_debris(tmp_path: Path) -> None:
+def test_an_error_leaves_the_old_folder_and_no_debris(tmp_path):
     target = tmp_path / "run"
     target.mkdir()
     (target / "old").touch()
@@ -196,7 +205,7 @@ def test_an_error_leaves_the_old_folder_and_no_debris(tmp_path: Path) -> None:
     assert os.listdir(target) == ["old"]
 
 
-def test_a_long_name_leaves_room_for_the_temporary_one(tmp_path: Path) -> None:
+def test_a_long_name_leaves_room_for_the_temporary_one(tmp_path):
     target = tmp_path / ("n" * 250)
     with atomic_path(target) as part:
         part.write_text("whole")

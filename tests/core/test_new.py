@@ -33,7 +33,7 @@ def at(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_rendered_command_and_api_predict(tmp_path: Path) -> None:
+def test_the_rendered_command_and_api_predict(tmp_path):
     installed(render("hydrology", tmp_path))
     (tmp_path / "a.csv").write_text("time [h],forcing [mm/h],response [mm/h]\n0,5.0,0\n1,0.0,0\n")
     code = """if True:
@@ -80,7 +80,7 @@ def installed(folder: Path) -> Path:
     return package
 
 
-def test_without_the_reader_the_record_and_the_modules_are_whole(tmp_path: Path) -> None:
+def test_without_the_reader_the_record_and_the_modules_are_whole(tmp_path):
     package = installed(render("hydrology", tmp_path))
     without_reader(package.parent, package)
     left = sorted(path.name for path in package.glob("*.py"))
@@ -91,7 +91,7 @@ def test_without_the_reader_the_record_and_the_modules_are_whole(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_without_the_reader_every_check_still_passes(tmp_path: Path) -> None:
+def test_without_the_reader_every_check_still_passes(tmp_path):
     package = installed(render("hydrology", tmp_path))
     without_reader(package.parent, package)
     done = run("-m", "scionwood.cli", "check", "hydrology", **at(tmp_path))
@@ -101,7 +101,7 @@ def test_without_the_reader_every_check_still_passes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["hydrology", "my_optics"])
-def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path: Path, name: str) -> None:
+def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path, name):
     folder = render(name, tmp_path)
     package = f"scionwood_{name}"
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
@@ -127,19 +127,19 @@ def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path: Path, name:
 
 
 @table("name", ["Hydrology", "my-optics", "2d", "a__b", "", "../up", "class"])
-def test_refuses_a_name_that_is_not_snake_case(tmp_path: Path, name: str) -> None:
+def test_refuses_a_name_that_is_not_snake_case(tmp_path, name):
     with pytest.raises(PluginError, match=r"snake_case.*Such as hydrology"):
         render(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_refuses_the_name_of_a_plugin(tmp_path: Path) -> None:
+def test_refuses_the_name_of_a_plugin(tmp_path):
     for name in ("toy", "seismic"):  # installed for these tests; offered by the core's extras
         with pytest.raises(PluginError, match=f"'{name}': a plugin has this name"):
             render(name, tmp_path)
 
 
-def test_refuses_the_name_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refuses_the_name_of_a_command(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     shown = capsys.readouterr().out
@@ -150,14 +150,14 @@ def test_refuses_the_name_of_a_command(tmp_path: Path, capsys: pytest.CaptureFix
             render(name, tmp_path)
 
 
-def test_leaves_an_existing_folder_unchanged(tmp_path: Path) -> None:
+def test_leaves_an_existing_folder_unchanged(tmp_path):
     (tmp_path / "hydrology").mkdir()
     with pytest.raises(OutputExistsError, match="the folder of a new plugin must not exist"):
         render("hydrology", tmp_path)
     assert list((tmp_path / "hydrology").iterdir()) == []
 
 
-def test_a_failure_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_leaves_no_file(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
@@ -167,7 +167,7 @@ def test_a_failure_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_rendering_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_rendering_imports_nothing_heavy(tmp_path):
     code = "import sys; from pathlib import Path; from scionwood.plugins.new import render; "
     code += (
         "render('hydrology', Path()); print(sorted({'torch', 'numpy', 'peft'} & set(sys.modules)))"

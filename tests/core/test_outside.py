@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -22,7 +21,7 @@ def secret(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_path_must_end_inside_the_folder_after_its_links(tmp_path: Path, secret: Path) -> None:
+def test_a_path_must_end_inside_the_folder_after_its_links(tmp_path, secret):
     root = tmp_path / "root"
     root.mkdir()
     (root / "link").symlink_to(secret)
@@ -37,7 +36,7 @@ def test_a_path_must_end_inside_the_folder_after_its_links(tmp_path: Path, secre
         check_inside(sibling / "a", root, "scans")
 
 
-def test_links_within_a_folder_and_a_folder_that_is_a_link_are_allowed(tmp_path: Path) -> None:
+def test_links_within_a_folder_and_a_folder_that_is_a_link_are_allowed(tmp_path):
     root = tmp_path / "root"
     (root / "deep").mkdir(parents=True)
     (root / "deep/a").write_text("a")
@@ -48,7 +47,7 @@ def test_links_within_a_folder_and_a_folder_that_is_a_link_are_allowed(tmp_path:
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_link_out_of_a_folder_is_named(tmp_path: Path, secret: Path, absolute: bool) -> None:
+def test_a_link_out_of_a_folder_is_named(tmp_path, secret, absolute):
     root = tmp_path / "root"
     (root / "deep").mkdir(parents=True)
     link = root / "deep/chunk"
@@ -60,7 +59,7 @@ def test_a_link_out_of_a_folder_is_named(tmp_path: Path, secret: Path, absolute:
     check_links(root, "Zarr", allow=str(secret.parent))
 
 
-def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path):
     with pytest.raises(FileNotFoundError):
         check_links(tmp_path / "absent", "Zarr")
 
@@ -92,9 +91,7 @@ def _virtual(file: h5py.File, secret: Path) -> None:
         (_virtual, "dataset 'deep/view' is stored in other files"),
     ],
 )
-def test_hdf5_that_reads_other_files_is_refused(
-    tmp_path: Path, secret: Path, change: Callable[[h5py.File, Path], None], message: str
-) -> None:
+def test_hdf5_that_reads_other_files_is_refused(tmp_path, secret, change, message):
     path = tmp_path / "waves.h5"
     with h5py.File(path, "w") as file:
         file["own"] = np.zeros(4)
@@ -105,7 +102,7 @@ def test_hdf5_that_reads_other_files_is_refused(
 
 
 @pytest.mark.parametrize("name", ["DIMENSION_LIST", "REFERENCE_LIST"])
-def test_hdf5_with_addresses_in_place_of_axes_is_refused(tmp_path: Path, name: str) -> None:
+def test_hdf5_with_addresses_in_place_of_axes_is_refused(tmp_path, name):
     """HDF5 took the text for a length and an address, and the process died."""
     path = tmp_path / "axes.h5"
     with h5py.File(path, "w") as file:
@@ -121,7 +118,7 @@ def test_hdf5_with_addresses_in_place_of_axes_is_refused(tmp_path: Path, name: s
         check_hdf5(path, file)
 
 
-def test_hdf5_of_nested_groups_is_refused_before_they_are_all_visited(tmp_path: Path) -> None:
+def test_hdf5_of_nested_groups_is_refused_before_they_are_all_visited(tmp_path):
     path = tmp_path / "deep.h5"
     with h5py.File(path, "w") as file:
         file.create_group("/".join(["a"] * 60))
@@ -133,7 +130,7 @@ def test_hdf5_of_nested_groups_is_refused_before_they_are_all_visited(tmp_path: 
         check_hdf5(path, file)
 
 
-def test_hdf5_with_links_inside_the_file_passes(tmp_path: Path) -> None:
+def test_hdf5_with_links_inside_the_file_passes(tmp_path):
     path = tmp_path / "waves.h5"
     with h5py.File(path, "w") as file:
         file["own"] = np.zeros(4)

@@ -85,11 +85,11 @@ def test_the_core_excludes_releases_with_known_holes(name, bound):
     assert f">={bound}" in lines[0]
 
 
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory) -> Path:
-    """Wheels of all distributions, by the function of the backend that pip calls."""
+@pytest.fixture(scope="module", params=["two", pytest.param("all", marks=pytest.mark.slow)])
+def wheels(request, tmp_path_factory) -> Path:
+    """Wheels of the core and of one field, or of all, by the function that pip calls."""
     folder = tmp_path_factory.mktemp("dist")
-    for path in [CORE, *NEIGHBOURS]:
+    for path in [CORE, *(NEIGHBOURS if request.param == "all" else PLUGINS[:1])]:
         with chdir(path.parent):
             build_wheel(str(folder))
     return folder
@@ -129,21 +129,21 @@ def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
     assert set(run.stdout.split()) == set(map(str, clone.glob("configs/*/*.yaml")))
 
 
-@table("path", PLUGINS, ids=NAMES)
-def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels, path):
-    field = path.parent.name
-    with zipfile.ZipFile(next(wheels.glob(f"scionwood_{field}-*.whl"))) as wheel:
-        names = wheel.namelist()
-        assert f"scionwood_{field}/py.typed" in names
-        metadata = next(name for name in names if name.endswith("METADATA"))
-        assert b"file://" not in wheel.read(metadata)
-    for recipe in (ROOT / "configs" / field).glob("*.yaml"):
-        assert f"scionwood_{field}/recipes/{recipe.name}" in names
+def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels):
+    for path in wheels.glob("scionwood_*.whl"):
+        package = path.name.partition("-")[0]
+        with zipfile.ZipFile(path) as wheel:
+            names = wheel.namelist()
+            assert f"{package}/py.typed" in names
+            metadata = next(name for name in names if name.endswith("METADATA"))
+            assert b"file://" not in wheel.read(metadata)
+        for recipe in (ROOT / "configs" / package.removeprefix("scionwood_")).glob("*.yaml"):
+            assert f"{package}/recipes/{recipe.name}" in names
 
 
 def test_every_wheel_carries_its_licence_and_no_address(wheels):
     paths = sorted(wheels.glob("*.whl"))
-    assert len(paths) == 1 + len(NEIGHBOURS)
+    assert len(paths) in (2, 1 + len(NEIGHBOURS))
     for path in paths:
         with zipfile.ZipFile(path) as wheel:
             names = wheel.namelist()
@@ -177,6 +177,7 @@ def foreign_requirements(wheels: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("wheels", ["all"], indirect=True)
 @pytest.mark.parametrize("requirement", ["scionwood[seismic]", "scionwood-seismic"])
 def test_a_wheel_folder_is_enough_to_install_and_run_a_recipe(wheels, tmp_path, requirement):
     python = tmp_path / "env" / "bin" / "python"

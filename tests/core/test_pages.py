@@ -17,7 +17,6 @@ from scionwood.files.pages import (
     Number,
     Numbers,
     Page,
-    Part,
     Section,
     Table,
     render,
@@ -68,7 +67,7 @@ FULL = Page(
 )
 
 
-def test_everything_appears_in_order() -> None:
+def test_everything_appears_in_order():
     text = Checked(render(FULL)).text
     parts = "Denoising|Two traces|A paragraph|in dB|Numbers|A title|LoRA|9.1|A note|Outer|Inner"
     parts += "|A caption|How to read it|2.9|Written 20"
@@ -78,7 +77,7 @@ def test_everything_appears_in_order() -> None:
     assert headings == ["h1", "h2", "h2", "h3"]
 
 
-def test_the_page_needs_no_other_file_and_forbids_scripts() -> None:
+def test_the_page_needs_no_other_file_and_forbids_scripts():
     page = Checked(render(FULL))
     policies = [tag.get("content") for tag in page.of("meta") if tag.get("http-equiv")]
     assert policies == [
@@ -103,57 +102,31 @@ def test_the_page_needs_no_other_file_and_forbids_scripts() -> None:
         Section("<script>", ["<script>"]),
     ],
 )
-def test_any_text_is_escaped(part: Part) -> None:
+def test_any_text_is_escaped(part):
     page = render(Page("<script>", [part], "<script>", ["<script>"], {"<script>": "<script>"}))
     assert Checked(page).of("script") == []
 
 
-def test_hidden_characters_are_shown_and_joiners_of_bangla_are_kept() -> None:
+def test_hidden_characters_are_shown_and_joiners_of_bangla_are_kept():
     page = render(Page("a\udcff\x1b\u202eb", ["ক\u09cd\u200dষ"]))
     assert r"a\udcff\x1b\u202eb" in page
     assert "ক\u09cd\u200dষ" in page
     page.encode("utf-8")
 
 
-def test_columns_of_numbers_are_aligned_to_the_right() -> None:
-    rows = [("1st run", "9.1", "-0.2 [-0.3, -0.1]", "-"), ("other", "-", "1e3", "")]
-    page = Checked(render(Page("t", [Table(("name", "SNR", "gain", "none"), rows)])))
-    assert [tag.get("class") for tag in page.of("td")] == [None, "number", "number", None] * 2
-
-
-def test_columns_of_sentences_stay_wide_enough_to_read() -> None:
-    sentence = "Mean over the gather, between the denoised and the removed part of the input."
-    page = Checked(render(Page("t", [Table(("name", "how to read it"), [("leak", sentence)])])))
-    assert [tag.get("class") for tag in page.of("td")] == [None, "text"]
-
-
-def test_a_row_of_the_wrong_length_is_refused() -> None:
+def test_a_row_of_the_wrong_length_is_refused():
     with pytest.raises((IndexError, ValueError)):
         render(Page("t", [Table(("a", "b"), [("1",)])]))
 
 
-def test_a_font_is_embedded_and_names_cannot_leave_the_style() -> None:
+def test_a_font_is_embedded_and_names_cannot_leave_the_style():
     page = render(Page("t", [], language="bn", fonts=["Noto Sans'}</style>"], font=b"ttf"))
     assert "font-family:Embedded;src:url(data:font/ttf;base64,dHRm)" in page
     assert "16px/1.5 Embedded,'Noto Sansstyle',system-ui" in page
     assert Checked(page).of("html") == [{"lang": "bn"}]
 
 
-def test_an_undated_page_is_the_same_at_any_time() -> None:
-    page = render(Page("t", ["text"], dated=False))
-    assert "<footer>" not in page
-    assert page == render(Page("t", ["text"], dated=False))
-
-
-def test_the_page_follows_a_dark_screen_and_fits_a_narrow_one() -> None:
-    page = render(FULL)
-    assert "color-scheme:light dark" in page
-    assert "prefers-color-scheme:dark" in page
-    assert 'name="viewport"' in page
-    assert '<div class="wide"><table>' in page
-
-
-def test_a_figure_for_a_dark_screen_is_chosen_by_the_browser() -> None:
+def test_a_figure_for_a_dark_screen_is_chosen_by_the_browser():
     page = Checked(render(Page("t", [Figure("a", PNG, dark=b"dark", lead=True)])))
     (source,) = page.of("source")
     assert source["media"] == "(prefers-color-scheme:dark)"
@@ -162,7 +135,7 @@ def test_a_figure_for_a_dark_screen_is_chosen_by_the_browser() -> None:
     assert page.of("picture") == [{}]
 
 
-def test_numbers_show_label_value_and_note_and_may_break_at_a_slash() -> None:
+def test_numbers_show_label_value_and_note_and_may_break_at_a_slash():
     numbers = Numbers([Number("mean SNR", "14.1 dB", "100 gathers"), Number("base", "a/b_c")])
     html = render(Page("t", [numbers]))
     text = Checked(html).text
@@ -171,7 +144,7 @@ def test_numbers_show_label_value_and_note_and_may_break_at_a_slash() -> None:
     assert "a/<wbr>b_<wbr>c" in html
 
 
-def test_the_policy_comes_before_all_that_it_governs() -> None:
+def test_the_policy_comes_before_all_that_it_governs():
     tags = Checked(render(Page("a", [Figure("b", PNG)]))).tags
     first = next(index for index, (_, names) in enumerate(tags) if "http-equiv" in names)
     assert tags[first][1] == {"http-equiv": "Content-Security-Policy", "content": POLICY}
@@ -180,7 +153,7 @@ def test_the_policy_comes_before_all_that_it_governs() -> None:
     assert "script-src" not in POLICY
 
 
-def test_every_page_of_the_core_and_the_plugins_is_rendered_here() -> None:
+def test_every_page_of_the_core_and_the_plugins_is_rendered_here():
     """A module that writes a page of its own would leave out the policy."""
     root = Path(scionwood.__file__).parents[2]
     files = [*root.glob("core/**/*.py"), *root.glob("plugins/*/scionwood_*/**/*.py")]

@@ -1,7 +1,5 @@
 """Versions of the site are published beside each other."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,10 +1,7 @@
 """Every wrong scalar of YAML is an error of the recipe, which names the line."""
 
-from __future__ import annotations
-
 import errno
 import os
-from pathlib import Path
 
 import pytest
 from case_table import table
@@ -31,7 +28,7 @@ WRONG = {
 
 
 @table("value", WRONG.values(), ids=WRONG)
-def test_a_wrong_scalar_is_an_error_of_the_recipe(tmp_path: Path, value: str) -> None:
+def test_a_wrong_scalar_is_an_error_of_the_recipe(tmp_path, value):
     path = tmp_path / "recipe.yaml"
     path.write_text(f"task: a/b\nseed: {value}\n")
     with pytest.raises(RecipeError, match=r"recipe.yaml: not a YAML file") as caught:
@@ -43,7 +40,7 @@ def test_a_wrong_scalar_is_an_error_of_the_recipe(tmp_path: Path, value: str) ->
     assert len(str(caught.value)) < 1000
 
 
-def test_whole_numbers_of_a_recipe_keep_their_value(tmp_path: Path) -> None:
+def test_whole_numbers_of_a_recipe_keep_their_value(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(f"a: {2**64}\nb: 0x10\nc: 1_000\nd: -7\n")
     assert read_yaml(path) == {"a": 2**64, "b": 16, "c": 1000, "d": -7}
@@ -65,7 +62,7 @@ def test_whole_numbers_of_a_recipe_keep_their_value(tmp_path: Path) -> None:
         ("#" * (LIMIT + 1), "at most"),
     ],
 )
-def test_refuses_a_file_that_is_not_a_recipe(tmp_path: Path, text: str, words: str) -> None:
+def test_refuses_a_file_that_is_not_a_recipe(tmp_path, text, words):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(RecipeError, match=words) as caught:
@@ -73,7 +70,7 @@ def test_refuses_a_file_that_is_not_a_recipe(tmp_path: Path, text: str, words: s
     assert "bad.yaml" in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_an_error_of_the_recipe(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error_of_the_recipe(tmp_path):
     with pytest.raises(RecipeError, match="it cannot be read"):
         read_yaml(tmp_path / "absent.yaml")
     with pytest.raises(RecipeError, match="it cannot be read"):

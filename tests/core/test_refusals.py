@@ -102,7 +102,7 @@ def run_lines(lines: list[str]) -> list[tuple[int, str, list[str]]]:
     return [tuple(json.loads(line)) for line in run.stdout.splitlines()]
 
 
-def test_a_wrong_line_is_refused_without_torch(place: None) -> None:
+def test_a_wrong_line_is_refused_without_torch(place):
     answers = run_lines([line for line, _ in REFUSED])
     for (line, message), (code, said, heavy) in zip(REFUSED, answers, strict=True):
         assert message in said, line
@@ -110,9 +110,7 @@ def test_a_wrong_line_is_refused_without_torch(place: None) -> None:
         assert (code, heavy) == (2, []), line
 
 
-def test_the_imported_component_decides_what_its_source_leaves_open(
-    distribution, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_imported_component_decides_what_its_source_leaves_open(distribution, capsys):
     code = (
         "from scionwood import Plugin\n"
         "plugin = Plugin('open', backbones={'net': 'fake_open:net'})\n"
@@ -124,7 +122,7 @@ def test_the_imported_component_decides_what_its_source_leaves_open(
     assert main(["recipe", "toy/regress", "--backbone=open/net", "--backbone.hidden=2"]) == 0
 
 
-def test_what_only_prints_imports_no_torch(place: None) -> None:
+def test_what_only_prints_imports_no_torch(place):
     lines = ["--version", "--help", "toy", "sea", "fit --help", "sea clean --help", "runs"]
     lines += ["plugins", "plugins --json", *discovery.entries()]
     for line, (code, said, heavy) in zip(lines, run_lines(lines), strict=True):

@@ -21,7 +21,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return runner
 
 
-def test_two_tables_of_one_file_lose_no_row(runner: ModuleType, tmp_path: Path) -> None:
+def test_two_tables_of_one_file_lose_no_row(runner, tmp_path):
     """Each table has its own lock of the folder, as in two processes."""
     path = tmp_path / "results" / "x.csv"
     names = ("LoRA", "full")
@@ -38,8 +38,8 @@ def test_two_tables_of_one_file_lose_no_row(runner: ModuleType, tmp_path: Path) 
 
 
 def test_only_jobs_without_a_row_are_yielded_and_a_new_column_is_empty_above(
-    runner: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    runner, tmp_path, capsys
+):
     path = tmp_path / "x.csv"
     path.write_text("method,seed,note\nLoRA,0,as it was\n")
     table = runner.Table(path, lambda: {"torch": "2"})
@@ -55,9 +55,7 @@ def test_only_jobs_without_a_row_are_yielded_and_a_new_column_is_empty_above(
     assert not list(runner.Table(path).missing(jobs))
 
 
-def test_new_rows_replace_those_that_are_equal_in_some_columns(
-    runner: ModuleType, tmp_path: Path
-) -> None:
+def test_new_rows_replace_those_that_are_equal_in_some_columns(runner, tmp_path):
     """They stand where those stood, and rows that are new stand at the end."""
     path = tmp_path / "x.csv"
     runner.write(path, [{"device": "cpu", "ms": 9}, {"device": "cuda", "ms": 1}])
@@ -71,7 +69,7 @@ def test_new_rows_replace_those_that_are_equal_in_some_columns(
     ]
 
 
-def test_jobs_with_a_file_are_not_run_again(runner: ModuleType, tmp_path: Path) -> None:
+def test_jobs_with_a_file_are_not_run_again(runner, tmp_path):
     runs: list[str] = []
 
     def job(name: str) -> list[dict[str, object]]:

@@ -91,7 +91,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @table("plugin", [*discovery.entries(), "toy"])
-def test_options_of_every_component_are_those_of_its_signature(plugin: str) -> None:
+def test_options_of_every_component_are_those_of_its_signature(plugin):
     for kind, name, reference in discovery.record(plugin).components():
         if kind in CONFIGURED:
             component = discovery.load(kind, f"{plugin}/{name}")
@@ -99,7 +99,7 @@ def test_options_of_every_component_are_those_of_its_signature(plugin: str) -> N
             assert list(option_names(reference) or ["unread"]) == names, reference
 
 
-def test_options_of_every_method_of_peft_are_those_of_its_signature() -> None:
+def test_options_of_every_method_of_peft_are_those_of_its_signature():
     references = peft_methods()
     built_in = BUILT_IN & PEFT_TYPE_TO_CONFIG_MAPPING.keys()
     assert references.keys() == {kind.lower() for kind in built_in}
@@ -110,7 +110,7 @@ def test_options_of_every_method_of_peft_are_those_of_its_signature() -> None:
 
 
 @pytest.mark.parametrize("code", SETTLED.values(), ids=SETTLED)
-def test_a_source_that_settles_the_options_is_read(module, code: str) -> None:
+def test_a_source_that_settles_the_options_is_read(module, code):
     reference = module(code)
     names = option_names(reference)
     component = discovery.resolve("part", reference)
@@ -118,7 +118,7 @@ def test_a_source_that_settles_the_options_is_read(module, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", OPEN.values(), ids=OPEN)
-def test_a_source_that_does_not_settle_them_is_left_to_the_import(module, code: str) -> None:
+def test_a_source_that_does_not_settle_them_is_left_to_the_import(module, code):
     assert option_names(module(code)) is None
 
 
@@ -131,14 +131,14 @@ def test_a_circle_of_imports_and_a_broken_file_settle_nothing(tmp_path, monkeypa
         assert option_names(reference) is None
 
 
-def test_the_first_sentence_is_read_from_the_source(module) -> None:
+def test_the_first_sentence_is_read_from_the_source(module):
     reference = module('def part():\n    """Do one\n    thing. And more."""')
     assert summary(reference) == "Do one thing."
     assert summary("fake_parts:Aside") == ""
     assert summary("fake_parts:absent") is None
 
 
-def test_reading_every_component_imports_nothing_heavy() -> None:
+def test_reading_every_component_imports_nothing_heavy():
     code = (
         "import sys\nfrom scionwood.plugins import discovery\n"
         "from scionwood.recipes.signatures import option_names, peft_methods\n"

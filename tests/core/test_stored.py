@@ -57,8 +57,8 @@ def whole(path: Path) -> Tied:
 
 
 def test_a_module_without_values_has_the_hash_ties_and_buffers_of_the_ordinary_one(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    file, monkeypatch
+):
     monkeypatch.setattr(stored, "CHUNK", 24)  # three rows of the embedding at a time
     ordinary, model = whole(file), empty(file)
     assert all(parameter.is_meta for parameter in model.parameters())
@@ -69,11 +69,11 @@ def test_a_module_without_values_has_the_hash_ties_and_buffers_of_the_ordinary_o
     assert base_hash(model) == base_hash(ordinary)
 
 
-def test_the_hash_is_that_of_the_dtype_of_the_module(file: Path) -> None:
+def test_the_hash_is_that_of_the_dtype_of_the_module(file):
     assert base_hash(empty(file).bfloat16()) == base_hash(whole(file).bfloat16())
 
 
-def test_outside_a_sharded_run_nothing_changes(file: Path) -> None:
+def test_outside_a_sharded_run_nothing_changes(file):
     with empty_weights() as is_empty:
         model = Tied()
     assert not is_empty
@@ -83,7 +83,7 @@ def test_outside_a_sharded_run_nothing_changes(file: Path) -> None:
     assert not nn.Linear(2, 2).weight.is_meta  # the hook of torch is gone
 
 
-def test_a_parameter_that_two_modules_register_stays_one() -> None:
+def test_a_parameter_that_two_modules_register_stays_one():
     shared = nn.Parameter(torch.zeros(3))
     with deferring(), empty_weights():
         one, two = nn.Module(), nn.Module()
@@ -92,7 +92,7 @@ def test_a_parameter_that_two_modules_register_stays_one() -> None:
     assert one.weight.is_meta
 
 
-def test_an_index_names_the_files_of_a_model(file: Path) -> None:
+def test_an_index_names_the_files_of_a_model(file):
     state = whole(file).state_dict()
     state.pop("out.weight")
     names = sorted(state)
@@ -115,14 +115,14 @@ def test_an_index_names_the_files_of_a_model(file: Path) -> None:
         ("{", "not a readable safetensors file"),
     ],
 )
-def test_a_wrong_index_is_refused(tmp_path: Path, text: str, rule: str) -> None:
+def test_a_wrong_index_is_refused(tmp_path, text, rule):
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(text)
     with pytest.raises(WeightsError, match=rule):
         load_weights(Tied(), index)
 
 
-def test_a_parameter_whose_file_nobody_named_is_refused(file: Path) -> None:
+def test_a_parameter_whose_file_nobody_named_is_refused(file):
     with deferring(), empty_weights():
         model = Tied()
     with pytest.raises(WeightsError, match=r"shape \(11, 8\): it has no values"):
@@ -131,7 +131,7 @@ def test_a_parameter_whose_file_nobody_named_is_refused(file: Path) -> None:
         base_hash(model)
 
 
-def test_a_file_of_another_model_is_refused_without_values_too(file: Path) -> None:
+def test_a_file_of_another_model_is_refused_without_values_too(file):
     with deferring(), empty_weights():
         model = nn.Linear(8, 8)
     with pytest.raises(WeightsError, match="of another model or size"):

@@ -6,7 +6,6 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,7 @@ MIB = 1 << 20
         (lambda data: gzip.compress(b"") + bytes(9) + gzip.compress(data), {"window": GZIP}),
     ],
 )
-def test_a_stream_that_inflates_too_far_is_refused(
-    encode: Callable[[bytes], bytes], options: dict[str, int], tmp_path: Path
-) -> None:
+def test_a_stream_that_inflates_too_far_is_refused(encode, options, tmp_path):
     path = tmp_path / "a.nii.gz"
     path.write_bytes(encode(bytes(5 * MIB)))
     check_inflated(path, "NIfTI", **options)
@@ -37,7 +34,7 @@ def test_a_stream_that_inflates_too_far_is_refused(
         check_inflated(path, "NIfTI", largest=MIB, **options)
 
 
-def test_a_damaged_stream_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_stream_is_refused(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"text")[:10] + b"\xff" * 50)
     with pytest.raises(ReadError, match="not a readable NIfTI file"):
         check_inflated(tmp_path / "a.gz", "NIfTI", window=GZIP)
@@ -51,14 +48,14 @@ def tarred(path: Path, *members: tarfile.TarInfo, content: bytes = b"") -> Path:
     return path
 
 
-def test_the_members_of_a_tar_archive_are_found_in_place(tmp_path: Path) -> None:
+def test_the_members_of_a_tar_archive_are_found_in_place(tmp_path):
     path = tarred(tmp_path / "a.tar", tarfile.TarInfo("a.png"), content=b"pixels")
     (member,) = tar_members(path, "shard", largest=100)
     assert member.name == "a.png"
     assert path.read_bytes()[member.offset :][: member.size] == b"pixels"
 
 
-def test_tar_members_that_are_not_small_plain_files_are_refused(tmp_path: Path) -> None:
+def test_tar_members_that_are_not_small_plain_files_are_refused(tmp_path):
     link = tarfile.TarInfo("link")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     for info, text in (
@@ -71,7 +68,7 @@ def test_tar_members_that_are_not_small_plain_files_are_refused(tmp_path: Path) 
             list(tar_members(path, "shard", largest=100))
 
 
-def test_a_tar_archive_that_is_cut_or_has_a_huge_header_is_refused(tmp_path: Path) -> None:
+def test_a_tar_archive_that_is_cut_or_has_a_huge_header_is_refused(tmp_path):
     path = tarred(tmp_path / "a.tar", tarfile.TarInfo("a"), content=bytes(600))
     path.write_bytes(path.read_bytes()[: 512 + 1024])
     with pytest.raises(ReadError, match="neither a header nor the end"):

@@ -1,9 +1,6 @@
 """The suite's own rules: what a fast test may cost, and how a table reports its rows."""
 
-from __future__ import annotations
-
 import cpu_budget
-import pytest
 
 COSTS = """
 import functools, pytest, subprocess, sys, time
@@ -44,9 +41,7 @@ def test_parts(number):
 """
 
 
-def test_a_test_fails_that_is_above_the_budget_whenever_it_runs(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_test_fails_that_is_above_the_budget_whenever_it_runs(pytester, monkeypatch):
     monkeypatch.setattr(cpu_budget, "SECONDS", 0.08)
     monkeypatch.setenv("CPU_BUDGET", "strict")
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
@@ -58,9 +53,7 @@ def test_a_test_fails_that_is_above_the_budget_whenever_it_runs(
     result.stdout.fnmatch_lines(["FAILED *::test_long*", "FAILED *::test_child*"])
 
 
-def test_a_table_names_every_row_that_fails(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_names_every_row_that_fails(pytester, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makepyfile(TABLE)
     result = pytester.runpytest_inprocess()

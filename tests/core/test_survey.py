@@ -1,10 +1,5 @@
 """The survey and the doctor survive plugins that hang or end their process."""
 
-from __future__ import annotations
-
-import json
-import subprocess
-import sys
 import time
 
 from scionwood import Plugin
@@ -55,21 +50,3 @@ def test_the_doctor_imports_every_component(alone, distribution):
     assert "hangs" in faults["hangs"]
     assert "not_there:x" in faults["lost"]
     assert faults["good"] == ""
-
-
-def test_listing_takes_little_time_and_prints_json(distribution):
-    distribution("good", GOOD)
-    code = (
-        "import resource, sys; from scionwood.cli import main; main(['plugins', '--json']);"
-        "spent = resource.getrusage(resource.RUSAGE_SELF);"
-        "print(spent.ru_utime + spent.ru_stime, file=sys.stderr)"
-    )
-
-    def spent() -> float:
-        words = [sys.executable, "-c", code]
-        run = subprocess.run(words, capture_output=True, text=True, check=True)
-        listed = {item["name"]: item for item in json.loads(run.stdout)}
-        assert listed["good"]["plugin"]["tasks"] == {"sum": "math:fsum"}
-        return float(run.stderr)
-
-    assert any(spent() < 0.3 for _ in range(3))

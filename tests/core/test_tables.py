@@ -1,7 +1,5 @@
 """The tables of the pages are those of the measurements."""
 
-from __future__ import annotations
-
 import csv
 import random
 import statistics
@@ -9,20 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_table_is_on_a_page_and_shows_the_measurements() -> None:
+def test_every_table_is_on_a_page_and_shows_the_measurements():
     command = [sys.executable, str(ROOT / "benchmarks" / "tables"), "--check"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_a_query_formats_what_the_statistics_of_python_compute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_query_formats_what_the_statistics_of_python_compute(tmp_path, monkeypatch):
     """A drawn file: means and deviations by method, and a column for each size that was run."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "tables"))
     from database import load

@@ -14,7 +14,7 @@ from scionwood.files.terminal import html_table, print_status
 LONG = "a " * 100
 
 
-def test_a_pipe_gets_complete_and_aligned_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_gets_complete_and_aligned_text(capsys):
     rows = [("snr", 12.3456789), ("name", None), ("text", f"{LONG}end"), ("two\nlines", 7)]
     print_table(("metric", "value"), rows, title="Results", numeric=("metric",))
     lines = capsys.readouterr().out.splitlines()
@@ -24,7 +24,7 @@ def test_a_pipe_gets_complete_and_aligned_text(capsys: pytest.CaptureFixture[str
     assert lines[5] == "two; lines  7"
 
 
-def test_a_table_without_rows_has_its_heading(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_without_rows_has_its_heading(capsys):
     print_table(("a", "b"), [])
     assert capsys.readouterr().out == "a  b\n"
 
@@ -46,7 +46,7 @@ def on_a_terminal(code: str, width: int) -> str:
     return text.decode()
 
 
-def test_a_terminal_gets_a_table_of_its_width_with_colours() -> None:
+def test_a_terminal_gets_a_table_of_its_width_with_colours():
     code = "from scionwood.authoring import print_table\n"
     code += f"print_table(('name', 'text'), [('[bold]', {LONG!r})])"
     printed = on_a_terminal(code, 40)
@@ -57,7 +57,7 @@ def test_a_terminal_gets_a_table_of_its_width_with_colours() -> None:
     assert max(map(len, plain)) <= 40
 
 
-def test_marks_are_coloured_on_a_terminal_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_marks_are_coloured_on_a_terminal_only(capsys):
     for good in (True, False, None):
         print_status(good, "check")
     assert capsys.readouterr().out == "* check\nx check\n- check\n"
@@ -69,7 +69,7 @@ EVIL = "a\x1b]0;title\x07\r.sgy"
 SHOWN = r"a\x1b]0;title\x07\r.sgy"
 
 
-def test_no_text_of_a_file_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_text_of_a_file_steers_the_terminal(capsys):
     print_table(("file", "note"), [(EVIL, "good")], title=EVIL)
     print_status(False, EVIL)
     printed = capsys.readouterr().out
@@ -86,7 +86,7 @@ def test_no_text_of_a_file_steers_the_terminal(capsys: pytest.CaptureFixture[str
     assert on_a_terminal(code, 80).count(SHOWN) == 2
 
 
-def test_the_command_line_escapes_the_name_of_a_file() -> None:
+def test_the_command_line_escapes_the_name_of_a_file():
     words = ["-m", "scionwood.cli", "show", EVIL]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -95,7 +95,7 @@ def test_the_command_line_escapes_the_name_of_a_file() -> None:
     assert "\x1b" not in done.stderr
 
 
-def test_warnings_escape_control_characters_inside_the_block_only() -> None:
+def test_warnings_escape_control_characters_inside_the_block_only():
     code = "import warnings\nfrom scionwood.files.terminal import visible_warnings\n"
     code += f"with visible_warnings():\n    warnings.warn({EVIL!r})\nwarnings.warn('\\x07')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
@@ -107,14 +107,12 @@ def test_warnings_escape_control_characters_inside_the_block_only() -> None:
     ("row", "numeric", "message"),
     [(("1",), (), "one cell for each"), (("1", "2"), ("c",), "numeric columns are among a, b")],
 )
-def test_refuses_a_row_or_a_column_that_does_not_fit(
-    row: tuple[str, ...], numeric: tuple[str, ...], message: str
-) -> None:
+def test_refuses_a_row_or_a_column_that_does_not_fit(row, numeric, message):
     with pytest.raises(ValueError, match=message):
         print_table(("a", "b"), [row], numeric=numeric)
 
 
-def test_a_table_in_html_escapes_every_text() -> None:
+def test_a_table_in_html_escapes_every_text():
     table = html_table(("<a>", "b"), [("x & y", 0.123456789), (None, "one\n<two>")], title="<t>")
     assert "<caption>&lt;t&gt;</caption>" in table
     assert "<th>&lt;a&gt;</th>" in table

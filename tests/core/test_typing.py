@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from case_table import table
 
-CORE = Path(import_module("scionwood").__file__).parent
 PACKAGES = ["scionwood", "scionwood.adapters", "scionwood.kernels", "scionwood.training"]
 
 PROGRAM = """\
@@ -100,8 +99,3 @@ def test_no_public_name_is_also_the_name_of_a_module(package):
 def test_an_unknown_attribute_is_refused_at_run_time(package):
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
         _ = import_module(package).no_such_name
-
-
-def test_submodules_resolve_without_an_import():
-    program = "import scionwood; assert scionwood.kernels.obstacle is scionwood.authoring.obstacle"
-    subprocess.run([sys.executable, "-c", program], check=True)

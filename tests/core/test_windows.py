@@ -105,25 +105,3 @@ with SegyReader("noisy.sgy") as reader:
     assert result.returncode == 0, result.stderr[-2000:]
     assert "seismic" in result.stdout
     assert (tmp_path / "copy.sgy").read_bytes() == (tmp_path / "noisy.sgy").read_bytes()
-
-
-def test_the_emulation_refuses_what_it_should(tmp_path):
-    code = """
-for name in sorted(POSIX):
-    try:
-        exec(f"import {name}", {"__name__": "scionwood_trial"})
-    except ModuleNotFoundError:
-        print(name)
-"""
-    result = run(code, tmp_path)
-    assert result.stdout.split() == [
-        "fcntl",
-        "grp",
-        "pty",
-        "pwd",
-        "readline",
-        "resource",
-        "syslog",
-        "termios",
-        "tty",
-    ]

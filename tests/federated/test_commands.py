@@ -24,16 +24,14 @@ def federated(*words: object) -> int:
     return main(["federated", *map(str, words)])
 
 
-def test_check_ranks_and_says_when_it_is_early(round_one: Path, folders, capsys) -> None:
+def test_check_ranks_and_says_when_it_is_early(round_one, folders, capsys):
     assert federated("check", *folders, "--start", round_one / "start") == 0
     shown = capsys.readouterr().out
     assert all(name in shown for name in NAMES)
     assert "one of the first two rounds" in shown
 
 
-def test_sites_measure_each_other_and_are_ranked(
-    round_one: Path, folders, tmp_path: Path, capsys
-) -> None:
+def test_sites_measure_each_other_and_are_ranked(round_one, folders, tmp_path, capsys):
     recipe, files = round_one / "start" / "recipe.yaml", []
     for number, name in enumerate(NAMES):
         files.append(tmp_path / f"{name}.json")
@@ -47,7 +45,7 @@ def test_sites_measure_each_other_and_are_ranked(
 
 
 @table("loss", ["1e999", "-1e31", '"1"', "[1]"])
-def test_a_loss_that_is_no_number_is_refused(tmp_path: Path, capsys, loss: str) -> None:
+def test_a_loss_that_is_no_number_is_refused(tmp_path, capsys, loss):
     files = []
     for name in NAMES:
         text = json.dumps({"site": name, "losses": dict.fromkeys(NAMES, 1.0)})
@@ -57,7 +55,7 @@ def test_a_loss_that_is_no_number_is_refused(tmp_path: Path, capsys, loss: str) 
     assert "south.json: it holds no losses of a site" in capsys.readouterr().err
 
 
-def test_a_worse_update_is_ranked_first_by_losses_and_noise_by_the_subspace(make) -> None:
+def test_a_worse_update_is_ranked_first_by_losses_and_noise_by_the_subspace(make):
     names = ("a", "b", "c", "d")
     table = {site: {name: 1.0 + (name == "b") for name in names} for site in names}
     first = rank_by_losses(table)[0]
@@ -66,7 +64,7 @@ def test_a_worse_update_is_ranked_first_by_losses_and_noise_by_the_subspace(make
     assert rank_by_subspace([*good, make(99, "noise", samples=10)])[0].site == "noise"
 
 
-def test_pool_prints_what_it_did_or_refuses_in_one_line(folders, tmp_path: Path, capsys) -> None:
+def test_pool_prints_what_it_did_or_refuses_in_one_line(folders, tmp_path, capsys):
     out = tmp_path / "global"
     assert federated("pool", *folders, out, "--json") == 0
     record = json.loads(capsys.readouterr().out)
@@ -80,8 +78,8 @@ def test_pool_prints_what_it_did_or_refuses_in_one_line(folders, tmp_path: Path,
 
 
 def test_round_says_what_leaves_the_house_or_refuses_what_no_pool_would_take(
-    round_one: Path, tmp_path: Path, capsys
-) -> None:
+    round_one, tmp_path, capsys
+):
     run = round_one / "runs" / "north"
     assert federated("round", run, tmp_path / "u", "--site", "north") == 0
     assert "round 1, 8 samples, 2 steps" in capsys.readouterr().out

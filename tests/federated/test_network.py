@@ -1,7 +1,5 @@
 """A federation over a network, without the network: messages, rounds, and what engines get."""
 
-from __future__ import annotations
-
 import ast
 import json
 import tomllib

@@ -173,14 +173,6 @@ def test_momentum_goes_on_in_the_direction_of_the_last_round(make):
     assert error(reached, want) < 1e-5
 
 
-def test_adam_takes_bounded_steps(make):
-    start, after = make(0, r=30), make(1, r=30)
-    pooled, state = server_step(start, exact([after], [1.0], start), {}, server="adam", rate=0.01)
-    before, reached = products(start), products(as_update(pooled, start))
-    assert max(float((reached[k] - before[k]).abs().max()) for k in before) < 0.011
-    assert {name[-2:] for name in state} == {":1", ":2"}
-
-
 def test_samples_are_weights_within_a_limit(make):
     assert weights_of([make(0, samples=30), make(1, samples=10)]) == [0.75, 0.25]
     others = [make(0), make(1)]

@@ -32,7 +32,6 @@ from scionwood_federated.simulation.store import keep_round, kept_outcome, kept_
 from scionwood_federated.update.folder import read_start
 
 SITES = "site,data.seed\na,1\nb,2\nc,3\n"
-PLAN = Plan(rounds=2, steps=1, score_every=1)
 
 
 @pytest.fixture
@@ -57,31 +56,6 @@ def test_a_simulation_of_one_regime_leaves_its_costs_and_a_run(tmp_path):
     assert len((out / "rounds.csv").read_text().splitlines()) == 1 + 2
     with pytest.raises(OutputExistsError):
         simulate("seismic/denoise", out, plan, **options)
-
-
-@pytest.mark.slow
-def test_a_simulation_leaves_tables_figures_and_a_run(listed, tmp_path):
-    out = tmp_path / "sim"
-    done = simulate("seismic/denoise", out, PLAN, sites=listed, smoke=True)
-    assert list(done.outcomes) == ["alone", "federated", "pooled"]
-    with (out / "table.csv").open() as file:
-        rows = {row["regime"]: row for row in csv.DictReader(file)}
-    sent = done.outcomes["federated"].costs
-    update = read_start(out / "global")
-    size = sum(
-        v.numel() * v.element_size() for v in (*update.adapter.values(), *update.head.values())
-    )
-    assert sent.up == sent.down == size * 3 * PLAN.rounds
-    assert float(rows["alone"]["MB up"]) == 0
-    assert (out / "figures" / "federation.png").stat().st_size > 10_000
-    assert len((out / "rounds.csv").read_text().splitlines()) == 1 + 3 * PLAN.rounds
-    assert scionwood.load_run(out / "global").backbone is not None
-    with pytest.raises(OutputExistsError):
-        simulate("seismic/denoise", out, PLAN, sites=listed, smoke=True)
-    with pytest.raises(TrainingError, match="begun with another rounds"):
-        simulate(
-            "seismic/denoise", out, Plan(rounds=3, steps=1), sites=listed, smoke=True, resume=True
-        )
 
 
 def test_one_round_equals_the_rule_applied_to_the_updates(listed):

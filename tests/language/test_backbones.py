@@ -80,29 +80,6 @@ def test_a_folder_gives_the_same_model_as_its_name(tmp_path):
     assert str(tmp_path) not in str(copy.card)
 
 
-@table(
-    ("kind", "attention", "mlp"),
-    [
-        ("llama", "model.layers.0.self_attn.v_proj", "model.layers.1.mlp.down_proj"),
-        ("gemma2", "model.layers.0.self_attn.k_proj", "model.layers.1.mlp.gate_proj"),
-        ("gpt2", "transformer.h.0.attn.c_attn", "transformer.h.1.mlp.c_fc"),
-    ],
-)
-def test_derives_target_presets_from_the_model(tmp_path, kind, attention, mlp):
-    import re
-
-    model = causal_lm(model=folder_of(built(kind), tmp_path))
-    names = [name for name, _ in model.named_modules()]
-    matched = {
-        preset: {name for name in names if re.fullmatch(pattern, name)}
-        for preset, pattern in model.adapter_targets.items()
-    }
-    assert attention in matched["attention"]
-    assert mlp in matched["mlp"]
-    assert matched["all-linear"] == matched["attention"] | matched["mlp"]
-    assert "lm_head" not in matched["all-linear"]
-
-
 @table("kind", MODELS)
 def test_the_loss_equals_that_of_the_model(kind):
     model = built(kind)

@@ -1,7 +1,5 @@
 """Models, templates and rewards that cannot be used are refused by name."""
 
-from __future__ import annotations
-
 import struct
 import sys
 

@@ -1,7 +1,5 @@
 """Conversations that code makes and judges: plans, reviews and mixed tasks."""
 
-from __future__ import annotations
-
 from random import Random
 
 import pytest

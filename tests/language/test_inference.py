@@ -10,7 +10,7 @@ from case_table import table
 from peft import LoraConfig
 from trained import TINY
 
-from scionwood import RecipeError, TrainingError, attach, save_adapter
+from scionwood import RecipeError, TrainingError, attach
 from scionwood_bangla import Answer, Decoding, Writer
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.text.examples import Message
@@ -97,15 +97,6 @@ def test_builds_the_base_if_the_adapter_cannot_be_switched_off(writer):
         assert base.write(PROMPTS[:2], SHORT) == writer.write(PROMPTS[:2], SHORT)
     with writer.without_adapter() as base:
         assert base is writer
-
-
-def test_a_saved_adapter_gives_the_same_answers(tmp_path):
-    tuned = adapted()
-    save_adapter(tuned, tmp_path / "adapter")
-    (tmp_path / "adapter" / "scionwood.json").unlink()  # as in a plain peft folder of another tool
-    with pytest.warns(UserWarning, match=r"no scionwood\.json"):
-        loaded = Writer.of_adapter(tmp_path / "adapter", "tiny")
-    assert loaded.write(PROMPTS, SHORT) == Writer(tuned).write(PROMPTS, SHORT)
 
 
 def test_a_merged_model_gives_the_same_answers(tmp_path):

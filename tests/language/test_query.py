@@ -1,7 +1,5 @@
 """Tuning for one question leaves no trace, and a verifier keeps right solutions only."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from case_table import table

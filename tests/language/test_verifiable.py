@@ -1,7 +1,5 @@
 """The toy task with verified rewards: its models, its data and its recipe."""
 
-from __future__ import annotations
-
 import csv
 import json
 
@@ -15,7 +13,6 @@ from transformers import PreTrainedTokenizerFast
 from scionwood import AdapterError, RecipeError, WeightsError, fit, load_run, resolve
 from scionwood.cli import main
 from scionwood_language.verifiable.backbone import unir
-from scionwood_language.verifiable.pretrain import lines, pretrain, shares
 from scionwood_language.verifiable.prompts import DigitStrings, answer, strings
 from scionwood_language.verifiable.task import exact
 from scionwood_language.verifiable.tiny import (
@@ -76,22 +73,6 @@ def test_only_complete_answers_are_rewarded():
     made = torch.tensor([encode("123."), encode("132."), encode("12.."), encode("1.22")])
     assert exact(made, right).tolist() == [1, 0, 0, 0]
     assert exact(made[:, :2], right).tolist() == [0, 0, 0, 0]
-
-
-def test_shipped_base_knows_every_order_and_prefers_none():
-    orders = shares(tiny_base(), count=300)
-    assert all(0.2 < share < 0.45 for share in orders.values())
-    assert sum(orders.values()) > 0.95
-
-
-def test_pretraining_learns_from_texts_of_three_orders():
-    assert text(lines(["31425"], ["descending"])[0]) == "31425=54321."
-    losses = []
-    model = pretrain(steps=25, report=lambda step, loss: losses.append(loss))
-    assert losses[-1] < 0.9 * losses[0]
-    assert {k: v.shape for k, v in model.state_dict().items()} == {
-        k: v.shape for k, v in tiny_base().state_dict().items()
-    }
 
 
 def test_backbones_can_be_loaded_from_folders(tmp_path):

@@ -1,10 +1,7 @@
 """UniR: logits are added, the base is frozen, and rewards train the reasoner."""
 
-from __future__ import annotations
-
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from scionwood import AdapterError, TrainingError
@@ -105,33 +102,6 @@ def lengths(asked, made):
 def follows(asked, made):
     """Whether the first new token is the last token of the prompt plus one."""
     return (made[:, 0] == asked[:, -1] + 1).float()
-
-
-@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")  # in peft
-@pytest.mark.parametrize("adapter", [False, True])
-def test_rewards_teach_the_reasoner_a_verifiable_task(adapter):
-    base, reasoner = model(0, 32), model(1)
-    if adapter:
-        targets = ["q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"]
-        reasoner = get_peft_model(reasoner, LoraConfig(r=8, lora_alpha=8, target_modules=targets))
-    fusion = LogitFusion(base, [reasoner], [1.0])
-    before = [p.clone() for p in base.parameters()]
-    options = Grpo(group=16, temperature=1.0, max_new_tokens=1, lr=1e-2)
-    rewards = train_grpo(
-        fusion, iter(prompts, None), follows, options, steps=150 if adapter else 100
-    )
-    assert sum(rewards[:10]) / 10 < 0.3
-    assert sum(rewards[-10:]) / 10 > 0.8
-    x = torch.arange(WORDS - 2)[:, None].expand(-1, 3)
-    assert (fusion.generate(x, max_new_tokens=1)[:, -1] == x[:, -1] + 1).float().mean() > 0.7
-    assert all(torch.equal(p, q) for p, q in zip(base.parameters(), before, strict=True))
-
-
-def test_equal_rewards_teach_nothing():
-    fusion = LogitFusion(model(0), [model(1)])
-    loss, _ = grpo_loss(fusion, prompts(), lambda asked, made: torch.ones(len(made)), Grpo(group=2))
-    loss.backward()
-    assert all(not p.grad.any() for p in fusion.reasoners.parameters())
 
 
 def test_refuses_models_that_do_not_fit():

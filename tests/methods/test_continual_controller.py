@@ -1,9 +1,6 @@
 """The controller of sequences: its order, its files, Lightning, and less forgetting."""
 
-from __future__ import annotations
-
 import json
-from functools import cache
 from itertools import product
 
 import lightning as L
@@ -13,7 +10,6 @@ from case_table import table
 from continual_models import (
     NETS,
     Naive,
-    accuracy,
     batches,
     features,
     learn,
@@ -32,7 +28,6 @@ from scionwood_methods.continual import (
     Ewc,
     Igsp,
     SeqLora,
-    forgetting,
 )
 from scionwood_methods.continual.factors import summed
 
@@ -49,6 +44,8 @@ METHODS = {
 }
 FACTORS = ["naive", "ace", "seqlora"]
 """Methods whose adapters are sums of LoRA, also on convolutions."""
+
+
 CASES = [*((name, NETS[0]) for name in METHODS), *product(FACTORS, NETS[1:])]
 
 
@@ -139,50 +136,6 @@ def test_refuses_steps_out_of_order(tmp_path):
     controller.end([])
     with pytest.raises(TrainingError, match="learned already"):
         controller.begin("first")
-
-
-@cache
-def sequence(start, method, seed):
-    """Return accuracies on two tasks with shared input directions, learned one after the other."""
-    torch.manual_seed(seed)
-    controller = ContinualController(STARTS[start](), LEARNERS[method]())
-    tasks, accuracies = [batches(10 * seed + k, width=4) for k in range(2)], []
-    for number, data in enumerate(tasks):
-        learn(controller, str(number), data, 80)
-        accuracies.append([accuracy(controller.model, each) for each in tasks])
-    return accuracies
-
-
-STARTS = {
-    "lora": lambda: lora(r=8, targets=["visual"]),
-    "mixture": lambda: mixed(experts=4, targets=["visual"]),
-}
-LEARNERS = {
-    "naive": Naive,
-    "ewc": lambda: Ewc(losses, strength=0.1),
-    "ace": lambda: AceLora(rank=8, strength=30.0, threshold=0.0),
-    "seqlora": SeqLora,
-    "igsp": lambda: Igsp(warm=20, rank=4, candidates=4, strength=0.0),
-}
-
-
-@table(
-    ("start", "method", "loses", "gains", "learns"),
-    [
-        ("lora", "ewc", 0.3, 0.1, 0.7),
-        ("lora", "ace", 0.3, 0.1, 0.7),
-        ("lora", "seqlora", 0.3, 0.1, 0.7),
-        ("mixture", "igsp", 0.2, 0.04, 0.85),
-    ],
-)
-def test_forgets_less_than_naive_training(start, method, loses, gains, learns):
-    naive, ours = ([sequence(start, each, seed) for seed in range(2)] for each in ("naive", method))
-    forgot = [sum(map(forgetting, runs)) / 2 for runs in (naive, ours)]
-    assert forgot[0] > loses
-    assert forgot[1] < forgot[0] - gains
-    for runs in (naive, ours):
-        assert min(run[0][0] for run in runs) > 0.7
-    assert sum(run[1][1] for run in ours) / 2 > learns  # chance is 0.33
 
 
 class Module(L.LightningModule):

@@ -1,7 +1,5 @@
 """EWC on adapters: Fisher information, penalty and groups, compared with autograd."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

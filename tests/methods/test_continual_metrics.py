@@ -1,7 +1,5 @@
 """Average accuracy, backward transfer and forgetting, compared with calculations by hand."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """SeqLoRA: bases orthogonal to the history, two levels, and full layers."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from case_table import table

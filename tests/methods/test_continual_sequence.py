@@ -1,7 +1,5 @@
 """Recipes learned one after another on the command line: run folders, memories, scores, resume."""
 
-from __future__ import annotations
-
 import csv
 import json
 import math
@@ -10,7 +8,6 @@ import shutil
 import pytest
 import torch
 from continual_models import lora, unsettle
-from peft import PeftModel
 from plain_figures import undrawn
 from safetensors.torch import load_file
 
@@ -19,13 +16,11 @@ from scionwood import (
     RecipeError,
     Task,
     TrainingError,
-    load_adapter,
-    load_run,
     resolve,
 )
 from scionwood import test as measured
 from scionwood.cli import main
-from scionwood_methods.continual import METHODS, ContinualController, make_method
+from scionwood_methods.continual import METHODS, make_method
 from scionwood_methods.continual.factors import add_frozen, fill, lora_layers, matrices, summed
 from scionwood_methods.continual.methods import SampleLosses
 from scionwood_methods.continual.scores import Scores
@@ -119,25 +114,6 @@ def test_an_interrupted_sequence_continues_exactly(method, copied, tmp_path):
     assert all(torch.equal(again[key], value) for key, value in whole.items())
     assert (run / "scores.csv").read_text() == written
     assert (run / "2-survey2" / "README.md").is_file()
-
-
-@pytest.mark.parametrize("method", [*EVERY, pytest.param("naive", marks=pytest.mark.slow)])
-def test_folder_of_a_task_is_a_run_equivalent_to_the_method(method, finished):
-    folder = finished(method) / "run" / "2-survey2"
-    record = json.loads((folder / "memory" / "continual.json").read_text())
-    assert (record["method"], record["tasks"]) == (method, ["survey1", "survey2"])
-    run = load_run(folder)
-    bare = resolve(folder / "recipe.yaml").backbone.build()
-    plain = PeftModel.from_pretrained(bare, folder / "adapter")
-    bare.readout.load_state_dict(run.backbone.get_base_model().readout.state_dict())
-    x = torch.randn(4, 8)
-    torch.testing.assert_close(plain.eval()(x), run.backbone(x))
-    # What goes on to train, with what is remembered, computes the same.
-    bare = load_run(folder).backbone.unload()
-    model = load_adapter(bare, folder / "memory" / "adapter", trainable=True)
-    made = make_method(method, {"rank": 3} if method == "ace_lora_edit" else {}, SampleLosses())
-    ContinualController(model, made).load(folder / "memory")
-    torch.testing.assert_close(model.eval()(x), run.backbone(x), atol=1e-6, rtol=1e-5)
 
 
 def test_scores_are_printed_written_and_drawn(copied, tmp_path, capsys):

@@ -1,9 +1,5 @@
 """The mean-field diagnostics, compared with dense matrices, and their command."""
 
-from __future__ import annotations
-
-import json
-
 import pytest
 import torch
 import torch.nn as nn
@@ -11,7 +7,6 @@ from peft import IA3Config, LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaModel
 
 from scionwood import AdapterError, OutputExistsError, RecipeError, attach
-from scionwood.cli import main
 from scionwood_methods import diagnose
 from scionwood_methods.diagnosis.meanfield import (
     attentions,
@@ -80,13 +75,6 @@ def test_factored_quantities_equal_those_of_whole_matrices(width):
     shift = head_shift(tuple(factors[:2]), tuple(factors[2:]))
     torch.testing.assert_close(torch.tensor(shift), torch.stack(dense(*factors)).float())
     assert shift.margin == pytest.approx(shift.gap + shift.a - 2 * shift.b - shift.e)
-
-
-def test_margin_is_the_gap_without_a_change():
-    factors = torch.randn(12, 3), torch.randn(3, 12)
-    shift = head_shift(factors, factors)
-    assert (shift.a, shift.b, shift.e, shift.size) == (0, 0, 0, 0)
-    assert shift.margin == shift.gap > 0
 
 
 def test_leading_direction_stays_near_while_the_margin_is_positive():
@@ -171,30 +159,6 @@ def test_refuses_adapters_without_a_weight_change_and_models_without_attention()
         attentions(model)
 
 
-FIT = ["fit", "seismic/denoise", "--smoke", "--run"]
-
-
-@pytest.mark.slow
-def test_the_command_prints_a_table_and_draws_a_figure(tmp_path, capsys):
-    pytest.importorskip("scionwood_seismic")
-    assert main([*FIT, str(tmp_path / "run")]) == 0
-    capsys.readouterr()
-    command = ["methods", "diagnose", str(tmp_path / "run")]
-    assert main(command) == 0
-    out = capsys.readouterr().out.splitlines()
-    assert out[0].split()[:4] == ["layer", "gap", "a", "|b|"]
-    assert out[1].split()[0] == "0"
-    assert "not a guarantee" in out[-2]
-    image = tmp_path / "run" / "figures" / "forgetting.png"
-    assert out[-1] == str(image)
-    assert image.read_bytes().startswith(b"\x89PNG")
-    assert main(command) == 2
-    assert "exists already" in capsys.readouterr().err
-    assert main([*command, "--force", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert [row["layer"] for row in rows] == [line.split()[0] for line in out[1:-2]]
-
-
 def test_existing_figures_and_shipped_runs_are_not_changed(tmp_path):
     for figures, name in ((tmp_path, "forgetting.png"), (tmp_path / "here.png", "here.png")):
         (tmp_path / name).write_text("mine")
@@ -207,7 +171,3 @@ def test_existing_figures_and_shipped_runs_are_not_changed(tmp_path):
     with pytest.raises(RecipeError, match="without --figures: a shipped or pulled run"):
         diagnose(tmp_path)
     assert not (tmp_path / "figures").exists()
-
-
-def test_a_run_that_is_not_there_is_refused_before_torch_is_imported(refused_without_torch):
-    refused_without_torch("methods diagnose nope -> run nope: there is no such folder")

@@ -1,7 +1,5 @@
 """DISeL is LoRA with gates: it equals LoRA if they are open, and follows the paper otherwise."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -10,7 +8,6 @@ import torch.nn as nn
 import torch.nn.functional as F
 from case_table import table
 from method_layers import (
-    ADAPTED,
     adapted,
     bare,
     config,
@@ -78,14 +75,6 @@ def test_fused_and_plain_operator_agree(slices, width):
         torch.testing.assert_close(left, right)
 
 
-def test_a_hook_on_the_base_layer_is_called():
-    model, x = unsettle(adapted("disel", "Linear")), example("Linear")
-    expected, calls = model(x), []
-    layer_of(model).base_layer.register_forward_hook(lambda *_: calls.append(1))
-    torch.testing.assert_close(model(x), expected)
-    assert calls == [1]
-
-
 def test_each_position_of_a_convolution_has_its_own_gate():
     model, x = unsettle(adapted("disel", "Conv1d")), example("Conv1d")
     layer = layer_of(model)
@@ -94,19 +83,6 @@ def test_each_position_of_a_convolution_has_its_own_gate():
     hidden = torch.sigmoid(gate) * F.conv1d(padded, layer.disel_A["default"].weight)
     expected = torch.einsum("or,brl->bol", layer.disel_B["default"].weight[..., 0], hidden)
     torch.testing.assert_close(layer(x) - layer.base_layer(x), 16 / 3 * expected)
-
-
-@table("kind", ADAPTED)
-@table("width", [None, 2])
-def test_parameter_count_follows_the_formula(kind, width):
-    model = adapted("disel", kind, gate_width=width)
-    expected = 0
-    for layer in (model.base_model.model.first, model.base_model.model.second):
-        weight, out = layer.base_layer.weight, layer.slices["default"].chosen
-        fan_in = weight[0].numel() * getattr(layer.base_layer, "groups", 1)
-        full, light = 3 * (2 * fan_in + out) + 3, 3 * (fan_in + out) + 2 * (fan_in + 3) + 3
-        expected += full if width is None else light
-    assert sum(p.numel() for p in trainable(model).values()) == expected
 
 
 def test_gates_start_nearly_closed_and_have_a_higher_learning_rate_and_no_decay():

@@ -1,7 +1,5 @@
 """Saved adapters load bit-equal in a process that imports only `scionwood_methods.peft`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn as nn
 from blocks_model import Blocks
 from case_table import table
-from method_layers import ADAPTED, adapted, bare, config, example, trainable, unsettle
+from method_layers import ADAPTED, adapted, bare, config, trainable, unsettle
 from peft import PeftModel, get_peft_model, inject_adapter_in_model
 
 from scionwood import AdapterError
@@ -95,38 +95,6 @@ def test_refuses_another_order_and_fewer_targets(tmp_path):
         get_peft_model(bare("Linear"), reduced)
     with pytest.raises(ValueError, match="state"):  # injection has no tuner, which holds the vector
         inject_adapter_in_model(config("gpart", "Linear"), bare("Linear"))
-
-
-def test_a_second_adapter_has_its_own_partition():
-    model, x = unsettle(adapted("gpart", "Linear")), example("Linear")
-    first = model.eval()(x)
-    other = config("gpart", "Linear", d=9, seed=1)
-    other.target_modules = ["second"]
-    model.add_adapter("b", other)
-    assert trainable(model).keys() == {"base_model.gpart_theta.default"}
-    model.set_adapter("b")
-    assert trainable(model).keys() == {"base_model.gpart_theta.b"}
-    assert model.base_model.model.first._all_available_adapter_names() == ["default"]
-    unsettle(model)
-    assert not torch.equal(model(x), first)
-    with pytest.warns(UserWarning, match="active adapter to default"):
-        model.delete_adapter("b")
-    model.set_adapter("default")
-    assert torch.equal(model(x), first)
-    assert trainable(model).keys() == {"base_model.gpart_theta.default"}
-
-
-def test_dropout_keeps_the_mean_of_the_weights():
-    model = unsettle(adapted("gpart", "Linear", dropout=0.25)).train()
-    layer = model.base_model.model.first
-    eye = torch.eye(12)
-    whole = layer.get_delta_weight("default")
-    draws = torch.stack([layer.change("default", eye).mT.detach() for _ in range(400)])
-    dropped = (draws == 0) & (whole != 0)
-    assert (dropped.float().mean() - 0.25).abs() < 0.01
-    torch.testing.assert_close(draws.mean(0), whole, rtol=0, atol=0.1)
-    kept = draws[0][draws[0] != 0]
-    torch.testing.assert_close(kept, whole[draws[0] != 0] / 0.75)
 
 
 OPTIONS = [{}, {"grouping": "signed_magnitude"}, {"projection": "fastfood"}]

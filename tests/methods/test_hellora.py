@@ -1,7 +1,5 @@
 """HELLoRA: the most used experts have factors, and the output is that of changed weights."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn as nn
@@ -9,7 +7,7 @@ from case_table import table
 from expert_models import Listed, tokens, transformer
 from method_layers import trainable
 from method_layers import unsettle as shift
-from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from peft import get_peft_model, set_peft_model_state_dict
 from peft.utils import get_peft_model_state_dict
 from torch.func import functional_call
 
@@ -75,21 +73,6 @@ def test_a_mixture_of_only_hot_experts_does_not_call_the_base():
     torch.testing.assert_close(run(model, x), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_router_and_layers_below_get_the_same_gradients():
-    model, x = shift(tuned()), tokens()
-    dense, plain = weights(model), transformer("olmoe")
-    gate = model.base_model.model.model.layers[0].mlp.gate.weight.requires_grad_()
-    embed = model.base_model.model.model.embed_tokens.weight.requires_grad_()
-    run(model, x).square().sum().backward()
-    functional_call(plain, dense, (x,)).logits.square().sum().backward()
-    torch.testing.assert_close(
-        gate.grad, plain.model.layers[0].mlp.gate.weight.grad, rtol=1e-3, atol=1e-3
-    )
-    torch.testing.assert_close(
-        embed.grad, plain.model.embed_tokens.weight.grad, rtol=1e-3, atol=1e-3
-    )
-
-
 def test_only_hot_experts_have_parameters():
     model, hidden, width, r = tuned(), 8, 12, 3
     count = sum(p.numel() for p in trainable(model).values())
@@ -108,15 +91,6 @@ def test_only_cold_experts_run_in_the_base():
     run(model, x)
     assert not set(HOT[BLOCKS[0]]) & set(seen[0].unique().tolist())
     assert seen[0].shape[1] == 1  # pairs of a token and an expert
-
-
-def test_a_hot_expert_without_tokens_has_zero_gradient():
-    layer = tuned().base_model.model.get_submodule(BLOCKS[0])
-    hidden, index = torch.randn(5, 8), torch.zeros(5, 2, dtype=torch.int64)
-    layer(hidden, index, torch.ones(5, 2)).sum().backward()
-    for part in layer.hellora_factors["default"].values():
-        assert part.A.grad is not None
-        assert not part.A.grad.any()
 
 
 def test_merged_weights_are_those_of_the_base_and_the_factors():
@@ -162,19 +136,6 @@ def test_refuses_factors_of_other_experts():
     other = tuned(hot={BLOCKS[0]: [1, 4], BLOCKS[1]: [2]})
     with pytest.raises(AdapterError, match=r"index \[1, 3\]: the config has the experts \[1, 4\]"):
         set_peft_model_state_dict(other, state)
-
-
-def test_plain_layers_get_lora():
-    torch.manual_seed(0)
-    nets = [nn.Sequential(nn.Linear(5, 7)), nn.Sequential(nn.Linear(5, 7))]
-    nets[1].load_state_dict(nets[0].state_dict())
-    ours = shift(get_peft_model(nets[0], HelloraConfig(r=2, alpha=3, target_modules=["0"])))
-    lora = get_peft_model(nets[1], LoraConfig(r=2, lora_alpha=3, target_modules=["0"]))
-    one, other = ours.base_model.model[0], lora.base_model.model[0]
-    other.lora_A["default"].weight.data = one.hellora_A["default"].data
-    other.lora_B["default"].weight.data = one.hellora_B["default"].data
-    x = torch.randn(3, 5)
-    torch.testing.assert_close(ours(x), lora(x))
 
 
 def test_refuses_experts_that_do_not_exist_or_have_another_layout():

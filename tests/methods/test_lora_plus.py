@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from peft import LoraConfig
@@ -29,7 +27,7 @@ def trained(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Te
     return [p.detach() for p in model.parameters() if p.requires_grad]
 
 
-def test_it_steps_as_the_optimiser_of_peft_does() -> None:
+def test_it_steps_as_the_optimiser_of_peft_does():
     ours, theirs = tuned(), tuned()
     own = lora_plus(scionwood.parameter_groups(ours, 1e-2), ours, ratio=8.0)
     ref = create_loraplus_optimizer(
@@ -39,7 +37,7 @@ def test_it_steps_as_the_optimiser_of_peft_does() -> None:
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_the_rate_and_the_decay_follow_the_groups_of_the_task() -> None:
+def test_the_rate_and_the_decay_follow_the_groups_of_the_task():
     model = tuned()
     model.get_base_model()[2].base_layer.bias.requires_grad_(True)
     own = lora_plus(scionwood.parameter_groups(model, 1e-2, 0.3), model, ratio=4.0)
@@ -51,7 +49,7 @@ def test_the_rate_and_the_decay_follow_the_groups_of_the_task() -> None:
     }
 
 
-def test_it_needs_lora_and_a_positive_ratio() -> None:
+def test_it_needs_lora_and_a_positive_ratio():
     bare = nn.Linear(2, 2)
     with pytest.raises(TrainingError, match="no trained parameter is a matrix B"):
         lora_plus(scionwood.parameter_groups(bare, 1e-2), bare)
@@ -61,7 +59,7 @@ def test_it_needs_lora_and_a_positive_ratio() -> None:
 
 
 @pytest.mark.usefixtures("_undrawn")
-def test_a_recipe_trains_with_it(tmp_path: Path) -> None:
+def test_a_recipe_trains_with_it(tmp_path):
     pytest.importorskip("scionwood_pde")
     recipe = scionwood.resolve("pde/dynamics", ["trainer.logger=csv", "adapter=lora"], smoke=True)
     given = {"task.optimizer": {"name": "methods/lora_plus", "ratio": 4.0}}

@@ -1,21 +1,17 @@
 """P2D trains only the chosen heads, with their heads of k and v for grouped queries."""
 
-from __future__ import annotations
-
-import json
-
 import numpy as np
 import pytest
 import torch
 import torch.nn as nn
 from attention_model import Attentive, numbers
 from case_table import table
-from method_layers import GROUPED, HEADS, trainable
+from method_layers import GROUPED, HEADS
 from method_layers import unsettle as shift
 from peft import get_peft_model
 from scipy.stats import wasserstein_distance
 
-from scionwood import AdapterError, attach, load_adapter, save_adapter
+from scionwood import AdapterError
 from scionwood_methods.p2d_heads.scores import (
     head_targets,
     heads_off,
@@ -60,25 +56,6 @@ def test_only_rows_of_q_k_v_and_columns_of_o_move():
         assert moved(model, f"{block}.o_proj", 1) == heads
 
 
-def test_unchosen_heads_without_shared_rows_are_unchanged():
-    """Heads 2 and 3 of the first block use the second head of k and v, which does not change."""
-    model, x = shift(tuned({"layers.0": [1]})), numbers()
-    assert torch.equal(
-        base().layers[0].heads(x)[..., 6:], model.base_model.model.layers[0].heads(x)[..., 6:]
-    )
-    changed = model.base_model.model.layers[0].heads(x)[..., :6]
-    assert (changed != base().layers[0].heads(x)[..., :6]).any()
-
-
-def test_parameter_count_follows_the_formula():
-    model, head, width = tuned(), 3, 12
-    expected = sum(
-        width * head * (len(HEADS[b]) + 2 * len(SHARED[b])) + len(HEADS[b]) * head * width
-        for b in HEADS
-    )
-    assert sum(p.numel() for p in trainable(model).values()) == expected
-
-
 def test_gradients_equal_those_of_the_weight_slices():
     model, plain, x = tuned(), base(), numbers()
     for one in (model, plain):
@@ -102,53 +79,6 @@ def test_a_fused_layer_holds_q_then_k_then_v(slices):
     model = shift(get_peft_model(fused, settings))
     rows = {"q": [3], "k": [5], "v": [7]}  # in heads: 4 of q, 2 of k, 2 of v
     assert moved(model, "attn.qkv", 0) == [rows[c][0] for c in slices or "qkv"]
-
-
-def test_adapters_of_other_heads_are_independent():
-    model, x = shift(tuned()), numbers()
-    before, other = model(x), {"layers.1": [2]}
-    settings = HeadSliceConfig(heads=other, target_modules=head_targets(base(), other), **GROUPED)
-    model.add_adapter("b", settings)
-    model.set_adapter("b")
-    assert torch.equal(model(x), base()(x))
-    assert not torch.equal(shift(model)(x), before)
-    model.set_adapter("default")
-    assert torch.equal(model(x), before)
-
-
-def test_an_adapter_loads_only_on_its_base(tmp_path):
-    settings = HeadSliceConfig(heads=HEADS, **GROUPED)
-    pattern = "|".join(head_targets(base(), HEADS)).replace(".", r"\.")
-    model = shift(attach(base(), settings, targets=pattern, example=(numbers(),)))
-    save_adapter(model, tmp_path)
-    assert torch.equal(load_adapter(base(), tmp_path)(numbers()), model.eval()(numbers()))
-    record = json.loads((tmp_path / "adapter_config.json").read_text())
-    assert record["heads"] == HEADS
-    with pytest.raises(AdapterError, match="made for the base"):
-        load_adapter(Attentive(), tmp_path)
-
-
-@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated")
-def test_works_on_a_language_model_of_transformers():
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    settings = LlamaConfig(
-        vocab_size=16,
-        hidden_size=16,
-        intermediate_size=8,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-    )
-    model, heads = LlamaForCausalLM(settings).eval(), {"model.layers.1.self_attn": [2]}
-    tokens = torch.arange(6)[None]
-    before = model(tokens).logits
-    config = HeadSliceConfig(heads=heads, target_modules=head_targets(model, heads), **GROUPED)
-    tuned_model = get_peft_model(model, config)
-    assert torch.equal(tuned_model(tokens).logits, before)
-    assert len(trainable(tuned_model)) == 4
-    tuned_model(tokens, labels=tokens).loss.backward()
-    assert all(p.grad.any() for p in trainable(tuned_model).values())
 
 
 def test_distance_equals_that_of_scipy():

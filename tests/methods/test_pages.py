@@ -1,7 +1,5 @@
 """The pages of the methods: commands run as they are written, and tables are up to date."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from scionwood_methods import plugin
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_reader_of_the_guide_learns_three_tasks_in_a_row(tmp_path: Path) -> None:
+def test_a_reader_of_the_guide_learns_three_tasks_in_a_row(tmp_path):
     pytest.importorskip("scionwood_seismic")
     pytest.importorskip("scionwood_biomed")
     follow("guides/continual.md", tmp_path)

@@ -1,7 +1,5 @@
 """Plain peft accepts the methods after their registration, and Scionwood by their names."""
 
-from __future__ import annotations
-
 import json
 from importlib import import_module
 
@@ -71,24 +69,10 @@ def test_loads_into_a_model_on_the_meta_device(method, kind, tmp_path):
     assert torch.equal(loaded.eval()(x), model(x))
 
 
-DYNAMO = pytest.mark.filterwarnings(
-    "ignore:.*should not be instantiated:DeprecationWarning"  # torch's own
-)
-
-
-@DYNAMO
-def test_compiles_without_graph_breaks():
-    compiles("disel", "Linear")
-
-
 @pytest.mark.slow
-@DYNAMO
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @table(("method", "kind"), [p for p in PAIRS if p[1] in ("Linear", "attention")])
 def test_every_method_compiles_without_graph_breaks(method, kind):
-    compiles(method, kind)
-
-
-def compiles(method, kind):
     torch.compiler.reset()  # the tests before count as recompilations of the same code
     model, x = unsettle(adapted(method, kind)), example(kind)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from scionwood import PluginError, ReadError, WeightsError
 
@@ -133,67 +132,6 @@ def test_rates_runs_and_the_summary_are_written_once(small, study, capsys, monke
 _TRAINED = ("lora", "disel", "full")
 
 
-@pytest.mark.slow
-def test_heads_and_a_network_are_chosen_in_the_seconds_of_the_method(small, study):
-    Run, rows = study("settings").Run, study("rows")
-    for method in ("p2d_heads", "peml"):
-        assert small.measure(Run("mni", "real", method, 18, 0))
-    heads, peml = (r for r in rows.read(small.table))
-    assert int(heads["trained"]) == 98304  # rows of q, k and v and the output columns of one head
-    assert int(peml["trained"]) > 0
-    assert int(peml["steps"]) > 0
-
-
-@pytest.fixture
-def slices(study, small, monkeypatch) -> Any:
-    """Return the bench with a few small lesions."""
-    dense = study("settings").registered()["dense"]
-    tiny = {"train": 3, "val": 1, "test": 2, "sizes": [2], "tuned": 2}
-    monkeypatch.setitem(dense, "tasks", {"lesions": tiny})
-    monkeypatch.setitem(dense, "seconds", 0.01)
-    monkeypatch.setitem(dense, "side", study("pictures").SIDE)
-    return small
-
-
-@pytest.mark.slow
-def test_lesions_are_outlined_by_a_forest_a_u_net_a_head_and_an_adapter(study, slices):
-    Run, rows = study("settings").Run, study("rows")
-    for method in ("pixels", "linear", "unet", "lora"):
-        assert slices.measure(Run("lesions", "real", method, 2, 0))
-    found = {row["method"]: row for row in rows.read(slices.table)}
-    assert all(len(rows.items(row["items"])) == 2 for row in found.values())
-    assert int(found["linear"]["trained"]) == 4 * 384 + 1
-    assert int(found["lora"]["trained"]) == 98304 + 4 * 384 + 1
-    made = {r["method"]: r for r in study("summary").write(slices.table.parent)}
-    assert made["lora"]["less_untrained"] == pytest.approx(
-        float(found["lora"]["score"]) - float(found["linear"]["score"]), abs=2e-3
-    )
-
-
-def test_dice_counts_the_overlap_twice(study):
-    dice = study("dense").dice
-    answer = torch.tensor([[[1, 1], [0, 0]], [[0, 0], [0, 0]]]).bool()
-    mask = torch.tensor([[[1, 0], [1, 1]], [[1, 1], [1, 1]]]).bool()
-    assert dice(answer, mask).tolist() == pytest.approx([2 / 5, 0.0])
-
-
-def test_n_grams_are_a_distribution_and_know_what_they_saw(study):
-    grams = study("texts").Grams([[1, 2, 3, 1, 2, 4]])
-    total = sum(grams.probability([1, 2], token) for token in range(1, 5))
-    assert total == pytest.approx(1 - _unseen(grams))
-    assert grams.probability([1, 2], 3) > grams.probability([9, 9], 3)
-    assert grams.probability([], 9) == 0
-
-
-def _unseen(grams: Any) -> float:
-    """Return the mass that Witten and Bell leave for tokens that were never seen."""
-    mass = 1.0
-    for context in ((), (2,), (1, 2)):
-        total, kinds = grams.after[context]
-        mass *= kinds / (total + kinds)
-    return mass
-
-
 def test_intervals_hold_the_mean_and_widen_with_fewer_draws(study):
     interval = study("summary").interval
     rng = np.random.default_rng(0)
@@ -203,20 +141,3 @@ def test_intervals_hold_the_mean_and_widen_with_fewer_draws(study):
     assert middle == pytest.approx(float(np.mean(runs)), abs=1e-4)
     same = interval([np.ones(9), np.ones(9)])
     assert same == (1.0, 1.0, 1.0)
-
-
-def test_items_of_images_and_of_sequences_read_back(study):
-    rows = study("rows")
-    right = torch.tensor([1, 0, 0, 1, 1, 1, 0, 1, 1]).bool()
-    assert rows.items(rows.packed(right.tolist())).astype(bool).tolist() == right.tolist()
-    assert rows.items("2.5 3.125").tolist() == [2.5, 3.125]
-
-
-def test_a_table_takes_a_row_in_place_of_its_former_one_and_stays_sorted(study, tmp_path):
-    rows, path = study("rows"), tmp_path / "results" / "x.csv"
-    columns = ("task", "n", "version", "score")
-    for n, score in ((128, 1), (16, 2), (128, 3)):
-        row = {"task": "a", "n": n, "version": "0.21.2", "score": score}
-        rows.add(path, row, columns, ("task", "n"))
-    assert [(r["n"], r["score"]) for r in rows.read(path)] == [("16", "2"), ("128", "3")]
-    assert [each.name for each in path.parent.iterdir()] == ["x.csv"]

@@ -1,7 +1,5 @@
 """Unsupported layers and options are refused by name, with the rule and the remedy."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn as nn

@@ -1,20 +1,14 @@
 """SMoA: it equals HiRA with one block; its orders are saved and never computed again."""
 
-from __future__ import annotations
-
-import warnings
-
 import pytest
 import torch
 from case_table import table
 from method_layers import (
-    ADAPTED,
     adapted,
     bare,
     config,
     example,
     plain,
-    trainable,
     unsettle,
 )
 from peft import HiraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
@@ -75,20 +69,6 @@ def test_rows_are_sorted_by_their_singular_values():
     assert sorted(rows.tolist()) == list(range(7))
 
 
-@table("kind", ADAPTED)
-def test_parameter_count_follows_the_formula(kind):
-    for r, blocks in ((4, 2), (5, 3)):
-        model, expected = adapted("smoa", kind, r=r, blocks=blocks), 0
-        for layer in (model.base_model.model.first, model.base_model.model.second):
-            out, fan_in = layer.slices["default"].chosen, layer.base_layer.weight[0].numel()
-            sizes = [torch.arange(n).tensor_split(blocks) for n in (r, out, fan_in)]
-            each = sum(len(k) * (len(o) + len(i)) for k, o, i in zip(*sizes, strict=True))
-            if r % blocks == out % blocks == fan_in % blocks == 0:
-                assert each == r * (out + fan_in) / blocks
-            expected += each
-        assert sum(p.numel() for p in trainable(model).values()) == expected
-
-
 def test_no_weight_is_stored_for_the_backward_pass():
     model, x = adapted("smoa", "Linear"), torch.randn(3, 12, requires_grad=True)
     kept = []
@@ -130,19 +110,3 @@ def test_refuses_an_order_that_is_not_a_permutation(tmp_path):
     with pytest.raises(AdapterFileError, match="each number from 0 to 11 once"):
         load_adapter(plain_model, tmp_path)
     assert type(plain_model.first) is torch.nn.Linear
-
-
-def test_a_second_adapter_uses_the_base_while_another_is_merged():
-    model = unsettle(adapted("smoa", "Linear")).eval()
-    model.add_adapter("b", config("smoa", "Linear"))
-    model.set_adapter("b")
-    unsettle(model, 4)
-    layer = model.base_model.model.first
-    alone = layer.get_delta_weight("b")
-    layer.merge(adapter_names=["default"])
-    torch.testing.assert_close(layer.get_delta_weight("b"), alone)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft says that a second one is merged
-        layer.merge(adapter_names=["b"])
-    expected = layer.base_weight() + alone + layer.get_delta_weight("default")
-    torch.testing.assert_close(layer.weight.detach(), expected)

@@ -1,7 +1,5 @@
 """A recipe of any field can name a method; runs resume exactly, also in several processes."""
 
-from __future__ import annotations
-
 import multiprocessing
 
 import pytest

@@ -1,7 +1,5 @@
 """xarray first: the accessor and the engine place any dataset, and drop nothing."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -67,16 +67,6 @@ def test_convert_writes_a_cache(burgers, tmp_path):
     np.testing.assert_array_equal(Cache(tmp_path / "cache").states, wanted)
 
 
-def test_decode_restores_encoded_states(burgers, tmp_path):
-    options = ("--weights", "none")
-    assert pde("encode", burgers, tmp_path / "latents", *options) == 0
-    assert pde("decode", tmp_path / "latents", tmp_path / "restored.nc", *options) == 0
-    restored, wanted = (open_reader(p).to_xarray() for p in (tmp_path / "restored.nc", burgers))
-    assert restored.shape == wanted.shape
-    axes = (3, 4, 5)  # the moments of each state are stored with its latents
-    np.testing.assert_allclose(restored.values.mean(axes), wanted.values.mean(axes), atol=0.5)
-
-
 def test_evaluate_prints_errors_by_field_and_horizon(burgers, tmp_path, capsys):
     figures = tmp_path / "figures"
     assert pde("evaluate", burgers, burgers, "--json") == 0
@@ -93,15 +83,6 @@ def test_evaluate_prints_errors_by_field_and_horizon(burgers, tmp_path, capsys):
     assert names == {"slices.png", "error_growth.png", "spectra.png", "rollout.gif"}
 
 
-def test_evaluate_fits_filters_on_the_training_states(burgers, capsys):
-    options = ("--fields", "u_x", "u_z", "--training", burgers)
-    assert pde("evaluate", burgers, burgers, *options, "--json") == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert [row["skill"] for row in rows] == [1, 1]
-    assert pde("evaluate", burgers, burgers, "--fields", "u_x") == 0
-    assert "filters need the training states: name them with --training" in capsys.readouterr().out
-
-
 def test_evaluate_refuses_other_simulations(burgers, tmp_path, capsys):
     other = tmp_path / "other.zarr"
     assert pde("simulate", other, "--n-points", "16", "--n-steps", "2", "--n", "1") == 0
@@ -113,17 +94,6 @@ def test_evaluate_refuses_other_simulations(burgers, tmp_path, capsys):
     assert pde("simulate", late, *SMALL, "--interval", "0.013") == 0
     assert pde("evaluate", late, burgers) == 2
     assert "the predicted state at time 0.013" in capsys.readouterr().err
-
-
-def test_rollout_uses_the_time_step_of_the_run(run, burgers, tmp_path, capsys):
-    predicted = tmp_path / "predicted.zarr"
-    assert pde("rollout", burgers, predicted, "--run", run) == 0
-    rolled, wanted = (open_reader(path).to_xarray() for path in (predicted, burgers))
-    np.testing.assert_array_equal(rolled.values[:, 0], wanted.values[:, 0])
-    np.testing.assert_allclose(rolled.time, wanted.time[::2])
-    capsys.readouterr()
-    assert pde("evaluate", predicted, burgers) == 0
-    assert capsys.readouterr().out.split()[:3] == ["field", "horizon", "vrmse"]
 
 
 def test_rollout_can_normalise_with_a_cache(run, burgers, tmp_path):

@@ -1,7 +1,5 @@
 """What is no state, or no option of one, is refused by name, and nothing is dropped."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -18,7 +17,6 @@ from scionwood import find_run, load_run, resolve
 from scionwood.authoring import read_origin
 from scionwood.cli import main
 from scionwood.runs import reference
-from scionwood_export import export_run
 from scionwood_pde import backbones, ship
 
 
@@ -71,14 +69,6 @@ def test_a_shipped_run_has_the_score_that_it_states(name):
 
 
 RUN = "pde/dynamics"
-
-
-@pytest.mark.slow
-def test_the_numbers_of_the_sidecar_make_a_step_of_a_rollout(tmp_path):
-    assert export_run(RUN, tmp_path / "next.pt2").reached <= 1e-5
-    card = json.loads((tmp_path / "next.pt2.json").read_text())
-    model = torch.export.load(tmp_path / "next.pt2").module()
-    check_step(model, card["normalisation"]["numbers"])
 
 
 def test_the_numbers_of_the_run_make_a_step_of_a_rollout():

@@ -41,15 +41,6 @@ def test_denoise_keeps_headers_and_dead_traces(segy, headers, gathers, run):
     assert (record["run"], record["digest"]) == (run.name, weights_digest(run))
 
 
-def test_gathers_are_denoised_independently(segy, gathers, run):
-    """The result for a gather does not depend on the other gathers of the file."""
-    pair, alone = segy(data=gathers * [[[1]], [[1e4]]]), segy("alone.sgy", data=gathers[:1])
-    outputs = [path.with_name(f"{path.stem}_clean.sgy") for path in (pair, alone)]
-    for path, output in zip((pair, alone), outputs, strict=True):
-        assert denoise(path, output, run) == 0
-    np.testing.assert_array_equal(read(outputs[0])[:24], read(outputs[1]))
-
-
 def test_keeps_existing_outputs_without_force(segy, run, capsys):
     noisy = segy()
     for option in ([], ["--save-noise"], ["--qc"]):
@@ -156,24 +147,6 @@ class TestSimulateAndCompare:
         clean, noisy = read(Path(files[0])), read(Path(files[1]))
         ratio = 10 * np.log10((clean**2).sum() / ((noisy - clean) ** 2).sum())
         assert ratio == pytest.approx(6, abs=0.01)
-
-    def test_the_seed_determines_the_files(self, files):
-        drawn = []
-        for seed in ("0", "0", "1"):
-            assert self.simulate(files, "--seed", seed, "--force") == 0
-            drawn.append(read(Path(files[1])))
-        np.testing.assert_array_equal(drawn[0], drawn[1])
-        assert (drawn[0] != drawn[2]).any()
-
-    def test_replaces_neither_file_without_force(self, files, capsys):
-        Path(files[0]).write_text("mine")
-        assert self.simulate(files) == 2
-        assert "reference.sgy: it exists already" in capsys.readouterr().err
-        assert not Path(files[1]).exists()
-
-    def test_refuses_an_unknown_noise_class(self, files, capsys):
-        assert self.simulate(files, "--noise", "white,purple") == 2
-        assert "noise: purple: one or more of white, band" in capsys.readouterr().err
 
     def test_the_table_compares_all_methods(self, files, run, tmp_path, capsys):
         kinds = ["--noise", "white,swell"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from scionwood import load_run
 from scionwood_export import export_run
@@ -74,24 +72,6 @@ def test_the_program_of_the_page_equals_the_network_on_a_gather(exported, tmp_pa
     assert np.array_equal(given[7], gather[7])
     gap = np.abs(given[alive] - expected[alive]).max() / np.abs(expected[alive]).max()
     assert gap <= 1e-5
-
-
-@pytest.mark.slow
-def test_the_sidecar_states_units_padding_and_normalisation(exported):
-    card = json.loads(exported.with_name("denoise.pt2.json").read_text())
-    assert card["inputs"][0]["axes"] == ["batch", "channel", "trace", "time"]
-    assert "scale" in card["inputs"][0]["unit"]
-    assert card["dynamic_axes"] == ["batch"]
-    assert card["padding"]["multiples"] == {"trace": 16, "time": 16}
-    assert card["normalisation"]["numbers"] == {"quantile": 0.99}
-    assert card["run"]["origin"]["name"] == RUN
-
-
-@pytest.mark.slow
-def test_the_graph_neither_pads_nor_normalises(exported):
-    program = torch.export.load(exported)
-    targets = {str(node.target) for node in program.graph.nodes}
-    assert not [name for name in targets if "pad" in name or "quantile" in name]
 
 
 def test_a_shape_that_would_need_padding_is_refused(tmp_path, capsys):

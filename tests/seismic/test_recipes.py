@@ -52,38 +52,6 @@ def test_a_field_recipe_trains_for_the_snr_with_clean_records_among_the_others(n
         assert recipe["backbone"] == sections("shot")["backbone"]
 
 
-def test_stack_25d_is_stack_with_neighbours():
-    ours, theirs = sections("stack_25d"), sections("stack")
-    assert ours["task"] == {**theirs["task"], "start": "seismic/stack"}
-    assert ours["backbone"]["neighbours"] == ours["data"]["neighbours"] == 1
-    same = set(theirs["data"]) - {"signals"}
-    assert all(ours["data"][key] == theirs["data"][key] for key in same)
-
-
-def test_field_lora_differs_from_shot_by_its_network():
-    ours, theirs = sections("field_lora"), sections("shot")
-    for key in ("distance", "ssim_weight"):
-        assert ours["task"][key] == theirs["task"][key]
-    same = set(ours["data"]) - {"unit", "n_train"}
-    assert all(ours["data"][key] == theirs["data"][key] for key in same)
-    assert ours["backbone"]["common_mode"] is False
-
-
-def test_what_neighbours_share_is_no_noise_in_a_stack():
-    assert "near" not in sections("stack")["data"]["noises"]
-    assert "layers" in sections("stack")["data"]["signals"]
-
-
-def test_das_vsp_has_well_gathers_and_interrogator_noise():
-    data = sections("das_vsp")["data"]
-    assert data["signals"] == ["vsp", "microseismic"]
-    noises = {"fading", "ringing", "erratic", "checkerboard", "long_period"}
-    assert noises <= set(data["noises"])
-    assert data["dt"] == 0.001
-    assert 1 <= data["dx"] <= 5
-    assert data["gauge"] > 1
-
-
 @table("name", ["denoise", "denoise_tta", "das_vsp", "adapt_to_survey"])
 def test_what_all_traces_share_goes_only_on_request(name):
     recipe = sections(name)

@@ -1,7 +1,5 @@
 """The command `denoise` on the files of a survey."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -35,7 +35,7 @@ def scaled(run: Path, by: float) -> Path:
     return run
 
 
-def test_only_what_the_audit_accepts_goes_live(line: Path, tmp_path: Path) -> None:
+def test_only_what_the_audit_accepts_goes_live(line, tmp_path):
     if scionwood.find("audit").plugin is None:
         pytest.skip("the plugin audit is not installed")
     root = tmp_path / "runs"
@@ -84,7 +84,7 @@ def curl(text: str, port: int, folder: Path) -> None:
     )
 
 
-def test_the_client_and_the_lines_of_curl_of_the_handbook_work(line: Path, tmp_path: Path) -> None:
+def test_the_client_and_the_lines_of_curl_of_the_handbook_work(line, tmp_path):
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     (client,) = [code for code in blocks("python") if "urlopen" in code]

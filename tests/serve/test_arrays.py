@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ def client(make_client: Callable[[Limits], TestClient]) -> TestClient:
     return make_client(Limits(8 << 20, 4, hosts=("testserver",)))
 
 
-def test_an_array_keeps_values_type_and_units(tmp_path: Path) -> None:
+def test_an_array_keeps_values_type_and_units(tmp_path):
     rows = [[0.1, -2e3, 7], [1, 2, 3.5]]
     body = {"array": rows, "dtype": "float64", "shape": [2, 3], "units": "m/s"}
     units = write_array(body, tmp_path / "a.npy")
@@ -69,9 +68,7 @@ def test_an_array_keeps_values_type_and_units(tmp_path: Path) -> None:
     ],
     ids=lambda part: str(part)[:40],
 )
-def test_what_is_no_array_is_refused_by_its_place(
-    client: TestClient, body: str, status: int, value: str, rule: str
-) -> None:
+def test_what_is_no_array_is_refused_by_its_place(client, body, status, value, rule):
     answer = client.post(SERVICE, content=body, headers=JSON)
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
@@ -80,7 +77,7 @@ def test_what_is_no_array_is_refused_by_its_place(
     assert error["remedy"]
 
 
-def test_json_of_more_than_a_megabyte_is_refused(client: TestClient) -> None:
+def test_json_of_more_than_a_megabyte_is_refused(client):
     answer = client.post(
         SERVICE, content=b'{"array": [[' + b"1," * (1 << 19) + b"1]]}", headers=JSON
     )
@@ -105,15 +102,13 @@ def npy(values: Any, *, pickled: bool = False) -> bytes:
     ],
     ids=["pickle", "cut", "header", "complex", "short"],
 )
-def test_a_damaged_npy_file_is_refused(client: TestClient, body: bytes, rule: str) -> None:
+def test_a_damaged_npy_file_is_refused(client, body, rule):
     answer = client.post(f"{SERVICE}?file=a.npy", content=body)
     assert answer.status_code == 422, answer.text
     assert rule in answer.json()["error"]["rule"]
 
 
-def test_a_zip_bomb_is_refused_before_it_is_inflated(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zip_bomb_is_refused_before_it_is_inflated(client, monkeypatch):
     def never(*_: object, **__: object) -> None:
         raise AssertionError("inflated")
 
@@ -124,13 +119,13 @@ def test_a_zip_bomb_is_refused_before_it_is_inflated(
     assert "inflate to 209,715,240, more than 200 times" in answer.json()["error"]["rule"]
 
 
-def test_a_zip_archive_that_is_none_is_refused(client: TestClient) -> None:
+def test_a_zip_archive_that_is_none_is_refused(client):
     answer = client.post(f"{SERVICE}?file=a.zip", content=zip_bomb()[:80])
     assert answer.status_code == 422
     assert "zip archive" in answer.json()["error"]["rule"]
 
 
-def test_the_description_states_the_array(client: TestClient) -> None:
+def test_the_description_states_the_array(client):
     item = client.get("/openapi.json").json()["paths"][SERVICE]["post"]
     (_, array) = item["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
     assert array["properties"]["dtype"]["enum"][0] == "float32"

@@ -104,7 +104,7 @@ def until_closed(link: socket.socket, send: bytes = b"") -> tuple[bytes, float]:
     return received, time.monotonic() - start
 
 
-def test_1100_half_sent_headers_keep_nobody_out() -> None:
+def test_1100_half_sent_headers_keep_nobody_out():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))  # as most systems have it
     try:
@@ -116,7 +116,7 @@ def test_1100_half_sent_headers_keep_nobody_out() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_request_that_is_answered_is_not_closed_for_others() -> None:
+def test_a_request_that_is_answered_is_not_closed_for_others():
     with listening(connections=8, headers=60.0) as port, ExitStack() as links:
         busy = links.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
         busy.send(WHOLE + b"Expect: 100-continue\r\nContent-Length: 6\r\n\r\n")
@@ -139,7 +139,7 @@ def test_a_request_that_is_answered_is_not_closed_for_others() -> None:
     ],
     ids=["silent", "half a header", "half a second header", "a body behind the refusal"],
 )
-def test_a_connection_without_a_request_ends(start: bytes, drip: bytes) -> None:
+def test_a_connection_without_a_request_ends(start, drip):
     with listening(headers=0.5) as port:
         link = socket.create_connection(("127.0.0.1", port))
         with link:
@@ -149,7 +149,7 @@ def test_a_connection_without_a_request_ends(start: bytes, drip: bytes) -> None:
     assert received.count(b"HTTP/1.1") == start.count(b"Content-Length")
 
 
-def test_a_body_has_to_arrive_at_a_pace() -> None:
+def test_a_body_has_to_arrive_at_a_pace():
     with listening(grace=0.5, rate=100) as port:
         with socket.create_connection(("127.0.0.1", port)) as link:
             link.send(WHOLE + b"Content-Length: 99999\r\n\r\n")
@@ -165,7 +165,7 @@ def test_a_body_has_to_arrive_at_a_pace() -> None:
             assert link.recv(4096).endswith(b"500")
 
 
-def test_a_body_that_is_no_upload_is_small() -> None:
+def test_a_body_that_is_no_upload_is_small():
     with listening() as port:
         for blocks, status in ((8, 200), (20, 400)):
             link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)

@@ -1,11 +1,8 @@
 """Folders for a container and for vLLM."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
 from case_table import table
@@ -16,7 +13,7 @@ from scionwood_serve import ServingError, export_container, export_vllm
 from scionwood_serve.verbs.references import named_run
 
 
-def test_a_container_holds_runs_that_load_and_starts_the_command(tmp_path: Path) -> None:
+def test_a_container_holds_runs_that_load_and_starts_the_command(tmp_path):
     folder = export_container({"clean": "seismic/denoise"}, tmp_path / "container")
     text = (folder / "Dockerfile").read_text()
     last = text.splitlines()[-1].removeprefix("CMD ")
@@ -35,7 +32,7 @@ def test_a_container_holds_runs_that_load_and_starts_the_command(tmp_path: Path)
     ]
 
 
-def test_vllm_gets_plain_folders_that_its_resolver_accepts(tmp_path: Path) -> None:
+def test_vllm_gets_plain_folders_that_its_resolver_accepts(tmp_path):
     run = "bangla/register_tiny"
     folder = export_vllm({"letters": run}, tmp_path / "vllm", base="owner/model name")
     adapter = folder / "adapters" / "letters"
@@ -66,9 +63,7 @@ def test_vllm_gets_plain_folders_that_its_resolver_accepts(tmp_path: Path) -> No
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_vllm_computes_otherwise_is_refused(
-    change: dict[str, object], rule: str, tmp_path: Path
-) -> None:
+def test_what_vllm_computes_otherwise_is_refused(change, rule, tmp_path):
     run = tmp_path / "run" / "adapter"
     run.mkdir(parents=True)
     shipped = scionwood.find_run("bangla/register_tiny", quiet=True)
@@ -80,7 +75,7 @@ def test_what_vllm_computes_otherwise_is_refused(
     assert not (tmp_path / "vllm").exists()
 
 
-def test_a_trained_head_is_refused_and_a_base_must_be_named(tmp_path: Path) -> None:
+def test_a_trained_head_is_refused_and_a_base_must_be_named(tmp_path):
     with pytest.raises(ServingError, match="it has a trained head"):
         export_vllm({"a": "seismic/denoise"}, tmp_path / "vllm", base="owner/model")
     with pytest.raises(ServingError, match="do not name one model"):
@@ -96,5 +91,5 @@ def test_a_trained_head_is_refused_and_a_base_must_be_named(tmp_path: Path) -> N
         ("a=https://host/a.zip#sha256=ab", ("a", "https://host/a.zip#sha256=ab")),
     ],
 )
-def test_runs_may_have_names(text: str, named: tuple[str, str]) -> None:
+def test_runs_may_have_names(text, named):
     assert named_run(text) == named

@@ -43,9 +43,7 @@ def choose(tab: Any, server: Server, adapter: str, service: str, file: Path) -> 
 
 
 @pytest.mark.parametrize("field", ["seismic", "biomed", "bangla"])
-def test_a_file_is_shown_before_and_after(
-    field: str, tab: Any, server: Server, line: Path, tmp_path: Path
-) -> None:
+def test_a_file_is_shown_before_and_after(field, tab, server, line, tmp_path):
     scionwood.load("readers", "biomed/nifti").write_sample(tmp_path / "v.nii.gz")
     (tmp_path / "letter.txt").write_text("স্যার, তুমি কবে আসবে?", "utf-8")
     cases = {
@@ -66,7 +64,7 @@ def test_a_file_is_shown_before_and_after(
     assert [text for text in tab.problems if "401" not in text] == []
 
 
-def test_a_refusal_is_shown_in_words(tab: Any, server: Server, tmp_path: Path) -> None:
+def test_a_refusal_is_shown_in_words(tab, server, tmp_path):
     (tmp_path / "broken.sgy").write_bytes(b"x" * 100)
     choose(tab, server, "clean", "seismic/denoise", tmp_path / "broken.sgy")
     until(tab, "document.getElementById('told').textContent.includes('3600 bytes of headers')")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from case_table import table
@@ -50,9 +49,7 @@ def client(make_client: Callable[[Limits], TestClient], tmp_path_factory) -> Tes
         ("PUT", "/adapters/clean", {}, 422, "Field required"),
     ],
 )
-def test_a_refusal_has_value_rule_and_remedy(
-    client: TestClient, method: str, path: str, given: dict[str, str], status: int, rule: str
-) -> None:
+def test_a_refusal_has_value_rule_and_remedy(client, method, path, given, status, rule):
     answer = client.request(method, path, headers=given, content=b"{}")
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
@@ -61,19 +58,7 @@ def test_a_refusal_has_value_rule_and_remedy(
     assert error["value"]
 
 
-def test_every_option_of_the_command_is_described(client: TestClient) -> None:
-    item = client.get("/openapi.json").json()["paths"]["/v1/seismic/denoise"]["post"]
-    options = {each["name"]: each for each in item["parameters"]}
-    assert options["gate"]["schema"]["enum"] == ["blend", "report", "off"]
-    assert options["strong"]["schema"]["default"] == 0.85
-    assert all(each["description"] for each in options.values())
-    assert "application/octet-stream" in item["requestBody"]["content"]
-    page = client.get("/docs").text
-    assert "POST /v1/seismic/denoise" in page
-    assert "http://" not in page.replace("http://www.w3.org", "")
-
-
-def test_metrics_are_prometheus_text(client: TestClient) -> None:
+def test_metrics_are_prometheus_text(client):
     client.post(SERVICE + "&adapter=none", content=b"x")
     lines = client.get("/metrics").text.splitlines()
     wanted = 'scionwood_requests_total{adapter="",service="seismic/denoise",status="404"}'
@@ -81,7 +66,7 @@ def test_metrics_are_prometheus_text(client: TestClient) -> None:
 
 
 @table("path", ["..", "../..", "/etc", "nowhere", "a\0b", "link"])
-def test_only_folders_below_the_root_are_taken(path: str, tmp_path: Path) -> None:
+def test_only_folders_below_the_root_are_taken(path, tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "link").symlink_to(tmp_path)
     with pytest.raises(ServingError):
@@ -100,16 +85,14 @@ def test_only_folders_below_the_root_are_taken(path: str, tmp_path: Path) -> Non
     ],
     ids=["host", "root", "slack", "readers"],
 )
-def test_what_a_server_does_not_start_with(
-    options: dict[str, Any], rule: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_server_does_not_start_with(options, rule, monkeypatch):
     monkeypatch.delenv("SCIONWOOD_SERVE_TOKEN", raising=False)
     monkeypatch.setenv("SCIONWOOD_READERS", "inline")
     with pytest.raises(ServingError, match=rule):
         run(["seismic/denoise"], **options)
 
 
-def test_slack_is_a_percentile_and_a_time() -> None:
+def test_slack_is_a_percentile_and_a_time():
     assert (read_latency_budget("p95=200ms").share, read_latency_budget("p95=200ms").seconds) == (
         0.95,
         0.2,
@@ -120,7 +103,7 @@ def test_slack_is_a_percentile_and_a_time() -> None:
     assert shadow_of("seismic/denoise", "p50=1s", Path()).recipe == "seismic/denoise"
 
 
-def test_percentiles_are_those_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_percentiles_are_those_of_the_last_minute(monkeypatch):
     counters = Counters()
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
     counters.answered("a", "b", 200, 9.0)

@@ -42,7 +42,7 @@ def done(jobs: list[str], most: int) -> tuple[list[list[str]], list[Any]]:
     return batches, asyncio.run(ask())
 
 
-def test_what_waits_and_is_of_one_kind_is_done_together_in_order() -> None:
+def test_what_waits_and_is_of_one_kind_is_done_together_in_order():
     jobs = ["a1", "b1", "a2", "alone", "b2", "a3", "alone"]
     batches, answers = done(jobs, most=8)
     assert batches == [["head"], ["a1", "a2", "a3"], ["b1", "b2"], ["alone"], ["alone"]]
@@ -52,7 +52,7 @@ def test_what_waits_and_is_of_one_kind_is_done_together_in_order() -> None:
         assert [len(batch) for batch in batches] == sizes
 
 
-def test_jobs_that_fail_together_are_done_alone() -> None:
+def test_jobs_that_fail_together_are_done_alone():
     batches, answers = done(["a1", "abad", "a2"], most=8)
     assert batches == [["head"], ["a1", "abad", "a2"], ["a1"], ["abad"], ["a2"]]
     assert isinstance(answers[2], ValueError)
@@ -60,7 +60,7 @@ def test_jobs_that_fail_together_are_done_alone() -> None:
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_a_job_that_takes_long_holds_up_nobody_unless_it_must_be_single(single: bool) -> None:
+def test_a_job_that_takes_long_holds_up_nobody_unless_it_must_be_single(single):
     events: list[str] = []
     go = threading.Event()
 
@@ -89,7 +89,7 @@ def test_a_job_that_takes_long_holds_up_nobody_unless_it_must_be_single(single: 
     assert events == ["hangs", *last]
 
 
-def test_a_request_that_nobody_waits_for_is_left_out() -> None:
+def test_a_request_that_nobody_waits_for_is_left_out():
     ran: list[str] = []
     started, go = threading.Event(), threading.Event()
 
@@ -114,7 +114,7 @@ def test_a_request_that_nobody_waits_for_is_left_out() -> None:
     assert ran == ["head", "kept"]
 
 
-def test_the_fields_that_can_do_several_at_once_take_the_options_of_the_service() -> None:
+def test_the_fields_that_can_do_several_at_once_take_the_options_of_the_service():
     import inspect
 
     offered = [

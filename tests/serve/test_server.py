@@ -36,7 +36,7 @@ def command(run: str | Path, source: Path, target: Path) -> bytes:
     return target.read_bytes()
 
 
-def test_an_answer_equals_that_of_the_command(server: Server, line: Path, tmp_path: Path) -> None:
+def test_an_answer_equals_that_of_the_command(server, line, tmp_path):
     answer = server.post(SERVICE, line.read_bytes(), "line.sgy", gate="off")
     assert answer.status == 200, answer.body
     assert answer.body == command(SERVICE, line, tmp_path / "clean.sgy")
@@ -47,28 +47,7 @@ def test_an_answer_equals_that_of_the_command(server: Server, line: Path, tmp_pa
     assert 'filename="line_clean.sgy"' in answer.headers["content-disposition"]
 
 
-def test_other_fields_answer(server: Server, tmp_path: Path) -> None:
-    states = write_states(tmp_path / "states.nc")
-    predicted = server.post("pde/rollout", states, "states.nc", steps=1)
-    assert predicted.status == 200, predicted.body
-    (tmp_path / "predicted.nc").write_bytes(predicted.body)
-    import scionwood_pde as pde
-
-    assert pde.open_states(tmp_path / "predicted.nc").sizes["time"] == 2
-    letter = {"Content-Type": "application/json"}
-    text = '{"text": "স্যার, তুমি কবে আসবে?"}'.encode()
-    found = server.ask("POST", "/v1/bangla/check", text, headers=letter).json()
-    assert [fault["word"] for fault in found["faults"]] == ["তুমি"]
-    given = server.ask("POST", "/v1/bangla/generate?max_new_tokens=4", text, headers=letter)
-    again = server.ask("POST", "/v1/bangla/generate?max_new_tokens=4", text, headers=letter)
-    assert given.status == 200, given.body
-    assert given.json()["text"] == again.json()["text"]
-    scionwood.load("readers", "biomed/nifti").write_sample(tmp_path / "v.nii.gz")
-    named = server.post("biomed/classify", (tmp_path / "v.nii.gz").read_bytes(), "v.nii.gz")
-    assert sum(named.json()["probabilities"].values()) == pytest.approx(1)
-
-
-def test_a_folder_of_results_is_a_zip_archive(server: Server, tmp_path: Path) -> None:
+def test_a_folder_of_results_is_a_zip_archive(server, tmp_path):
     scionwood.load("readers", "crash/mesh").write_sample(tmp_path / "part.vtk")
     body = (tmp_path / "part.vtk").read_bytes()
     options = {"clamped": "ends", "units": "mm, ms, kg", "thickness": 2}
@@ -78,9 +57,7 @@ def test_a_folder_of_results_is_a_zip_archive(server: Server, tmp_path: Path) ->
         assert "states.pvd" in archive.namelist()
 
 
-def test_hostile_requests_are_refused_and_the_worker_lives(
-    server: Server, line: Path, tmp_path: Path
-) -> None:
+def test_hostile_requests_are_refused_and_the_worker_lives(server, line, tmp_path):
     worker, states = server.worker(), write_states(tmp_path / "states.nc")
     every = requests(line.read_bytes(), states)
     assert len(every) >= 20
@@ -97,13 +74,13 @@ def test_hostile_requests_are_refused_and_the_worker_lives(
     assert server.post(SERVICE, line.read_bytes(), "line.sgy").status == 200
 
 
-def test_a_gather_of_nan_passes_through_unchanged(server: Server, line: Path) -> None:
+def test_a_gather_of_nan_passes_through_unchanged(server, line):
     bad = nan_line(line.read_bytes())
     answer = server.post(SERVICE, bad, "line.sgy")
     assert (answer.status, answer.body[3600:]) == (200, bad[3600:])
 
 
-def test_a_page_is_kept_under_an_address_that_the_answer_gives(server: Server, line: Path) -> None:
+def test_a_page_is_kept_under_an_address_that_the_answer_gives(server, line):
     answer = server.post(SERVICE, line.read_bytes(), "line.sgy", page="true")
     address = answer.headers["link"].partition("<")[2].partition(">")[0]
     page = server.ask("GET", address)
@@ -112,7 +89,7 @@ def test_a_page_is_kept_under_an_address_that_the_answer_gives(server: Server, l
     assert "sandbox" in page.headers["content-security-policy"]
 
 
-def test_no_request_is_lost_and_none_is_off_its_version(line: Path, tmp_path: Path) -> None:
+def test_no_request_is_lost_and_none_is_off_its_version(line, tmp_path):
     swaps, wave = 4, 12
     runs = make_versions(SERVICE, tmp_path / "runs", swaps + 1)
     wanted = [command(run, line, tmp_path / f"{run.name}.sgy") for run in runs]
@@ -144,7 +121,7 @@ def test_no_request_is_lost_and_none_is_off_its_version(line: Path, tmp_path: Pa
         assert server.put("clean", "../s").status == 403
 
 
-def test_a_killed_worker_comes_back_with_its_versions(line: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_comes_back_with_its_versions(line, tmp_path):
     runs = make_versions(SERVICE, tmp_path / "runs", 2)
     with running(tmp_path / "s", f"clean={runs[0]}", "--root", str(tmp_path / "runs")) as server:
         version = server.put("clean", runs[1].name).json()["version"]
@@ -174,9 +151,7 @@ def remarked(line: Path, number: int) -> bytes:
     return text + line.read_bytes()[80:]
 
 
-def test_a_decoder_that_hangs_and_dies_holds_up_nobody(
-    pair: Server, line: Path, tmp_path: Path
-) -> None:
+def test_a_decoder_that_hangs_and_dies_holds_up_nobody(pair, line, tmp_path):
     worker, states = pair.worker(), write_states(tmp_path / "states.nc")
     pair.post("pde/rollout", states, "states.nc", steps=1)  # libraries are imported
     with ThreadPoolExecutor(1) as pool:
@@ -193,7 +168,7 @@ def test_a_decoder_that_hangs_and_dies_holds_up_nobody(
     assert pair.post("pde/rollout", states, "states.nc", steps=1).status == 200
 
 
-def test_an_upload_that_ended_a_worker_is_not_tried_again(pair: Server, line: Path) -> None:
+def test_an_upload_that_ended_a_worker_is_not_tried_again(pair, line):
     bad, worker = corpus("pde-netcdf-nc-time"), pair.worker()
     with ThreadPoolExecutor(2) as pool:
         deadly = pool.submit(pair.post, "pde/rollout", bad, "a.nc")
@@ -233,7 +208,7 @@ def corpus(start: str) -> bytes:
     return zlib.decompress(base64.b64decode(packed))
 
 
-def test_sigterm_to_the_whole_group_answers_what_is_under_way(line: Path, tmp_path: Path) -> None:
+def test_sigterm_to_the_whole_group_answers_what_is_under_way(line, tmp_path):
     with running(tmp_path / "s", "seismic/denoise") as server:
         server.post(SERVICE, line.read_bytes(), "line.sgy")
         with ThreadPoolExecutor(1) as pool:

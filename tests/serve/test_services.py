@@ -65,7 +65,7 @@ def gather(n: int = 1, traces: int = 12, samples: int = 96) -> np.ndarray:
     return (1e-5 * (event + 0.2 * noise)).astype(np.float32)
 
 
-def test_a_gather_comes_back_as_its_file_does(apply: Apply, tmp_path: Path) -> None:
+def test_a_gather_comes_back_as_its_file_does(apply, tmp_path):
     from scionwood_seismic.readers.create import write_segy
     from scionwood_seismic.readers.opening import open_file
 
@@ -86,16 +86,14 @@ def test_a_gather_comes_back_as_its_file_does(apply: Apply, tmp_path: Path) -> N
     assert np.array_equal(np.load(one.file), denoised[0])
 
 
-def test_a_gather_without_an_interval_or_with_four_axes_is_refused(apply: Apply) -> None:
+def test_a_gather_without_an_interval_or_with_four_axes_is_refused(apply):
     with pytest.raises(RecipeError, match="an array does not state its sample interval"):
         apply("seismic/denoise", "seismic/denoise", gather())
     with pytest.raises(ReadError, match=r"\(gather, trace, time\), and this is \(1, 1, 12, 96\)"):
         apply("seismic/denoise", "seismic/denoise", gather()[None], dt=0.004)
 
 
-def test_a_state_is_encoded_as_its_file_is(
-    apply: Apply, train: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_a_state_is_encoded_as_its_file_is(apply, train, tmp_path):
     import zarr
 
     import scionwood_pde as pde
@@ -121,23 +119,7 @@ def test_a_state_is_encoded_as_its_file_is(
         apply("pde/encode", run, np.stack([state, state]), fields=["u"])
 
 
-def test_a_rollout_of_an_array_equals_that_of_its_file(apply: Apply) -> None:
-    import scionwood_pde as pde
-
-    states = pde.simulate(n=1, n_steps=2)
-    state = states.values[0, 0].astype(np.float32)
-    with pytest.warns(UserWarning, match="unknown"):
-        made = apply("pde/rollout", "pde/dynamics", state, steps=2)
-    assert made.file is not None
-    wanted = pde.rollout(
-        states.astype(np.float32), options=pde.RolloutOptions(run="pde/dynamics", steps=2)
-    )
-    assert np.array_equal(np.load(made.file), wanted.values[0])
-
-
-def test_a_picture_is_classified_as_its_file_is(
-    apply: Apply, few_shot: Path, tmp_path: Path
-) -> None:
+def test_a_picture_is_classified_as_its_file_is(apply, few_shot, tmp_path):
     from PIL import Image
 
     grey = np.random.default_rng(0).integers(0, 256, (40, 40), dtype=np.uint8)
@@ -163,9 +145,7 @@ def together(service: str, run: str | Path, sources: list[Path], out: Path, **op
         return many(loaded, sources, outs, **with_options_classes(many, options))
 
 
-def test_pictures_that_are_classified_together_differ_by_rounding(
-    apply: Apply, few_shot: Path, tmp_path: Path
-) -> None:
+def test_pictures_that_are_classified_together_differ_by_rounding(apply, few_shot, tmp_path):
     from PIL import Image
 
     draw, sources = np.random.default_rng(1), []
@@ -191,9 +171,7 @@ REQUESTS = (
 )
 
 
-def test_requests_that_are_answered_together_have_the_same_text(
-    apply: Apply, tmp_path: Path
-) -> None:
+def test_requests_that_are_answered_together_have_the_same_text(apply, tmp_path):
     sources = []
     for number, text in enumerate(REQUESTS):
         sources.append(tmp_path / f"{number}.txt")
@@ -236,9 +214,7 @@ def series(folder: Path, slices: int = 6, leave_out: int = -1) -> Path:
     return archive
 
 
-def test_a_study_in_a_zip_archive_is_answered_as_its_folder_is(
-    apply: Apply, train: Callable[[str], Path], few_shot: Path, tmp_path: Path
-) -> None:
+def test_a_study_in_a_zip_archive_is_answered_as_its_folder_is(apply, train, few_shot, tmp_path):
     import scionwood_biomed as biomed
 
     run = train("biomed/volumes")
@@ -256,9 +232,7 @@ def test_a_study_in_a_zip_archive_is_answered_as_its_folder_is(
         apply("biomed/study", run, series(tmp_path / "hole", leave_out=3))
 
 
-def test_a_zipped_deck_with_includes_is_predicted_as_the_deck_is(
-    apply: Apply, tmp_path: Path
-) -> None:
+def test_a_zipped_deck_with_includes_is_predicted_as_the_deck_is(apply, tmp_path):
     sample, run = tmp_path / "whole.k", "crash/transfer_lora"
     scionwood.load("readers", "crash/keyword").write_sample(sample)
     text = sample.read_text()

@@ -39,9 +39,7 @@ def wait_for(server: Server, word: str) -> str:
     raise TimeoutError(server.log.read_text())
 
 
-def test_a_better_version_goes_live_while_requests_are_answered(
-    live: Path, line: Path, tmp_path: Path
-) -> None:
+def test_a_better_version_goes_live_while_requests_are_answered(live, line, tmp_path):
     longer = recipe_of(live, tmp_path / "next.yaml", "trainer.max_steps=12", "task.lr=1e-3")
     words = (f"clean={live}", "--shadow", str(longer), "--slack", "p95=60s")
     with running(tmp_path / "s", *words) as server:
@@ -56,7 +54,7 @@ def test_a_better_version_goes_live_while_requests_are_answered(
         assert again.body == first.body != after.body
 
 
-def test_a_worse_version_is_kept_aside(live: Path, line: Path, tmp_path: Path) -> None:
+def test_a_worse_version_is_kept_aside(live, line, tmp_path):
     worse = recipe_of(live, tmp_path / "next.yaml", "trainer.max_steps=4", "task.lr=0.3")
     with running(tmp_path / "s", f"clean={live}", "--shadow", f"clean={worse}") as server:
         before = server.ask("GET", "/adapters").json()
@@ -64,14 +62,14 @@ def test_a_worse_version_is_kept_aside(live: Path, line: Path, tmp_path: Path) -
         assert server.ask("GET", "/adapters").json() == before
 
 
-def test_another_backbone_is_refused(live: Path, tmp_path: Path) -> None:
+def test_another_backbone_is_refused(live, tmp_path):
     other = recipe_of(live, tmp_path / "next.yaml", "adapter.r=2")
     with pytest.raises(ServingError, match="its backbone or its adapter"):
         continue_training(live, str(other), tmp_path)
     assert not (tmp_path / GATE).exists()
 
 
-def test_both_losses_are_of_the_same_validation_split(live: Path, tmp_path: Path) -> None:
+def test_both_losses_are_of_the_same_validation_split(live, tmp_path):
     same = recipe_of(live, tmp_path / "next.yaml", "trainer.max_steps=1", "task.lr=1e-12")
     continue_training(live, str(same), tmp_path)
     gate = json.loads((tmp_path / GATE).read_text())

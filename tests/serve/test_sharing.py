@@ -67,7 +67,7 @@ CASES: dict[str, Callable[[], Any]] = {
 
 
 @table("name", list(CASES))
-def test_four_adapters_share_one_base_and_answer_bit_for_bit(name: str) -> None:
+def test_four_adapters_share_one_base_and_answer_bit_for_bit(name):
     models = [trained(CASES[name](), seed) for seed in range(4)]
     x = torch.linspace(-1, 1, 5 * 64).reshape(5, 64)
     alone = [model(x) for model in models]
@@ -80,7 +80,7 @@ def test_four_adapters_share_one_base_and_answer_bit_for_bit(name: str) -> None:
     assert min(saved[1:]) >= kept
 
 
-def test_dual_anchors_share_one_base_and_answer_bit_for_bit() -> None:
+def test_dual_anchors_share_one_base_and_answer_bit_for_bit():
     models = [trained(dual_anchor(), seed) for seed in (0, 1)]
     inputs = clip_inputs()
     alone = [model(*inputs) for model in models]
@@ -93,7 +93,7 @@ def test_dual_anchors_share_one_base_and_answer_bit_for_bit() -> None:
     assert saved[1] >= base
 
 
-def test_what_no_model_uses_is_forgotten() -> None:
+def test_what_no_model_uses_is_forgotten():
     pool, first, second = Pool(), net(), net()
     pool.share(first)
     assert pool.share(second) == BASE_BYTES
@@ -101,7 +101,7 @@ def test_what_no_model_uses_is_forgotten() -> None:
     assert pool.share(copy.deepcopy(second)) == 0
 
 
-def test_a_lent_run_is_loaded_in_its_own_thread_alone() -> None:
+def test_a_lent_run_is_loaded_in_its_own_thread_alone():
     from concurrent.futures import ThreadPoolExecutor
 
     run = scionwood.find_run("seismic/denoise", quiet=True)

@@ -23,9 +23,7 @@ def run(tmp_path: Path) -> Path:
     return target
 
 
-def test_a_version_depends_on_what_loading_uses_and_on_nothing_else(
-    run: Path, tmp_path: Path
-) -> None:
+def test_a_version_depends_on_what_loading_uses_and_on_nothing_else(run, tmp_path):
     first = take_version(run, tmp_path / "held")
     (run / "README.md").write_text("another card")
     assert take_version(run, tmp_path / "held") == first
@@ -38,7 +36,7 @@ def test_a_version_depends_on_what_loading_uses_and_on_nothing_else(
     assert len(first.base) == 64
 
 
-def test_a_version_is_a_copy_of_what_loading_uses(run: Path, tmp_path: Path) -> None:
+def test_a_version_is_a_copy_of_what_loading_uses(run, tmp_path):
     (run / "last.ckpt").write_bytes(b"x")
     (run / ".hidden.json").write_text("{}")
     version = take_version(run, tmp_path / "held", "clean")
@@ -49,14 +47,14 @@ def test_a_version_is_a_copy_of_what_loading_uses(run: Path, tmp_path: Path) -> 
     assert (version.folder / "recipe.yaml").read_bytes() == before
 
 
-def test_a_changed_copy_is_refused(run: Path, tmp_path: Path) -> None:
+def test_a_changed_copy_is_refused(run, tmp_path):
     version = take_version(run, tmp_path / "held")
     (version.folder / "recipe.yaml").write_text("task: {}")
     with pytest.raises(ServingError, match="its files were changed"):
         take_version(run, tmp_path / "held")
 
 
-def test_a_file_that_differs_from_the_manifest_is_refused(run: Path, tmp_path: Path) -> None:
+def test_a_file_that_differs_from_the_manifest_is_refused(run, tmp_path):
     scionwood.authoring.write_manifest(run)
     with (run / "head.safetensors").open("r+b") as file:
         file.seek(500)
@@ -67,7 +65,7 @@ def test_a_file_that_differs_from_the_manifest_is_refused(run: Path, tmp_path: P
 
 
 @table("name", ["A", "../x", "a/b", "-a", "a" * 65, "a b", "a@b"])
-def test_a_name_that_is_no_part_of_a_url_is_refused(name: str, run: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_no_part_of_a_url_is_refused(name, run, tmp_path):
     with pytest.raises(ServingError, match="a name has lower-case letters"):
         take_version(run, tmp_path / "held", name)
 
@@ -76,7 +74,7 @@ def version(name: str, number: int, *fields: str) -> Version:
     return Version(name, f"{number:016x}", Path(), fields or ("seismic",), "seismic/denoise", "")
 
 
-def test_the_book_finds_by_field_name_and_version() -> None:
+def test_the_book_finds_by_field_name_and_version():
     registry = VersionRegistry(
         [version("a", 1), version("b", 2), version("c", 3, "bangla", "language")]
     )
@@ -89,7 +87,7 @@ def test_the_book_finds_by_field_name_and_version() -> None:
         assert caught.value.status == 404
 
 
-def test_old_versions_go_but_for_the_last_two_and_those_in_use() -> None:
+def test_old_versions_go_but_for_the_last_two_and_those_in_use():
     registry = VersionRegistry([version("a", 0)])
     with registry.using(version("a", 0)):
         for number in range(1, 5):
@@ -100,7 +98,7 @@ def test_old_versions_go_but_for_the_last_two_and_those_in_use() -> None:
     assert [kept.version[-1] for kept in registry.loaded()] == ["2", "3", "4"]
 
 
-def test_a_version_that_comes_back_is_live_once_and_names_are_unique() -> None:
+def test_a_version_that_comes_back_is_live_once_and_names_are_unique():
     registry = VersionRegistry([version("a", 0)])
     registry.switch(version("a", 1))
     registry.switch(version("a", 0))
@@ -109,7 +107,7 @@ def test_a_version_that_comes_back_is_live_once_and_names_are_unique() -> None:
         VersionRegistry([version("a", 0), version("a", 1)])
 
 
-def test_without_audit_the_verdict_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_audit_the_verdict_says_so(monkeypatch):
     monkeypatch.setenv("SCIONWOOD_DISABLE", "audit")
     scionwood.authoring.refresh()
     try:

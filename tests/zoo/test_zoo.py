@@ -29,13 +29,13 @@ def check(packages: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_models_of_the_test_environment_do_what_the_page_says() -> None:
+def test_the_models_of_the_test_environment_do_what_the_page_says():
     check(TESTED)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("package", EXTRA)
-def test_the_models_of_the_zoo_extra_do_what_the_page_says(package: str) -> None:
+def test_the_models_of_the_zoo_extra_do_what_the_page_says(package):
     if not find_spec(EXTRA[package]):
         pytest.skip(f"{package} is not installed: make test-zoo installs it")
     check(package)

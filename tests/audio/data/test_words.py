@@ -23,14 +23,14 @@ def _table(folder: Path, clips: list[Clip]) -> Path:
     return table
 
 
-def test_no_text_is_in_two_splits() -> None:
+def test_no_text_is_in_two_splits():
     splits = Words(seed=1).splits
     texts = [{clip.text for clip in splits[name]} for name in ("train", "val", "test")]
     assert all(texts)
     assert len(set.union(*texts)) == sum(map(len, texts))
 
 
-def test_a_split_by_word_shares_no_content_word() -> None:
+def test_a_split_by_word_shares_no_content_word():
     sound = np.zeros(2000, np.float32)
     clips = [
         Clip(sound, f"una {a} {b}", "", f"{a}{b}")
@@ -44,9 +44,7 @@ def test_a_split_by_word_shares_no_content_word() -> None:
     assert not (words[0] | words[1]) & words[2]
 
 
-def test_equal_samples_under_other_names_are_removed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_equal_samples_under_other_names_are_removed(tmp_path, capsys):
     clips = made_clips(24, 0)
     copied = Clip(clips[0].sound, "otra", "made", "copy")
     data = Words(path=_table(tmp_path, [*clips, copied]), batch_size=2)
@@ -56,7 +54,7 @@ def test_equal_samples_under_other_names_are_removed(
     assert len(distinct([clips[0], copied])) == 1
 
 
-def test_each_clip_has_four_texts_that_it_does_not_say() -> None:
+def test_each_clip_has_four_texts_that_it_does_not_say():
     clips = made_clips(20, 0)
     trials = Trials(clips, 16_000, seed=0)
     for number in range(3):
@@ -68,19 +66,19 @@ def test_each_clip_has_four_texts_that_it_does_not_say() -> None:
         assert int(sample["frames"]) == -(-len(clips[number].sound) // 320)
 
 
-def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
+def test_a_table_without_its_columns_is_refused(tmp_path):
     table = tmp_path / "words.csv"
     table.write_text("file,word\na.wav,una\n")
     with pytest.raises(ReadError, match="path,text"):
         Words(path=table).setup("fit")
 
 
-def test_a_cell_may_hold_line_breaks_of_its_own(tmp_path: Path) -> None:
+def test_a_cell_may_hold_line_breaks_of_its_own(tmp_path):
     table = tmp_path / "words.csv"
     table.write_text('path,text\na.wav,"una\ndos\u2028tres"\nb.wav,dos\n', "utf-8")
     assert [row["text"] for row in read_rows(table, ["path"])] == ["una\ndos\u2028tres", "dos"]
 
 
-def test_a_speaker_that_nobody_is_leaves_no_clip(tmp_path: Path) -> None:
+def test_a_speaker_that_nobody_is_leaves_no_clip(tmp_path):
     with pytest.raises(ReadError, match="nobody"):
         Words(path=_table(tmp_path, made_clips(4, 0)), speaker="nobody").setup("fit")

@@ -1,7 +1,5 @@
 """Scores of found events and of tables, as the command prints them."""
 
-from __future__ import annotations
-
 import pytest
 
 import scionwood

@@ -25,7 +25,7 @@ def _by_definition(cost: np.ndarray) -> float:
     return float(best[-1].min()) / len(cost)
 
 
-def test_the_distance_is_that_of_its_definition() -> None:
+def test_the_distance_is_that_of_its_definition():
     random = np.random.default_rng(0)
     take, sound = random.standard_normal((7, 5)), random.standard_normal((11, 5))
     take /= np.linalg.norm(take, axis=1, keepdims=True)
@@ -41,7 +41,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_an_enrolled_word_is_nearer_than_another(file: Path) -> None:
+def test_an_enrolled_word_is_nearer_than_another(file):
     first, second = made_clips(2, 0)
     stream = Stream(
         None, Spotter([first.text, second.text], enrolled=file, weights="random", window=1.0)
@@ -50,12 +50,12 @@ def test_an_enrolled_word_is_nearer_than_another(file: Path) -> None:
     assert spots[0].score > max(spots[1].score, -1e-3)
 
 
-def test_a_clip_longer_than_the_window_is_refused(file: Path) -> None:
+def test_a_clip_longer_than_the_window_is_refused(file):
     with pytest.raises(RecipeError, match=r"window 0\.2 s"):
         Spotter([made_clips(2, 0)[0].text], enrolled=file, weights="random", window=0.2)
 
 
-def test_a_damaged_or_pickled_file_is_refused(file: Path, tmp_path: Path) -> None:
+def test_a_damaged_or_pickled_file_is_refused(file, tmp_path):
     cut = tmp_path / "cut.npz"
     cut.write_bytes(file.read_bytes()[:-200])
     pickled = tmp_path / "pickled.npz"

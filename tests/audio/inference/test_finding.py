@@ -29,10 +29,6 @@ def test_a_score_says_how_far_an_event_is_above_the_threshold():
     assert (first.score, second.score) == (0.6225, 0.9526)
 
 
-def test_a_higher_confidence_gives_fewer_calls():
-    assert [call.start for call in calls(confidence=0.9)] == [10.0]
-
-
 def test_times_are_those_of_the_recording_that_is_heard_slower():
     assert [(call.start, call.end) for call in calls(expand=2.0)] == [(1.0, 1.5), (5.0, 5.5)]
 

@@ -1,7 +1,5 @@
 """Recordings as mono samples: blocks are the whole, and channels and rates are checked."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soundfile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def _spots(samples: np.ndarray, chunk: int, rate: float = 16000) -> list[Spot]:
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
-def test_chunks_of_any_size_give_the_scores_of_the_whole(rate: int) -> None:
+def test_chunks_of_any_size_give_the_scores_of_the_whole(rate):
     samples = _noise(1.1, rate)
     whole = _spots(samples, len(samples), rate)
     assert len(whole) == 8
@@ -41,7 +40,7 @@ def test_chunks_of_any_size_give_the_scores_of_the_whole(rate: int) -> None:
         assert _spots(samples, chunk, rate) == whole
 
 
-def test_a_start_on_the_grid_gives_the_scores_of_the_rest() -> None:
+def test_a_start_on_the_grid_gives_the_scores_of_the_rest():
     samples, step = _noise(1.5, 16000), 4000
     whole = [spot.score for spot in _spots(samples, 1237)]
     for windows in (1, 2, 3):
@@ -49,7 +48,7 @@ def test_a_start_on_the_grid_gives_the_scores_of_the_rest() -> None:
         assert rest == whole[2 * windows :]
 
 
-def test_of_overlapping_windows_the_best_remains() -> None:
+def test_of_overlapping_windows_the_best_remains():
     spots = [Spot(0.0, 3.0, "a", 1.0), Spot(1.0, 4.0, "a", 2.0), Spot(5.0, 8.0, "a", 0.5)]
     assert peaks([*spots, Spot(1.0, 4.0, "b", 1.5)], 0.7) == [spots[1], Spot(1.0, 4.0, "b", 1.5)]
 
@@ -61,13 +60,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(scionwood.fit(recipe, run_dir=folder, overrides={"trainer.max_steps": 1}))
 
 
-def test_a_run_refuses_another_window(run: Path) -> None:
+def test_a_run_refuses_another_window(run):
     assert Spotter(["sol"], run).window == 1.0
     with pytest.raises(WindowMismatchError, match="trained with a window of 1 s"):
         Spotter(["sol"], run, window=3.0)
 
 
-def test_a_run_states_what_its_validation_measured(run: Path) -> None:
+def test_a_run_states_what_its_validation_measured(run):
     assert {"hard", "zero_shot", "threshold"} <= recorded(run).keys()
 
 
@@ -80,8 +79,6 @@ def test_a_run_states_what_its_validation_measured(run: Path) -> None:
         (lambda: Stream(None, _spotter(), hop=9.0), RecipeError, "hop"),
     ],
 )
-def test_bad_input_is_refused(
-    make: Callable[[], object], error: type[Exception], match: str
-) -> None:
+def test_bad_input_is_refused(make, error, match):
     with pytest.raises(error, match=match):
         make()

@@ -16,7 +16,7 @@ def matcher() -> Matcher:
 
 
 @torch.no_grad()
-def test_padding_and_batch_change_no_score(matcher: Matcher) -> None:
+def test_padding_and_batch_change_no_score(matcher):
     sound, frames = torch.randn(3, 40, 16), torch.tensor([12, 40, 25])
     text = codes(["una", "una rana verde", "sol"])
     together = matcher(text, sound, frames)
@@ -28,7 +28,7 @@ def test_padding_and_batch_change_no_score(matcher: Matcher) -> None:
 
 
 @torch.no_grad()
-def test_what_stands_in_the_padding_is_not_seen(matcher: Matcher) -> None:
+def test_what_stands_in_the_padding_is_not_seen(matcher):
     sound, frames = torch.randn(2, 40, 16), torch.tensor([12, 30])
     other = sound.clone()
     other[0, 12:], other[1, 30:] = 1e3, -1e3

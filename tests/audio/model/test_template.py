@@ -1,7 +1,5 @@
 """Templates: equal to the correlation of each placement, and loudness does not count."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """Selections: three formats are read by their content and written whole, and faults are named."""
 
-from __future__ import annotations
-
 import pytest
 from case_table import table
 from hypothesis import given, settings

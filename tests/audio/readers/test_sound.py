@@ -1,7 +1,5 @@
 """Sounds: every damage is refused or stated, whole ones are read, and copies keep their bytes."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

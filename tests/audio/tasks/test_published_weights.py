@@ -23,13 +23,13 @@ pytestmark = [
 @pytest.mark.parametrize(
     ("targets", "r", "count"), [("query_value", 8, 147_456), ("attention", 15, 184_320)]
 )
-def test_the_recipes_adapt_the_stated_numbers(targets: str, r: int, count: int) -> None:
+def test_the_recipes_adapt_the_stated_numbers(targets, r, count):
     model = scionwood.attach(WhisperText(weights="package"), LoraConfig(r=r), targets=targets)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == count
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
-def test_a_stream_equals_the_file(rate: int) -> None:
+def test_a_stream_equals_the_file(rate):
     spotter = Spotter(["una rana", "el sol"])
     samples = 0.1 * np.random.default_rng(0).standard_normal(5 * rate).astype(np.float32)
 

@@ -23,7 +23,7 @@ def tone(tmp_path: Path) -> Path:
     return tmp_path / "tone.wav"
 
 
-def test_an_enrolled_clip_is_found_in_its_own_recording(tone: Path) -> None:
+def test_an_enrolled_clip_is_found_in_its_own_recording(tone):
     folder = tone.parent
     enrol([tone], folder / "tone.npz")
     (folder / "words.txt").write_text("tone\n")
@@ -38,9 +38,7 @@ def test_an_enrolled_clip_is_found_in_its_own_recording(tone: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tone.wav", "tone.ogg"])
-def test_a_sound_is_decoded_in_the_child(
-    tone: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sound_is_decoded_in_the_child(tone, name, monkeypatch):
     samples, rate = soundfile.read(tone)
     soundfile.write(tone.parent / name, samples, rate)
     monkeypatch.setenv("SCIONWOOD_READERS", "service")
@@ -49,13 +47,13 @@ def test_a_sound_is_decoded_in_the_child(
     assert {found.word for found in spots} == {"tone", "una rana"}
 
 
-def test_a_run_and_an_enrolment_exclude_each_other(tone: Path) -> None:
+def test_a_run_and_an_enrolment_exclude_each_other(tone):
     options = SpotOptions(run="run", enrolled=tone)
     with pytest.raises(RecipeError, match="one of them"):
         spot(tone, tone.parent / "words.txt", tone.parent / "out.csv", options)
 
 
-def test_a_channel_that_is_none_is_refused(tone: Path) -> None:
+def test_a_channel_that_is_none_is_refused(tone):
     options = SpotOptions(channel="left", weights="random", window=0.5)
     with pytest.raises(RecipeError, match="channel left"):
         spot(tone, tone.parent / "words.txt", tone.parent / "out.csv", options)

@@ -1,7 +1,5 @@
 """Texts that the checker was not made for: it marks the style, abstains, or separates speakers."""
 
-from __future__ import annotations
-
 from case_table import table
 
 from scionwood_bangla.checker import check_text

@@ -1,7 +1,5 @@
 """Restating a text at another level, mixing its levels, and what SARIF and a diff say of it."""
 
-from __future__ import annotations
-
 from random import Random
 
 from case_table import table

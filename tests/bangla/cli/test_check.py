@@ -1,7 +1,5 @@
 """The commands check, score, evaluate-checker and tokenizers."""
 
-from __future__ import annotations
-
 import io
 import json
 import sys

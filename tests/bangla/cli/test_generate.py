@@ -1,7 +1,5 @@
 """The commands generate, evaluate, prefer and merge."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
@@ -57,6 +55,7 @@ def test_generate_refuses_invalid_options(options, reason, capsys):
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_undrawn")
 def test_evaluates_a_run(run, capsys):
     command = ["bangla", "evaluate", "--run", str(run), "--n", "3", "--decoding", "greedy"]

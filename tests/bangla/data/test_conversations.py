@@ -29,7 +29,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return tmp_path
 
 
-def test_a_bad_file_is_skipped(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_file_is_skipped(folder, caplog):
     caplog.set_level(logging.WARNING, "scionwood.training")
     data = Files(source=folder, on_bad_file="skip")
     data.setup("fit")
@@ -38,13 +38,13 @@ def test_a_bad_file_is_skipped(folder: Path, caplog: pytest.LogCaptureFixture) -
     assert len(caplog.records) == 1
 
 
-def test_a_bad_file_stops_unless_the_recipe_says_skip(folder: Path) -> None:
+def test_a_bad_file_stops_unless_the_recipe_says_skip(folder):
     with pytest.raises(ReadError, match=r"b\.jsonl"):
         Files(source=folder).setup("fit")
 
 
 @table("level", ["tui", "tumi", "apni"])
-def test_every_example_has_the_level(level: str) -> None:
+def test_every_example_has_the_level(level):
     data = Generated(n_train=40, n_val=5, n_test=10, levels=[level])
     for split, count in (("train", 40), ("val", 5), ("test", 10)):
         examples = data.examples(split)
@@ -52,7 +52,7 @@ def test_every_example_has_the_level(level: str) -> None:
         assert {example.register for example in examples} == {frozenset({level})}
 
 
-def test_an_unknown_level_is_refused_and_the_recipe_names_one() -> None:
+def test_an_unknown_level_is_refused_and_the_recipe_names_one():
     with pytest.raises(RecipeError, match="some of tui, tumi, apni"):
         Generated(levels=["vous"])
     assert resolve("bangla/attribute_control").data.options["levels"] == ["apni"]

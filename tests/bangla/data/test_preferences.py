@@ -1,7 +1,5 @@
 """Preference pairs that the checker ranks, their files, and their batches."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

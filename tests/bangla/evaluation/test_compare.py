@@ -1,7 +1,5 @@
 """An evaluation compares an adapter with prompting its base, by level, with paired intervals."""
 
-from __future__ import annotations
-
 import csv
 import json
 
@@ -10,7 +8,7 @@ import torch
 from peft import LoraConfig
 
 from scionwood import OutputExistsError, RecipeError, attach
-from scionwood_bangla import Answer, Decoding, Writer
+from scionwood_bangla import Decoding, Writer
 from scionwood_bangla.evaluation.baselines import (
     ANSWERS,
     METHODS,
@@ -20,7 +18,7 @@ from scionwood_bangla.evaluation.baselines import (
 )
 from scionwood_bangla.evaluation.compare import Plan, Suite, compare, handwritten, held_out
 from scionwood_bangla.evaluation.measures import MEASURES
-from scionwood_bangla.evaluation.report import SUMMARY_COLUMNS, answers_table, summary, write
+from scionwood_bangla.evaluation.report import SUMMARY_COLUMNS, summary, write
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import causal_lm
@@ -151,24 +149,3 @@ def test_the_summary_has_a_row_for_each_method_and_level(evaluation):
     assert list(tables) == ["handwritten", "held_out"]
     row = next(r for r in tables["held_out"] if (r[0], r[2]) == ("always_tumi", "tumi"))
     assert row[SUMMARY_COLUMNS.index("register_match")] == "1.00 [1.00, 1.00]"
-
-
-def test_the_answers_on_the_page_are_drawn_by_a_seed(evaluation):
-    columns = [("zero_shot", "greedy"), ("adapter", "greedy")]
-    header, first = answers_table(evaluation, "handwritten", columns, 3, seed=0)
-    assert header == ["request", "levels", "zero_shot, greedy", "adapter, greedy"]
-    assert len(first) == 3
-    assert answers_table(evaluation, "handwritten", columns, 3, seed=0)[1] == first
-    assert answers_table(evaluation, "handwritten", columns, 3, seed=3)[1] != first
-    assert all(cell[0] in "✓✗" for row in first for cell in row[2:])
-
-
-def test_marks_an_answer_that_was_cut_off(evaluation, suites):
-    key = ("handwritten", "adapter", "greedy")
-    before = evaluation.answers[key]
-    evaluation.answers[key] = [Answer("আপনি কেমন আছেন?", False)] * 6
-    rows = answers_table(evaluation, "handwritten", [("adapter", "greedy")], 6, 0)[1]
-    evaluation.answers[key] = before
-    marks = {row[1]: row[2] for row in rows}
-    assert marks["apni"] == "✓ আপনি কেমন আছেন? …"
-    assert marks["tui"].startswith("✗")

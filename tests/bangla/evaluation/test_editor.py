@@ -1,7 +1,5 @@
 """The language server, as an editor uses it: a process that answers over standard input."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Tokens per word of tokenizers that the tests train."""
 
-from __future__ import annotations
-
 import base64
 import json
 
@@ -10,7 +8,7 @@ from case_table import table
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from scionwood import ReadError
-from scionwood_bangla.evaluation.fertility import locate, measure, words_of_text, words_of_wordfreq
+from scionwood_bangla.evaluation.fertility import locate, measure, words_of_text
 
 TEXT = "আপনি কেমন আছেন আমি ভালো আছি আপনি কি কাল আসবেন " * 20
 
@@ -58,12 +56,6 @@ def test_warns_of_a_tokenizer_of_bytes(tmp_path):
     assert fertility.tokens_per_word == pytest.approx((2 * (1 + 9) + (1 + 6)) / 3)
     assert fertility.vocabulary == 300
     assert "above 4" in fertility.warning
-
-
-def test_words_of_wordfreq_are_bangla_with_frequencies():
-    words = words_of_wordfreq()
-    assert len(words) == 216_175
-    assert max(words, key=words.__getitem__) in {"না", "ও", "করে", "এই", "এবং"}
 
 
 @table(("name", "content"), [("tokenizer.json", "{"), ("a.json", "[]"), ("b.tiktoken", "x y z")])

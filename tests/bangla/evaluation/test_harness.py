@@ -1,7 +1,5 @@
 """The hand-written prompts as a task of lm-evaluation-harness."""
 
-from __future__ import annotations
-
 import warnings
 
 import pytest

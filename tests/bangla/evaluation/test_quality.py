@@ -1,24 +1,17 @@
 """Answers are judged by four questions, so that cheap tricks do not pass."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from case_table import table
 
 from scionwood_bangla.evaluation.harness.register import measure
 from scionwood_bangla.evaluation.prompts import prompts
-from scionwood_bangla.evaluation.quality import judge_answer, measure_answer, word_order
+from scionwood_bangla.evaluation.quality import judge_answer, measure_answer
 from scionwood_bangla.model.word_order import WordOrder, class_of, sentences, train
 from scionwood_bangla.text.normalise import normalise
 
 LINE = normalise("তুমি ভালো থেকো।")
 ITEMS = prompts(half="dev")[::6]
-
-
-def test_most_references_pass_all_four():
-    good = [judge_answer(item.text, item.reference, item.levels).good for item in ITEMS]
-    assert sum(good) > 0.7 * len(good)
 
 
 @table(
@@ -45,14 +38,6 @@ def test_a_letter_needs_a_salutation_and_other_words_may_be_relevant():
     assert not judge_answer("বন্ধুকে ডাকো।", "", ["tumi"]).fluent
     assert judge_answer("বন্ধুর খবর নাও।", "তুমি কেমন আছ?", ["tumi"]).relevant
     assert measure_answer("বন্ধুর খবর নাও।", "আকাশ নীল।").taken_up == 0
-
-
-def test_the_order_of_words_does_not_depend_on_the_call():
-    text = normalise("আপনি কাল আমাদের বাড়িতে আসবেন।")
-    order, nats = word_order(text)
-    word_order.cache_clear()
-    assert word_order(text) == (order, nats)
-    assert order > 0.9 > word_order(normalise("আসবেন বাড়িতে আমাদের কাল আপনি।"))[0]
 
 
 def test_training_counts_every_trigram_and_probabilities_sum_to_one():

@@ -1,7 +1,5 @@
 """The local page: over HTTP, and in a real browser."""
 
-from __future__ import annotations
-
 import json
 import threading
 from http.client import HTTPConnection

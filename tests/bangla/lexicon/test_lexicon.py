@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wordfreq
 from case_table import table
 
 from scionwood_bangla.lexicon import (
@@ -114,14 +113,6 @@ def test_words_that_only_look_like_verbs_have_no_reading(word):
     assert readings(normalise(word)) == ()
 
 
-def test_everyday_causatives_have_all_levels():
-    stems = """শুকা নেভা ভেজা ঢোকা পরা হাঁটা নাচা টাঙা এড়া রাঙা ভাঙা ডোবা তাড়া সারা ছাড়া বিছা চেনা মাখা টপকা
-        পেঁচা বাঁকা গুটা জমা বদলা সামলা ওড়া বাড়া থামা বাঁচা আটকা ঘুমা আঁচড়া শেখা নামা দাঁড়া"""
-    for stem in map(normalise, stems.split()):
-        for ending, subject in (("চ্ছ", "tumi"), ("চ্ছেন", "apni"), ("বেন", "apni"), ("বি", "tui")):
-            assert subject in {reading.subject for reading in readings(stem + ending)}, stem
-
-
 def test_marks_literary_forms():
     for word in ("করিতেছেন", "করিয়াছি", "যাইবে", "গিয়াছিলেন"):
         group = readings(normalise(word))
@@ -146,23 +137,3 @@ def test_a_chandrabindu_marks_the_honorific_third_person():
     assert pronoun_of("তাঁর").subject == "tini"
     assert pronoun_of("তার").subject == "se"
     assert pronoun_of(normalise("আপনিও")).subject == "apni"
-
-
-def test_forms_of_the_thirty_commonest_verbs_occur_in_wordfreq():
-    # Every cell of the paradigm counts, including the intimate level, which is rarely written.
-    counts = wordfreq.get_frequency_dict("bn", "large")
-    words = normalise("\n".join(counts)).split("\n")  # as each word alone, see test_normalise
-    listed = dict(zip(words, counts.values(), strict=True))
-    cells = {v: [inflect(v, t, s)[:1] for t in TENSES for s in SUBJECTS] for v in verb_names()}
-    usual = {verb: [form for cell in group for form in cell] for verb, group in cells.items()}
-    common = sorted(usual, key=lambda v: -_frequency(set(usual[v]), listed))[:30]
-    forms_of = [form for verb in common for form in usual[verb]]
-    assert sum(form in listed for form in forms_of) / len(forms_of) >= 0.90
-    different = set(forms_of)  # each form once: below 0.90, see the results page
-    assert len(different & listed.keys()) / len(different) >= 0.88
-
-
-def _frequency(group: set[str], listed: dict[str, float]) -> float:
-    # The median over the forms: one homograph such as "name" would make any verb common.
-    values = sorted(listed.get(form, 0.0) for form in group)
-    return values[len(values) // 2]

@@ -1,8 +1,5 @@
 """Bangla tokens that are added to another tokenizer, and the training of their embeddings."""
 
-from __future__ import annotations
-
-from collections import Counter
 from importlib.util import find_spec
 
 import pytest
@@ -12,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from scionwood import WeightsError
 from scionwood_bangla.generator.make import examples
 from scionwood_bangla.model import smol
-from scionwood_bangla.model.added_tokens import extended, learn_merges
+from scionwood_bangla.model.added_tokens import extended
 from scionwood_bangla.model.weights import load_tokenizer, plain
 from scionwood_bangla.text.normalise import normalise
 from scionwood_language import load_model
@@ -35,12 +32,6 @@ def test_added_tokens_shorten_bangla_and_leave_the_old_numbers(both):
     assert len(old) < len(new) <= len(old) + 12
     text = normalise("আপনি কেমন আছেন?")
     assert new(text)["input_ids"] == old(text)["input_ids"]
-
-
-def test_merges_stop_when_no_pair_occurs_twice():
-    words = Counter({("a", "b", "a", "b"): 1, ("c", "d"): 1})
-    assert learn_merges(words, 10) == [("a", "b")]
-    assert learn_merges(Counter(), 3) == []
 
 
 def test_only_embeddings_of_added_tokens_are_trained(both):

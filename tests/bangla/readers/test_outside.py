@@ -21,7 +21,7 @@ def table(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, absolute: bool) -> None:
+def test_a_link_out_of_the_folder_is_refused(tmp_path, absolute):
     secret = table(tmp_path / "private" / "letters.jsonl")
     folder = table(tmp_path / "data" / "a.jsonl").parent
     link = folder / "b.jsonl"
@@ -37,7 +37,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, absolute: bool) -> 
     assert len(read_examples(folder)) == 2
 
 
-def test_a_snapshot_in_the_cache_of_the_hub_is_read(tmp_path: Path) -> None:
+def test_a_snapshot_in_the_cache_of_the_hub_is_read(tmp_path):
     blob = table(tmp_path / "datasets--a--b" / "blobs" / "0123")
     snapshot = tmp_path / "datasets--a--b" / "snapshots" / "abcd"
     snapshot.mkdir(parents=True)

@@ -1,18 +1,11 @@
 """The normaliser gives every text one spelling."""
 
-from __future__ import annotations
-
 import unicodedata
 
-import pytest
-import wordfreq
 from case_table import table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scionwood_bangla import checker
-from scionwood_bangla.lexicon import paradigm
-from scionwood_bangla.text import reading as text
 from scionwood_bangla.text.normalise import normalise
 
 TABLE = {
@@ -57,27 +50,7 @@ def test_converts_digits(digits, wanted):
     assert normalise("১2", digits=digits) == wanted
 
 
-@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 10])
-def test_is_idempotent_on_the_words_of_wordfreq(step):
-    words = [
-        w for w in wordfreq.get_frequency_dict("bn", "large") if "\u0980" <= max(w) <= "\u09ff"
-    ]
-    assert len(words) > 200_000
-    words = words[::step]
-    text = " ".join(words)
-    once = normalise(text)
-    assert normalise(once) == once
-    assert normalise(unicodedata.normalize("NFD", text)) == once
-    alone = [normalise(word) for word in words[::10]]
-    assert alone == once.split(" ")[::10]
-    assert [normalise(word) for word in alone] == alone
-
-
 @given(st.text('কতবরযড়অাে\u09d7োৌঁংঃ\u09bc\u09cd\u200c\u200d|।১1a \u200b৷"‘\r\n', max_size=12))
 def test_is_idempotent_on_noise(noise):
     once = normalise(noise)
     assert normalise(once) == once
-
-
-def test_checker_lexicon_and_reader_use_the_same_function():
-    assert checker.normalise is paradigm.normalise is text.normalise is normalise

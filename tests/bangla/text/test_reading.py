@@ -1,7 +1,5 @@
 """Errors name what a text is instead of Bangla."""
 
-from __future__ import annotations
-
 import pytest
 from case_table import table
 

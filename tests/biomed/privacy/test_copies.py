@@ -1,7 +1,5 @@
 """Copies of real files keep their pixels, conform to their definition, and trace to no source."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 from importlib.resources import files as resources

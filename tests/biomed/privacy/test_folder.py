@@ -1,7 +1,5 @@
 """A folder of a PACS medium: files of all kinds, resume, processes, a mapping, and the check."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import json

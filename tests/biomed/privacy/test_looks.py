@@ -1,7 +1,5 @@
 """A copy of an image states YES only after a look at its pixels that is recorded."""
 
-from __future__ import annotations
-
 import csv
 import re
 

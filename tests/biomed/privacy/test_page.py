@@ -1,7 +1,5 @@
 """The page of de-identification shows the measured numbers."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

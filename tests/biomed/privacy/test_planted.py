@@ -1,7 +1,5 @@
 """Values that are planted into every attribute of Table E.1-1 are found, and are gone in a copy."""
 
-from __future__ import annotations
-
 import copy
 from io import BytesIO
 

@@ -1,7 +1,5 @@
 """The page of a review: over HTTP with its token, and in a real browser with the keyboard."""
 
-from __future__ import annotations
-
 import json
 import time
 from contextlib import contextmanager

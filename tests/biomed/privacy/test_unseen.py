@@ -1,7 +1,5 @@
 """Bytes that no viewer shows are found in strangers' copies, and are gone in ours."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import struct

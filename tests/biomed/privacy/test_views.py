@@ -1,7 +1,5 @@
 """What a person sees of pixels, and where a text detector says "text, look"."""
 
-from __future__ import annotations
-
 import sys
 from importlib.util import find_spec
 

@@ -1,7 +1,5 @@
 """DICOM files that a child decodes: their series, and what identifies a person."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -30,9 +30,7 @@ def listing(path: Path, image: str) -> Path:
 
 
 @table("way", ["absolute", "dots", "link"])
-def test_a_table_names_images_in_its_folder_or_under_a_root_of_the_user(
-    tmp_path: Path, way: str
-) -> None:
+def test_a_table_names_images_in_its_folder_or_under_a_root_of_the_user(tmp_path, way):
     secret = picture(tmp_path / "private" / "scan.png")
     folder = tmp_path / "data"
     folder.mkdir()
@@ -50,7 +48,7 @@ def test_a_table_names_images_in_its_folder_or_under_a_root_of_the_user(
     assert read_image(item.path).mean() == pytest.approx(201 / 255)
 
 
-def test_a_class_folder_with_a_link_out_of_it_is_refused(tmp_path: Path) -> None:
+def test_a_class_folder_with_a_link_out_of_it_is_refused(tmp_path):
     secret = picture(tmp_path / "private" / "p1_scan.png")
     link = tmp_path / "data" / "cyst" / "p1_scan.png"
     link.parent.mkdir(parents=True)
@@ -63,7 +61,7 @@ def test_a_class_folder_with_a_link_out_of_it_is_refused(tmp_path: Path) -> None
     assert item.subject == "p1"
 
 
-def test_a_dicom_folder_with_a_link_out_of_it_is_refused(tmp_path: Path) -> None:
+def test_a_dicom_folder_with_a_link_out_of_it_is_refused(tmp_path):
     folder, secret = tmp_path / "series", tmp_path / "secret.dcm"
     folder.mkdir()
     DicomReader.write_sample(folder / "a.dcm")

@@ -51,11 +51,11 @@ MLP = ["blocks.0.fc1", "blocks.0.fc2", "blocks.1.fc1", "blocks.1.fc2"]
         ),
     ],
 )
-def test_targets(targets: str | None, config: LoraConfig | None, wanted: list[str]) -> None:
+def test_targets(targets, config, wanted):
     assert adapted_by(targets, config) == wanted
 
 
-def test_targets_without_a_match_list_similar_names_and_types() -> None:
+def test_targets_without_a_match_list_similar_names_and_types():
     with pytest.raises(AdapterError) as caught:
         attach(Net(), LoraConfig(r=2), targets=r"layers\.\d+\.fc3")
     text = str(caught.value)
@@ -63,7 +63,7 @@ def test_targets_without_a_match_list_similar_names_and_types() -> None:
     assert "Presets: mlp, norms" in text
 
 
-def test_a_name_does_not_match_inside_another_name() -> None:
+def test_a_name_does_not_match_inside_another_name():
     net = nn.ModuleDict({"fc": nn.Linear(4, 4), "deep": nn.ModuleDict({"fc": nn.Linear(4, 4)})})
     model = attach(net, LoraConfig(r=2), targets="fc")
     assert adapted(model, "default") == ["fc"]
@@ -81,7 +81,7 @@ class Bypass(nn.Module):
         return {"y": self.alive(x), "z": self.cut(x).detach()}
 
 
-def test_names_dead_targets() -> None:
+def test_names_dead_targets():
     example = (torch.ones(2, 4),)
     for targets, dead in [("dead|alive|cut", "dead, cut"), ("dead", "dead"), ("cut", "cut")]:
         with pytest.raises(AdapterError, match=f"dead targets {dead}:"):
@@ -89,7 +89,7 @@ def test_names_dead_targets() -> None:
     attach(Bypass(), LoraConfig(r=2), targets="alive", example=example)
 
 
-def test_leaves_the_dead_target_in_eva_attention_of_timm_out_and_says_so() -> None:
+def test_leaves_the_dead_target_in_eva_attention_of_timm_out_and_says_so():
     def eva(targets: str) -> PeftModel:
         torch.manual_seed(0)
         vit = timm.create_model("vit_small_patch16_dinov3_qkvb", img_size=32, depth=1)
@@ -107,7 +107,7 @@ def test_leaves_the_dead_target_in_eva_attention_of_timm_out_and_says_so() -> No
         eva("blocks.0.attn.qkv|blocks.0.attn.proj")
 
 
-def test_the_check_for_dead_targets_does_not_change_statistics_or_modes() -> None:
+def test_the_check_for_dead_targets_does_not_change_statistics_or_modes():
     net = Net().train()
     before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
     torch.manual_seed(3)
@@ -117,7 +117,7 @@ def test_the_check_for_dead_targets_does_not_change_statistics_or_modes() -> Non
     torch.set_rng_state(state)
 
 
-def test_refuses_an_example_input_that_does_not_run() -> None:
+def test_refuses_an_example_input_that_does_not_run():
     with pytest.raises(AdapterError, match="Net on its example input: forward failed"):
         attach(Net(), LoraConfig(r=2), example=(torch.ones(2, 3),))
 
@@ -131,7 +131,7 @@ def test_refuses_an_example_input_that_does_not_run() -> None:
         (nn.Conv1d(4, 4, 3), OFTConfig(oft_block_size=2)),
     ],
 )
-def test_names_unsupported_layers(layer: nn.Module, config: LoraConfig) -> None:
+def test_names_unsupported_layers(layer, config):
     net = nn.ModuleDict({"fine": nn.Linear(4, 4), "odd": layer})
     with pytest.raises(AdapterError, match=rf"odd \({type(layer).__name__}\)"):
         attach(net, config, targets="fine|odd")
@@ -149,31 +149,31 @@ def test_names_unsupported_layers(layer: nn.Module, config: LoraConfig) -> None:
         ({"layer_replication": [(0, 2)]}, "layer_replication"),
     ],
 )
-def test_refuses_options_that_change_the_base(options: dict, message: str) -> None:
+def test_refuses_options_that_change_the_base(options, message):
     with pytest.raises(AdapterError, match=message):
         attach(Net(), LoraConfig(r=2, **options))
 
 
-def test_a_prompt_method_needs_a_language_model() -> None:
+def test_a_prompt_method_needs_a_language_model():
     config = PromptTuningConfig(num_virtual_tokens=2, task_type="CAUSAL_LM")
     with pytest.raises(AdapterError, match="language model"):
         attach(Net(), config)
 
 
-def test_feedforward_patterns_of_ia3_become_names() -> None:
+def test_feedforward_patterns_of_ia3_become_names():
     model = attach(Net(), IA3Config(feedforward_modules=r".*\.fc2"), targets="mlp")
     config = model.peft_config["default"]
     assert config.feedforward_modules == r"blocks\.0\.fc2|blocks\.1\.fc2"
     assert model.get_base_model().blocks[0].fc2.is_feedforward
 
 
-def test_bfloat16_bases_keep_float32_adapters() -> None:
+def test_bfloat16_bases_keep_float32_adapters():
     example = (torch.ones(2, 16).bfloat16(),)
     model = attach(Net().to(torch.bfloat16), LoraConfig(r=2), example=example)
     assert model.get_base_model().blocks[0].fc1.lora_A["default"].weight.dtype == torch.float32
 
 
-def test_modules_to_save_work_on_any_module_and_count_as_adapter() -> None:
+def test_modules_to_save_work_on_any_module_and_count_as_adapter():
     model = attach(Net(), LoraConfig(r=2, modules_to_save=["stem.0"]))
     assert report(model).trainable_adapter == 4 * 2 * 48 + 16 * 17
 
@@ -196,7 +196,7 @@ class Stack(nn.Module):
         return x @ self.weight[0]
 
 
-def test_stacked_weights_that_are_computed_are_refused_since_peft_adds_at_each_call() -> None:
+def test_stacked_weights_that_are_computed_are_refused_since_peft_adds_at_each_call():
     config = {"r": 2, "target_modules": [], "target_parameters": ["0.weight"]}
     config["init_lora_weights"] = False
 

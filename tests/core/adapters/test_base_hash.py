@@ -44,7 +44,7 @@ print(json.dumps(bases))
 """
 
 
-def test_training_does_not_change_the_hash_of_the_base() -> None:
+def test_training_does_not_change_the_hash_of_the_base():
     model = unsettle(attach(Net(), LoraConfig(r=4), targets="mlp")).eval()
     assert base_hash(model) == base_hash(Net())
     optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
@@ -62,7 +62,7 @@ def test_training_does_not_change_the_hash_of_the_base() -> None:
         lambda net: setattr(net.stem, "2", nn.Linear(1, 1)),
     ],
 )
-def test_the_hash_depends_on_values_statistics_dtypes_and_tensors(change: object) -> None:
+def test_the_hash_depends_on_values_statistics_dtypes_and_tensors(change):
     net = Net()
     change(net)
     assert base_hash(net) != base_hash(Net())
@@ -91,7 +91,7 @@ def other_processor(net: nn.Module) -> nn.Module:
     ],
     ids=["rounding", "bfloat16", "float16", "float64", "scaled", "another seed"],
 )
-def test_an_adapter_loads_on_a_base_that_differs_by_rounding_only(change, loads, tmp_path) -> None:
+def test_an_adapter_loads_on_a_base_that_differs_by_rounding_only(change, loads, tmp_path):
     save_adapter(attach(Net(), LoraConfig(r=2), targets="mlp"), tmp_path)
     base = change(Net())
     assert base_hash(base) != base_hash(Net())
@@ -105,7 +105,7 @@ def test_an_adapter_loads_on_a_base_that_differs_by_rounding_only(change, loads,
     assert remembered_identity(again).sha256 == base_hash(Net())
 
 
-def test_an_earlier_adapter_of_a_seeded_base_loads_with_a_warning(tmp_path) -> None:
+def test_an_earlier_adapter_of_a_seeded_base_loads_with_a_warning(tmp_path):
     save_adapter(
         attach(Net(), LoraConfig(r=2), targets="mlp"), tmp_path, base={"weights": "random, seeded"}
     )
@@ -117,7 +117,7 @@ def test_an_earlier_adapter_of_a_seeded_base_loads_with_a_warning(tmp_path) -> N
         load_adapter(other_processor(Net()), tmp_path)
 
 
-def test_values_that_are_not_finite_have_no_sketch() -> None:
+def test_values_that_are_not_finite_have_no_sketch():
     net = Net()
     net.stem[0].weight.data[0, 0] = float("nan")
     assert base_identity(net).sketch == ()
@@ -137,7 +137,7 @@ def identities(capability: str, recipes: list[str]) -> dict[str, BaseIdentity]:
 
 
 @pytest.mark.slow
-def test_the_base_of_every_recipe_is_the_same_on_any_processor() -> None:
+def test_the_base_of_every_recipe_is_the_same_on_any_processor():
     recipes = [f"{path.parent.name}/{path.stem}" for path in sorted(RECIPES.glob("*/*.yaml"))]
     recipes = [name for name in recipes if name not in HUB]
     plain, *others = (identities(name, recipes) for name in ("default", "avx2", "avx512"))

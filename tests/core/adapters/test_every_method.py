@@ -48,9 +48,7 @@ def make(method: str) -> PeftModel:
 
 
 @table("method", [*PLAIN, *LANGUAGE], parts=3)
-def test_a_method_keeps_the_base_and_loads_with_the_same_output(
-    method: str, tmp_path: Path
-) -> None:
+def test_a_method_keeps_the_base_and_loads_with_the_same_output(method, tmp_path):
     model = make(method)
     base = language_model() if method in LANGUAGE else Net()
     assert base_hash(model) == base_hash(base)
@@ -81,7 +79,7 @@ def save(model: PeftModel, method: str, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_peft_alone_opens_the_folders_with_the_same_output(tmp_path: Path) -> None:
+def test_peft_alone_opens_the_folders_with_the_same_output(tmp_path):
     """All of them in one process that never imports scionwood."""
     for method in [*PLAIN, *LANGUAGE]:
         model = make(method)

@@ -30,7 +30,7 @@ def other_base(folder: Path) -> None:
     (folder / "scionwood.json").write_text(json.dumps(record))
 
 
-def test_a_sound_folder_keeps_every_rule_and_the_model_stays_bare(folder: Path) -> None:
+def test_a_sound_folder_keeps_every_rule_and_the_model_stays_bare(folder):
     model = Net()
     found = {finding.rule: finding for finding in inspect_folder(folder, model)}
     assert not [rule for rule, finding in found.items() if finding.faults]
@@ -39,7 +39,7 @@ def test_a_sound_folder_keeps_every_rule_and_the_model_stays_bare(folder: Path) 
     assert not any("lora" in name for name, _ in model.named_modules())
 
 
-def test_every_fault_is_listed_where_loading_names_one(folder: Path) -> None:
+def test_every_fault_is_listed_where_loading_names_one(folder):
     config = json.loads((folder / "adapter_config.json").read_text())
     config |= {"megatron_config": {"a": 1}, "lora_alpha": 1e30, "surprise": 1}
     (folder / "adapter_config.json").write_text(json.dumps(config))
@@ -58,7 +58,7 @@ def test_every_fault_is_listed_where_loading_names_one(folder: Path) -> None:
         load_adapter(Net(), folder)
 
 
-def test_faults_against_a_model_are_listed_too(folder: Path) -> None:
+def test_faults_against_a_model_are_listed_too(folder):
     other_base(folder)
     path = folder / "adapter_model.safetensors"
     tensors = load_file(path)

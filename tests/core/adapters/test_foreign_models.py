@@ -67,7 +67,7 @@ def gradients(model: nn.Module, name: str) -> dict[str, torch.Tensor]:
 
 
 @table("name", PRESENT)
-def test_what_is_left_out_is_said_and_every_adapter_learns(name: str) -> None:
+def test_what_is_left_out_is_said_and_every_adapter_learns(name):
     tuned, words = attached(name, LoraConfig(r=4))
     assert words == MODELS[name].left_out
     x = inputs(name)
@@ -78,7 +78,7 @@ def test_what_is_left_out_is_said_and_every_adapter_learns(name: str) -> None:
 
 
 @table("name", SHARED)
-def test_plain_peft_adapts_and_computes_the_same(name: str) -> None:
+def test_plain_peft_adapts_and_computes_the_same(name):
     config = LoraConfig(r=4, target_modules=MODELS[name].of_peft)
     plain = unsettled(get_peft_model(built(name), config).eval())
     ours = trained(name)
@@ -91,7 +91,7 @@ def test_plain_peft_adapts_and_computes_the_same(name: str) -> None:
 
 
 @table("name", PRESENT)
-def test_it_loads_merges_and_unmerges(name: str, tmp_path: Path) -> None:
+def test_it_loads_merges_and_unmerges(name, tmp_path):
     tuned, x = trained(name), inputs(name)
     wanted = answer(tuned, x).detach()
     save_adapter(tuned, tmp_path)
@@ -127,7 +127,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, floa
 
 @pytest.mark.slow
 @table("name", PRESENT)
-def test_a_fresh_process_opens_it(opened: dict[str, dict[str, Any]], name: str) -> None:
+def test_a_fresh_process_opens_it(opened, name):
     assert opened[name]["scionwood"] == 0
     if MODELS[name].of_peft:
         assert opened[name]["peft"] <= 1e-6
@@ -136,7 +136,7 @@ def test_a_fresh_process_opens_it(opened: dict[str, dict[str, Any]], name: str) 
 
 
 @table("name", [name for name in PRESENT if MODELS[name].left_out])
-def test_without_an_example_the_source_tells_what_is_dead(name: str) -> None:
+def test_without_an_example_the_source_tells_what_is_dead(name):
     _, words = attached(name, LoraConfig(r=4), example=None)
     # The source of FalconMamba calls `dt_proj` in one case and reads it in another one.
     assert words == MODELS[name].left_out - {"dt_proj"}
@@ -153,9 +153,7 @@ def test_without_an_example_the_source_tells_what_is_dead(name: str) -> None:
     ],
 )
 @table("example", [True, False])
-def test_what_is_named_alone_is_refused(
-    name: str, targets: str, message: str, example: bool
-) -> None:
+def test_what_is_named_alone_is_refused(name, targets, message, example):
     if name not in PRESENT:
         pytest.skip(f"{MODELS[name].needs} is not installed")
     options = {} if example else {"example": None}
@@ -176,7 +174,7 @@ def test_what_is_named_alone_is_refused(
     [LoraConfig(r=2, use_dora=True), IA3Config(feedforward_modules=[], target_modules="x")],
     ids=["dora", "ia3"],
 )
-def test_an_attention_is_one_for_every_method(config: PeftConfig) -> None:
+def test_an_attention_is_one_for_every_method(config):
     pytest.importorskip("torch_geometric")
     tuned, words = attached("PyG GPSConv, attention", config)
     assert not words
@@ -187,9 +185,7 @@ def test_an_attention_is_one_for_every_method(config: PeftConfig) -> None:
 
 
 @table("name", MIXTURES)
-def test_a_pattern_selects_the_layers_that_it_names_and_no_others(
-    name: str, tmp_path: Path
-) -> None:
+def test_a_pattern_selects_the_layers_that_it_names_and_no_others(name, tmp_path):
     """peft would keep the last word of each name, and adapt all layers."""
     tuned, words = attached(name, LoraConfig(r=4), targets=r"model\.layers\.1\..*(o|down)_proj")
     names = [key.removeprefix("base_model.model.") for key in adapted(tuned)]
@@ -209,7 +205,7 @@ def test_a_pattern_selects_the_layers_that_it_names_and_no_others(
 
 
 @table("name", MIXTURES)
-def test_dropout_leaves_the_stacked_experts_out_and_says_so(name: str) -> None:
+def test_dropout_leaves_the_stacked_experts_out_and_says_so(name):
     """Plain peft refuses `all-linear` with dropout as a whole."""
     tuned, words = attached(name, LoraConfig(r=4, lora_dropout=0.1))
     assert any("q_" in key for key in adapted(tuned))

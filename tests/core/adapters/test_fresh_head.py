@@ -6,7 +6,6 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import timm
@@ -59,7 +58,7 @@ def silence() -> Iterator[None]:
         yield
 
 
-def test_a_named_head_trains_and_is_restored_with_the_adapter(tmp_path: Path) -> None:
+def test_a_named_head_trains_and_is_restored_with_the_adapter(tmp_path):
     model = attach(vit(10), LoraConfig(r=2), targets=QKV, head=("head",))
     assert report(model).trainable_head == 48 * 10 + 10
     with torch.no_grad():
@@ -82,7 +81,7 @@ def test_a_named_head_trains_and_is_restored_with_the_adapter(tmp_path: Path) ->
     assert report(load_adapter(alone, tmp_path / "adapter", trainable=True)) == report(model)
 
 
-def test_a_head_adds_to_that_of_the_backbone() -> None:
+def test_a_head_adds_to_that_of_the_backbone():
     model = attach(Net(), LoraConfig(r=2), head="stem.0")
     inner = model.get_base_model()
     assert inner.stem[0].weight.requires_grad
@@ -90,7 +89,7 @@ def test_a_head_adds_to_that_of_the_backbone() -> None:
     assert not inner.stem[1].weight.requires_grad
 
 
-def test_a_refused_head_leaves_the_model_as_it_was() -> None:
+def test_a_refused_head_leaves_the_model_as_it_was():
     net = Net()
     before = sorted(vars(net))
     with pytest.raises(AdapterError, match="head 'decodr' of Net: it has no such module"):
@@ -102,7 +101,7 @@ def test_a_refused_head_leaves_the_model_as_it_was() -> None:
     assert sorted(vars(net)) == before
 
 
-def test_a_second_adapter_cannot_take_a_module_out_of_the_base() -> None:
+def test_a_second_adapter_cannot_take_a_module_out_of_the_base():
     model = attach(Net(), LoraConfig(r=2))
     with pytest.raises(AdapterError, match="Name the head when the first adapter is attached"):
         attach(model, LoraConfig(r=2), head=("stem",), name="second")
@@ -110,7 +109,7 @@ def test_a_second_adapter_cannot_take_a_module_out_of_the_base() -> None:
 
 
 @table("head", [[""], ["blocks"], "decoder", [3], ["absent"]])
-def test_a_hostile_list_of_heads_changes_nothing(head: object, tmp_path: Path) -> None:
+def test_a_hostile_list_of_heads_changes_nothing(head, tmp_path):
     save_adapter(attach(Net(), LoraConfig(r=2)), tmp_path)
     record = json.loads((tmp_path / "scionwood.json").read_text())
     (tmp_path / "scionwood.json").write_text(json.dumps({**record, "head": head}))
@@ -124,13 +123,13 @@ def test_a_hostile_list_of_heads_changes_nothing(head: object, tmp_path: Path) -
     assert sorted(vars(net)) == before
 
 
-def test_both_classifiers_of_a_distilled_model_are_reported() -> None:
+def test_both_classifiers_of_a_distilled_model_are_reported():
     model = timm.create_model("deit_tiny_distilled_patch16_224", depth=1, num_classes=10)
     with pytest.warns(FrozenHeadWarning, match=r"head=\('head', 'head_dist'\)"):
         attach(model, LoraConfig(r=2), targets=QKV)
 
 
-def test_a_new_classifier_is_reported() -> None:
+def test_a_new_classifier_is_reported():
     with pytest.warns(FrozenHeadWarning) as caught:
         attach(vit(10), LoraConfig(r=2), targets=QKV)
     (warning,) = caught
@@ -151,7 +150,7 @@ def test_a_new_classifier_is_reported() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_new_head_of_transformers_is_reported(tmp_path: Path) -> None:
+def test_a_new_head_of_transformers_is_reported(tmp_path):
     from transformers import LlamaForSequenceClassification
 
     language_model().save_pretrained(tmp_path)
@@ -178,7 +177,7 @@ def test_a_new_head_of_transformers_is_reported(tmp_path: Path) -> None:
         (lambda: nn.ModuleDict({"a": nn.Linear(8, 8), "b": nn.Linear(8, 8)}), "a"),
     ],
 )
-def test_a_trained_head_or_a_random_model_is_not_reported(model, targets) -> None:
+def test_a_trained_head_or_a_random_model_is_not_reported(model, targets):
     with silence():
         attach(model(), LoraConfig(r=2), targets=targets)
 
@@ -192,12 +191,12 @@ def test_a_trained_head_or_a_random_model_is_not_reported(model, targets) -> Non
         (LoraConfig(r=2, modules_to_save=["head"]), QKV, None),
     ],
 )
-def test_a_head_that_trains_is_not_reported(config, targets, head) -> None:
+def test_a_head_that_trains_is_not_reported(config, targets, head):
     with silence():
         attach(vit(10), config, targets=targets, head=head)
 
 
-def test_a_run_restores_a_head_that_its_backbone_does_not_declare(tmp_path: Path) -> None:
+def test_a_run_restores_a_head_that_its_backbone_does_not_declare(tmp_path):
     recipe = resolve("toy/regress", ["trainer.max_steps=2"])
     tuned = attach(recipe.backbone.build(), LoraConfig(r=2), targets="blocks", head=("stem",))
     run = fit(recipe, run_dir=tmp_path / "run", backbone=tuned)

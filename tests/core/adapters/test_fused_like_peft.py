@@ -16,7 +16,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from scionwood.kernels import enable, kernel_report
 
 
-def test_a_printed_model_stays_the_same() -> None:
+def test_a_printed_model_stays_the_same():
     model = get_peft_model(Net(), LoraConfig(target_modules=LAYERS))
     before = str(model)
     assert any(row.implementation != "peft" for row in enable(model))
@@ -24,7 +24,7 @@ def test_a_printed_model_stays_the_same() -> None:
 
 
 @pytest.mark.parametrize("layer", ["up", "image"])
-def test_a_base_that_trains_is_fused_where_no_gradient_is_recorded(layer: str) -> None:
+def test_a_base_that_trains_is_fused_where_no_gradient_is_recorded(layer):
     """FSDP shows frozen weights as views of one tensor that trains."""
     config = LoraConfig(target_modules=[layer], init_lora_weights=False)
     model = get_peft_model(Net(), config).eval()
@@ -78,7 +78,7 @@ CHANGES: dict[str, Callable[[nn.Sequential], Any]] = {
 
 
 @table("change", CHANGES)
-def test_what_acts_on_a_module_is_not_left_out(change: str) -> None:
+def test_what_acts_on_a_module_is_not_left_out(change):
     results = []
     for fused in (False, True):
         torch.manual_seed(0)
@@ -115,7 +115,7 @@ def _write(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("part", ["first.lora_dropout.default", "second.lora_dropout.default"])
-def test_what_a_hook_writes_over_a_shared_input_is_in_all_gradients(part: str) -> None:
+def test_what_a_hook_writes_over_a_shared_input_is_in_all_gradients(part):
     """The dropout returns its input, so that the hook writes over what the other layer read."""
     results = []
     for fused in (False, True):

@@ -64,7 +64,7 @@ def vit(*, p=0.0, tune=True, default=True):
 
 
 @pytest.mark.slow
-def test_a_vit_with_fused_layers_keeps_at_most_5_percent_more_than_frozen() -> None:
+def test_a_vit_with_fused_layers_keeps_at_most_5_percent_more_than_frozen():
     floor = kept_mib(vit(tune=False))
     plain, dropout = vit(), vit(p=0.1)
     enable(plain)
@@ -78,7 +78,7 @@ def test_a_vit_with_fused_layers_keeps_at_most_5_percent_more_than_frozen() -> N
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
 @table("name", MODELS)
-def test_all_linear_layers_keep_at_most_2_percent_more_than_the_frozen_model(name: str) -> None:
+def test_all_linear_layers_keep_at_most_2_percent_more_than_the_frozen_model(name):
     floor = kept(name, "frozen")
     assert kept(name, "ours") <= 1.02 * floor
     assert kept(name, "peft") > 1.5 * floor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -31,7 +30,7 @@ BASE = 12 * 16 + 16 * 17 + 32 + 2 * (32 + 16 * 32 + 32 + 32 * 16 + 16)
 LORA = 4 * 4 * (16 + 32)
 
 
-def test_a_saved_head_includes_the_buffers_of_its_norms(tmp_path: Path) -> None:
+def test_a_saved_head_includes_the_buffers_of_its_norms(tmp_path):
     model = attach(Net(), LoraConfig(r=2))
     model.get_base_model().decoder[1].running_mean += 1
     save_head(model, tmp_path / "head.safetensors")
@@ -44,7 +43,7 @@ def test_a_saved_head_includes_the_buffers_of_its_norms(tmp_path: Path) -> None:
     assert all(torch.equal(v, wanted[k]) for k, v in other.decoder.state_dict().items())
 
 
-def test_freeze_trains_only_the_head() -> None:
+def test_freeze_trains_only_the_head():
     net = Net()
     freeze(net)
     counts = report(net)
@@ -53,7 +52,7 @@ def test_freeze_trains_only_the_head() -> None:
     assert [group["name"] for group in parameter_groups(net, 0.1)] == ["head"]
 
 
-def test_unfreeze_trains_everything_and_saves_it_as_the_head(tmp_path: Path) -> None:
+def test_unfreeze_trains_everything_and_saves_it_as_the_head(tmp_path):
     net = Net()
     unfreeze(net)
     assert report(net).trainable_head == report(net).total == BASE + HEAD
@@ -65,7 +64,7 @@ def test_unfreeze_trains_everything_and_saves_it_as_the_head(tmp_path: Path) -> 
     assert all(torch.equal(v, other.state_dict()[k]) for k, v in net.state_dict().items())
 
 
-def test_the_report_states_its_denominator() -> None:
+def test_the_report_states_its_denominator():
     counts = report(attach(Net(), LoraConfig(r=4)))
     assert (counts.trainable_adapter, counts.trainable_head) == (LORA, HEAD)
     assert (counts.base, counts.total) == (BASE, BASE + LORA + HEAD)
@@ -74,7 +73,7 @@ def test_the_report_states_its_denominator() -> None:
     assert str(counts) == f"{text}{counts.share:.2%} of base {BASE:,} + adapter + head"
 
 
-def test_running_statistics_change_in_the_head_only_or_in_full_fine_tuning() -> None:
+def test_running_statistics_change_in_the_head_only_or_in_full_fine_tuning():
     model, whole = attach(Net(), LoraConfig(r=2)).train(), Net().train()
     unfreeze(whole)
     for each in (model, whole):
@@ -86,19 +85,19 @@ def test_running_statistics_change_in_the_head_only_or_in_full_fine_tuning() -> 
     assert not torch.equal(whole.stem[1].running_mean, Net().stem[1].running_mean)
 
 
-def test_a_module_named_head_does_not_declare_a_head() -> None:
+def test_a_module_named_head_does_not_declare_a_head():
     vit = timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1)
     model = attach(vit, LoraConfig(r=2), targets=r"blocks\.0\.attn\.qkv")
     assert report(model).trainable_head == 0
 
 
-def test_refuses_to_save_a_head_if_there_is_none(tmp_path: Path) -> None:
+def test_refuses_to_save_a_head_if_there_is_none(tmp_path):
     with pytest.raises(AdapterError, match="declares none"):
         save_head(nn.Linear(2, 2), tmp_path / "head.safetensors")
     assert not list(tmp_path.iterdir())
 
 
-def test_refuses_wrong_parameter_groups() -> None:
+def test_refuses_wrong_parameter_groups():
     class Odd(LoraConfig):
         groups: ClassVar[dict] = {}
 

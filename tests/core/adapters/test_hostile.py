@@ -33,14 +33,16 @@ from scionwood.adapters.untrusted import read_header, read_tensors
 from scionwood.errors import AdapterFileError
 
 
-def sound(place: Path) -> Path:
-    save_adapter(attach(Net(), LoraConfig(r=4), targets="mlp"), place / "adapter")
-    return place / "adapter"
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sound") / "adapter"
+    save_adapter(attach(Net(), LoraConfig(r=4), targets="mlp"), folder)
+    return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return sound(tmp_path)
+def folder(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "adapter"))
 
 
 @pytest.fixture
@@ -56,10 +58,8 @@ def everything(model: torch.nn.Module) -> list[Any]:
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
 @table("case", CASES, parts=6)
-def test_refuses_a_hostile_folder_before_the_model_changes(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, net = sound(tmp_path), Net()
+def test_refuses_a_hostile_folder_before_the_model_changes(case, sound, tmp_path, monkeypatch):
+    folder, net = Path(shutil.copytree(sound, tmp_path / "adapter")), Net()
     CASES[case](folder)
     before = everything(net)
     imported = set(sys.modules)
@@ -87,11 +87,9 @@ HARMLESS = {
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
 @table("case", HARMLESS)
-def test_no_pattern_of_others_reaches_the_engine_of_python(
-    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_pattern_of_others_reaches_the_engine_of_python(case, sound, tmp_path, monkeypatch):
     """Each of these patterns would keep `re` busy for years; in linear time it matches nothing."""
-    folder, net = sound(tmp_path), Net()
+    folder, net = Path(shutil.copytree(sound, tmp_path / "adapter")), Net()
     if case == "many names":
         save_adapter(attach(Net(), LoraConfig(r=4), targets="blocks.0.fc1"), folder)
     HARMLESS[case](folder)
@@ -120,9 +118,7 @@ REAL = {
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
 @table("case", REAL)
-def test_patterns_of_real_configs_select_the_same_modules_as_peft(
-    case: str, tmp_path: Path
-) -> None:
+def test_patterns_of_real_configs_select_the_same_modules_as_peft(case, tmp_path):
     net = Net()
     pattern, count = REAL[case]
     model = get_peft_model(Net(), LoraConfig(r=4, target_modules=pattern))
@@ -136,7 +132,7 @@ def test_patterns_of_real_configs_select_the_same_modules_as_peft(
 
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
-def test_patterns_as_keys_and_of_layers_count_as_in_peft(tmp_path: Path, net: Net) -> None:
+def test_patterns_as_keys_and_of_layers_count_as_in_peft(tmp_path, net):
     keys = {r"blocks\.[1-9]\.fc1": 2, "fc2": 3, "fc[1]": 8}
     config = LoraConfig(r=4, target_modules=["fc1", "fc2"], rank_pattern=keys, alpha_pattern=keys)
     for name, layers in (("all", (None, None)), ("one", ([1], ["bl[a-z]+"]))):
@@ -153,7 +149,7 @@ def test_patterns_as_keys_and_of_layers_count_as_in_peft(tmp_path: Path, net: Ne
     assert scalings == [{"default": 1.0}] * 2
 
 
-def test_values_are_read_exactly_for_every_type_and_shape(tmp_path: Path) -> None:
+def test_values_are_read_exactly_for_every_type_and_shape(tmp_path):
     path = tmp_path / TENSORS
     state = {
         "scalar": torch.tensor(3.5, dtype=torch.float64),
@@ -171,7 +167,7 @@ def test_values_are_read_exactly_for_every_type_and_shape(tmp_path: Path) -> Non
     assert all(torch.equal(read[name], value) for name, value in state.items())
 
 
-def test_a_file_that_is_swapped_after_its_check_is_refused(folder: Path) -> None:
+def test_a_file_that_is_swapped_after_its_check_is_refused(folder):
     path = folder / TENSORS
     specs = read_header(path)
     save_file({"other": torch.zeros(2)}, path)
@@ -189,9 +185,7 @@ def test_a_file_that_is_swapped_after_its_check_is_refused(folder: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
-def test_loads_the_unchanged_folder_and_a_layers_pattern_of_either_type(
-    folder: Path, net: Net
-) -> None:
+def test_loads_the_unchanged_folder_and_a_layers_pattern_of_either_type(folder, net):
     load_adapter(net, folder)
     for number, pattern in enumerate(("blocks", ["blocks"])):
         place = Path(shutil.copytree(folder, folder.parent / str(number)))
@@ -202,16 +196,14 @@ def test_loads_the_unchanged_folder_and_a_layers_pattern_of_either_type(
 
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
-def test_replaces_a_module_that_the_backbone_declares_as_its_head(folder: Path, net: Net) -> None:
+def test_replaces_a_module_that_the_backbone_declares_as_its_head(folder, net):
     whole_stem(folder)
     net.head = ("stem", "decoder")
     tuned = load_adapter(net, folder)
     assert "modules_to_save.default" in " ".join(tuned.state_dict())
 
 
-def test_does_not_import_a_module_named_by_auto_mapping(
-    folder: Path, net: Net, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_does_not_import_a_module_named_by_auto_mapping(folder, net, monkeypatch):
     (folder.parent / "evil_module.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(folder.parent)
     mapping = {"base_model_class": "Evil", "parent_library": "evil_module"}
@@ -234,7 +226,7 @@ INDICES = {
 @pytest.mark.filterwarnings("ignore")  # FRoD and VB-LoRA warn about their options
 @table("value", [-1, 10_000])
 @table("key", INDICES)
-def test_refuses_indices_out_of_range(key: str, value: int, tmp_path: Path) -> None:
+def test_refuses_indices_out_of_range(key, value, tmp_path):
     net = Net()
     save_adapter(attach(Net(), INDICES[key], targets="mlp"), tmp_path)
     load_adapter(Net(), tmp_path)
@@ -255,7 +247,7 @@ HEADS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
 
 
 @table("case", HEADS)
-def test_a_hostile_head_does_not_change_the_model(case: str, tmp_path: Path) -> None:
+def test_a_hostile_head_does_not_change_the_model(case, tmp_path):
     net = Net()
     save_head(Net(seed=1), tmp_path / "head.safetensors")
     state = load_file(tmp_path / "head.safetensors")

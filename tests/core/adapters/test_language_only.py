@@ -1,9 +1,5 @@
 """Methods for language models are refused by name on any other network, also in a recipe."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import pytest
 from case_table import table
 
@@ -13,16 +9,14 @@ from scionwood.adapters.methods import LANGUAGE_ONLY
 OPTIONS = {"xlora": "hidden_size: 8, adapters: {a: /}", "poly": "r: 2", "shadow": "r: 2"}
 
 
-def test_the_options_cover_all_methods() -> None:
+def test_the_options_cover_all_methods():
     assert OPTIONS.keys() == LANGUAGE_ONLY
 
 
 @table("targets", ["", ", targets: linear"])
 @table("method", sorted(LANGUAGE_ONLY))
 @pytest.mark.filterwarnings("ignore:.*top_k_lora")
-def test_a_recipe_with_such_a_method_is_refused_by_name(
-    tmp_path: Path, toy_plugin: None, method: str, targets: str
-) -> None:
+def test_a_recipe_with_such_a_method_is_refused_by_name(tmp_path, toy_plugin, method, targets):
     text = "task: toy/regress\nbackbone: toy/mlp\ndata: toy/regression\n"
     path = tmp_path / "recipe.yaml"
     path.write_text(f"{text}adapter: {{name: {method}, {OPTIONS[method]}{targets}}}\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,7 +143,7 @@ def equal_or_refused(model: nn.Module, x: torch.Tensor) -> str:
 @pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
 @pytest.mark.filterwarnings("ignore:.*spectral_norm. is deprecated")
 @table("kind", [*COMPUTED, *OTHERS, *FINE])
-def test_a_merge_keeps_the_outputs_or_is_refused_and_changes_nothing(kind: str) -> None:
+def test_a_merge_keeps_the_outputs_or_is_refused_and_changes_nothing(kind):
     change = {**COMPUTED, **OTHERS, **FINE}[kind]
     refused = []
     for layer, method in itertools.product(LAYERS, METHODS):
@@ -171,14 +170,14 @@ def test_a_merge_keeps_the_outputs_or_is_refused_and_changes_nothing(kind: str) 
         assert sum(map(bool, refused)) >= 6
 
 
-def test_a_small_adapter_is_not_lost_within_the_tolerance() -> None:
+def test_a_small_adapter_is_not_lost_within_the_tolerance():
     x = torch.randn(3, 6)
     assert "Use it unmerged" in equal_or_refused(tuned(rewrites(nn.Linear(6, 6)), scale=1e-4), x)
     assert not equal_or_refused(tuned(nn.Linear(6, 6), scale=1e-4), x)
     assert not equal_or_refused(tuned(nn.Linear(6, 6), scale=0.0), x)
 
 
-def test_a_hook_on_all_modules_is_seen() -> None:
+def test_a_hook_on_all_modules_is_seen():
     model, x = tuned(nn.Linear(6, 6)), torch.randn(3, 6)
     handle = nn.modules.module.register_module_forward_hook(lambda _, a, y: y.relu())
     try:
@@ -188,18 +187,18 @@ def test_a_hook_on_all_modules_is_seen() -> None:
     assert not equal_or_refused(model, x)
 
 
-def test_a_layer_that_changes_its_weight_is_refused_and_stays() -> None:
+def test_a_layer_that_changes_its_weight_is_refused_and_stays():
     assert "Normalised changes its weight" in equal_or_refused(
         tuned(Normalised(6, 6)), torch.randn(3, 6)
     )
 
 
-def test_another_forward_with_the_plain_weight_is_merged() -> None:
+def test_another_forward_with_the_plain_weight_is_merged():
     model = attach(nn.Sequential(Padded(2, 3, 2)), METHODS["lora"](), targets="0", head=()).eval()
     assert not equal_or_refused(model, torch.randn(1, 2, 6, 6))
 
 
-def test_a_layer_that_is_never_called_is_not_switched_on_by_a_merge(tmp_path: Path) -> None:
+def test_a_layer_that_is_never_called_is_not_switched_on_by_a_merge(tmp_path):
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -215,7 +214,7 @@ def test_a_layer_that_is_never_called_is_not_switched_on_by_a_merge(tmp_path: Pa
     assert "never calls it" in equal_or_refused(model, torch.randn(4, 6)[None])
 
 
-def test_a_merge_that_stops_halfway_leaves_an_attention_adapted() -> None:
+def test_a_merge_that_stops_halfway_leaves_an_attention_adapted():
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -230,7 +229,7 @@ def test_a_merge_that_stops_halfway_leaves_an_attention_adapted() -> None:
     assert "NaNs detected" in equal_or_refused(model, torch.randn(4, 6)[None])
 
 
-def test_an_export_keeps_an_adapter_that_cannot_be_merged() -> None:
+def test_an_export_keeps_an_adapter_that_cannot_be_merged():
     model, x = tuned(parametrizations.weight_norm(nn.Linear(6, 6))), torch.randn(3, 6)
     wanted = model(x)
     bare, reason = plain(model)
@@ -238,7 +237,7 @@ def test_an_export_keeps_an_adapter_that_cannot_be_merged() -> None:
     assert torch.equal(bare(x), wanted)
 
 
-def test_unmerge_undoes_a_merge_of_peft_itself_and_follows_the_model() -> None:
+def test_unmerge_undoes_a_merge_of_peft_itself_and_follows_the_model():
     model, x = tuned(nn.Linear(6, 6)), torch.randn(3, 6)
     wanted = model(x)
     model.merge_adapter()

@@ -6,7 +6,6 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def folder(gated: str, tmp_path: Path) -> Path:
     return tmp_path / "adapter"
 
 
-def test_peft_methods_are_named_in_lower_case() -> None:
+def test_peft_methods_are_named_in_lower_case():
     assert config_class("lora") is LoraConfig
     assert {"lora", "vera", "oft"} <= set(methods())
     assert "prompt_tuning" not in methods(), "prompts need a language model"
@@ -63,21 +62,21 @@ def test_peft_methods_are_named_in_lower_case() -> None:
         config_class("nowhere/method")
 
 
-def test_lists_the_method_of_a_plugin_with_its_origin(gated: str) -> None:
+def test_lists_the_method_of_a_plugin_with_its_origin(gated):
     assert gated in methods()
     source = origin(config_class(gated)())
     assert (source.method, source.plugin) == ("gated/lowrank", "gated")
     assert source.distribution == "gated-peft 1.0"
 
 
-def test_refuses_a_plugin_entry_that_is_not_a_method(distribution: Callable[..., Path]) -> None:
+def test_refuses_a_plugin_entry_that_is_not_a_method(distribution):
     code = "from scionwood import Plugin\nplugin = Plugin(name='odd', adapters={'x': 'json:dumps'})"
     distribution("odd", code)
     with pytest.raises(AdapterError, match="is not a config class"):
         config_class("odd/x")
 
 
-def test_a_third_party_adapter_loads_with_the_same_output(folder: Path) -> None:
+def test_a_third_party_adapter_loads_with_the_same_output(folder):
     net = Net()
     load_head(net, folder / "head.safetensors")
     wanted = torch.load(folder.parent / "wanted.pt", weights_only=True)
@@ -85,7 +84,7 @@ def test_a_third_party_adapter_loads_with_the_same_output(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_fresh_process_loads_a_third_party_adapter(folder: Path) -> None:
+def test_a_fresh_process_loads_a_third_party_adapter(folder):
     command = [sys.executable, "-c", CHILD, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -96,9 +95,7 @@ def test_a_fresh_process_loads_a_third_party_adapter(folder: Path) -> None:
     assert manifest["requires_plugin"] == "gated"
 
 
-def test_a_missing_plugin_is_named_with_its_pip_command_unless_that_is_hostile(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_plugin_is_named_with_its_pip_command_unless_that_is_hostile(folder, monkeypatch):
     monkeypatch.setenv("SCIONWOOD_DISABLE", "gated")
     discovery.refresh()
     with pytest.raises(AdapterFileError, match=r"plugin 'gated'.*pip install gated-peft"):
@@ -111,7 +108,7 @@ def test_a_missing_plugin_is_named_with_its_pip_command_unless_that_is_hostile(
     assert "rm -rf" not in str(caught.value)
 
 
-def test_refuses_a_method_with_the_type_of_another(folder: Path) -> None:
+def test_refuses_a_method_with_the_type_of_another(folder):
     for name in ("scionwood.json", "adapter_config.json"):
         record = {**json.loads((folder / name).read_text()), "peft_type": "EVIL"}
         (folder / name).write_text(json.dumps(record))
@@ -119,7 +116,7 @@ def test_refuses_a_method_with_the_type_of_another(folder: Path) -> None:
         load_adapter(Net(), folder)
 
 
-def test_a_method_can_set_its_own_learning_rate(gated: str) -> None:
+def test_a_method_can_set_its_own_learning_rate(gated):
     model = attach(Net(), config_class(gated)(gate_lr_scale=5.0))
     groups = {g["name"]: g for g in parameter_groups(model, lr=0.1, weight_decay=0.01)}
     assert list(groups) == ["gated_gate", "adapter", "head"]
@@ -130,7 +127,7 @@ def test_a_method_can_set_its_own_learning_rate(gated: str) -> None:
     torch.optim.AdamW(list(groups.values()))
 
 
-def test_refuses_to_merge_an_input_dependent_adapter(gated: str) -> None:
+def test_refuses_to_merge_an_input_dependent_adapter(gated):
     model = unsettle(attach(Net(), config_class(gated)())).eval()
     before = answer("gated", model)
     with pytest.raises(AdapterError, match="'gated': cannot be merged"):
@@ -138,12 +135,12 @@ def test_refuses_to_merge_an_input_dependent_adapter(gated: str) -> None:
     assert torch.equal(answer("gated", model), before)
 
 
-def test_names_a_layer_that_a_third_party_does_not_support(gated: str) -> None:
+def test_names_a_layer_that_a_third_party_does_not_support(gated):
     with pytest.raises(AdapterError, match=r"blocks\.0\.norm \(LayerNorm\)"):
         attach(Net(), config_class(gated)(), targets="norms")
 
 
-def test_an_added_enum_member_behaves_like_those_of_peft() -> None:
+def test_an_added_enum_member_behaves_like_those_of_peft():
     first = extend_enum("SCION_TEST")
     assert extend_enum("SCION_TEST") is first is PeftType.SCION_TEST is PeftType("SCION_TEST")
     assert list(PeftType).count(first) == 1
@@ -156,7 +153,7 @@ def test_an_added_enum_member_behaves_like_those_of_peft() -> None:
     assert PeftType("LORA") is PeftType.LORA
 
 
-def test_a_method_can_be_registered_again_but_not_replaced(gated: str) -> None:
+def test_a_method_can_be_registered_again_but_not_replaced(gated):
     cls = config_class(gated)
     tuner = type("Other", (), {"prefix": "other_"})
     assert peft_method("gated", tuner=type("Same", (), {"prefix": "gated_"}))(cls) is cls

@@ -37,7 +37,7 @@ def two(make: Callable[[], PeftConfig]) -> nn.Module:
 
 
 @table("method", CONFIGS)
-def test_merge_keeps_the_output_and_unmerge_restores_the_base_exactly(method: str) -> None:
+def test_merge_keeps_the_output_and_unmerge_restores_the_base_exactly(method):
     model = unsettle(attach(Net(), CONFIGS[method](), targets="mlp")).eval()
     wanted = answer(method, model)
     merge(model)
@@ -47,7 +47,7 @@ def test_merge_keeps_the_output_and_unmerge_restores_the_base_exactly(method: st
     assert torch.equal(answer(method, model), wanted)
 
 
-def test_refuses_to_merge_twice_or_to_unmerge_nothing() -> None:
+def test_refuses_to_merge_twice_or_to_unmerge_nothing():
     model = attach(Net(), LoraConfig(r=2))
     with pytest.raises(AdapterError, match="no adapter is merged"):
         unmerge(model)
@@ -56,7 +56,7 @@ def test_refuses_to_merge_twice_or_to_unmerge_nothing() -> None:
         merge(model)
 
 
-def test_a_merge_that_is_not_finite_does_not_change_the_base() -> None:
+def test_a_merge_that_is_not_finite_does_not_change_the_base():
     model = attach(Net(), LoraConfig(r=2))
     layer = model.get_base_model().blocks[1].fc2
     layer.lora_B["default"].weight.data.fill_(float("nan"))
@@ -65,7 +65,7 @@ def test_a_merge_that_is_not_finite_does_not_change_the_base() -> None:
     assert base_hash(model) == base_hash(Net())
 
 
-def test_composed_lora_equals_cat_of_peft() -> None:
+def test_composed_lora_equals_cat_of_peft():
     model = two(CONFIGS["lora"])
     with compose(model, {"a": 1.0, "b": 0.5}):
         ours = answer("lora", model)
@@ -75,7 +75,7 @@ def test_composed_lora_equals_cat_of_peft() -> None:
 
 
 @table("method", CONFIGS)
-def test_one_adapter_of_weight_one_equals_this_adapter(method: str) -> None:
+def test_one_adapter_of_weight_one_equals_this_adapter(method):
     model = two(CONFIGS[method])
     model.set_adapter("a")
     wanted = answer(method, model)
@@ -84,7 +84,7 @@ def test_one_adapter_of_weight_one_equals_this_adapter(method: str) -> None:
         assert torch.allclose(answer(method, model), wanted, atol=1e-6)
 
 
-def test_input_dependent_adapters_compose_layer_by_layer(gated: str) -> None:
+def test_input_dependent_adapters_compose_layer_by_layer(gated):
     model = two(config_class(gated))
     layer = model.get_base_model().blocks[0].fc1
     x = torch.randn(5, 16)
@@ -98,7 +98,7 @@ def test_input_dependent_adapters_compose_layer_by_layer(gated: str) -> None:
     assert alone["b"].abs().max() > 1e-3
 
 
-def test_a_mean_divides_by_the_weights_and_zero_weights_give_the_base() -> None:
+def test_a_mean_divides_by_the_weights_and_zero_weights_give_the_base():
     model = two(CONFIGS["lora"])
     with compose(model, {"a": 2.0, "b": 2.0}, mode="mean"):
         mean = answer("lora", model)
@@ -110,7 +110,7 @@ def test_a_mean_divides_by_the_weights_and_zero_weights_give_the_base() -> None:
         assert torch.equal(answer("lora", model), zero)
 
 
-def test_restores_the_model_after_an_error_in_the_block() -> None:
+def test_restores_the_model_after_an_error_in_the_block():
     model = two(CONFIGS["lora"])
     before = answer("lora", model)
     flags = [p.requires_grad for p in model.parameters()]
@@ -128,7 +128,7 @@ def test_restores_the_model_after_an_error_in_the_block() -> None:
         ({"a": 1.0, "b": -1.0}, "mean", "add up to zero"),
     ],
 )
-def test_refuses_wrong_weights(weights: dict[str, float], mode: str, message: str) -> None:
+def test_refuses_wrong_weights(weights, mode, message):
     refused = pytest.raises(AdapterError, match=message)
     with refused, compose(two(CONFIGS["lora"]), weights, mode=mode):
         pass

@@ -1,7 +1,5 @@
 """Patterns of a config become the names that they match."""
 
-from __future__ import annotations
-
 import re
 
 import pytest
@@ -36,7 +34,7 @@ def test_a_pattern_that_does_not_compile_is_named(pattern: str) -> None:
         attach(Net(), LoraConfig(r=2), targets=pattern)
 
 
-def test_a_lookahead_of_ones_own_config_still_works() -> None:
+def test_a_lookahead_of_ones_own_config_still_works():
     tuned = attach(Net(), LoraConfig(r=2, target_modules=r"(?!blocks\.0).*fc1"))
     names = [name for name, _ in tuned.named_parameters() if "lora_A" in name]
     assert names == ["base_model.model.blocks.1.fc1.lora_A.default.weight"]
@@ -49,7 +47,7 @@ def test_a_lookahead_of_ones_own_config_still_works() -> None:
         max_size=12,
     )
 )
-def test_linear_time_gives_the_matches_of_python(parts: list[str]) -> None:
+def test_linear_time_gives_the_matches_of_python(parts):
     pattern = "".join(parts)
     try:
         linear = Patterns(NAMES, AdapterError).compile(pattern, "targets")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
@@ -33,7 +32,7 @@ def model() -> nn.Module:
     return unsettle(attach(Net(), LoraConfig(r=4), targets="mlp")).eval()
 
 
-def test_a_folder_records_what_it_needs(model: nn.Module, tmp_path: Path) -> None:
+def test_a_folder_records_what_it_needs(model, tmp_path):
     save_adapter(model, tmp_path, base={"architecture": "Net", "licence": "Apache-2.0"})
     names = {"adapter_config.json", "adapter_model.safetensors", "scionwood.json"}
     assert {path.name for path in tmp_path.iterdir()} == names, "and no model card"
@@ -52,16 +51,14 @@ def test_a_folder_records_what_it_needs(model: nn.Module, tmp_path: Path) -> Non
     assert all(".lora_" in key for key in load_file(tmp_path / "adapter_model.safetensors"))
 
 
-def test_saving_twice_gives_the_same_bytes(model: nn.Module, tmp_path: Path) -> None:
+def test_saving_twice_gives_the_same_bytes(model, tmp_path):
     for folder in ("a", "b"):
         save_adapter(model, tmp_path / folder)
     for name in ("adapter_config.json", "adapter_model.safetensors", "scionwood.json"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_a_full_disk_does_not_damage_the_old_adapter(
-    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_does_not_damage_the_old_adapter(model, tmp_path, monkeypatch):
     save_adapter(model, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     unsettle(model)
@@ -75,9 +72,7 @@ def test_a_full_disk_does_not_damage_the_old_adapter(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_loaded_adapter_is_frozen_and_in_eval_mode_unless_trainable(
-    model: nn.Module, tmp_path: Path
-) -> None:
+def test_a_loaded_adapter_is_frozen_and_in_eval_mode_unless_trainable(model, tmp_path):
     save_adapter(model, tmp_path)
     before = torch.get_rng_state()
     frozen = load_adapter(Net(), tmp_path)
@@ -94,7 +89,7 @@ def test_a_loaded_adapter_is_frozen_and_in_eval_mode_unless_trainable(
     assert base_hash(other) in str(caught.value)
 
 
-def test_a_plain_peft_folder_loads_with_a_warning(tmp_path: Path) -> None:
+def test_a_plain_peft_folder_loads_with_a_warning(tmp_path):
     config = LoraConfig(r=2, target_modules=r"blocks\.\d+\.fc1")
     theirs = unsettle(get_peft_model(Net(), config)).eval()
     theirs.save_pretrained(tmp_path)
@@ -103,7 +98,7 @@ def test_a_plain_peft_folder_loads_with_a_warning(tmp_path: Path) -> None:
     assert torch.equal(answer("lora", ours), answer("lora", theirs))
 
 
-def test_rebuilds_seeded_projections_that_are_not_saved(tmp_path: Path) -> None:
+def test_rebuilds_seeded_projections_that_are_not_saved(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft recommends saving the projections
         config = VeraConfig(r=4, save_projection=False)
@@ -126,7 +121,7 @@ class Experts(nn.Module):
         return torch.einsum("bi,eio->beo", x, self.weight)
 
 
-def test_saves_and_loads_parameters_that_are_direct_targets(tmp_path: Path) -> None:
+def test_saves_and_loads_parameters_that_are_direct_targets(tmp_path):
     def make() -> nn.Module:
         return nn.Sequential(Experts(), nn.Flatten())
 
@@ -139,7 +134,7 @@ def test_saves_and_loads_parameters_that_are_direct_targets(tmp_path: Path) -> N
     assert not torch.equal(model(x), make()(x))
 
 
-def test_saves_and_loads_tokens_that_train_beside_a_lora(tmp_path: Path) -> None:
+def test_saves_and_loads_tokens_that_train_beside_a_lora(tmp_path):
     config = LoraConfig(r=2, trainable_token_indices={"embed": [1, 3]})
     ids = torch.arange(10).reshape(2, 5)
     model = unsettle(attach(Net(), config, targets="mlp", example=(ids,))).eval()
@@ -149,7 +144,7 @@ def test_saves_and_loads_tokens_that_train_beside_a_lora(tmp_path: Path) -> None
     assert not torch.equal(rows[0], Net().embed(ids))
 
 
-def test_saves_and_loads_modules_to_save(tmp_path: Path) -> None:
+def test_saves_and_loads_modules_to_save(tmp_path):
     config = LoraConfig(r=2, modules_to_save=["stem"])
     model = unsettle(attach(Net(), config, targets="mlp")).eval()
     for parameter in model.get_base_model().decoder.parameters():
@@ -167,7 +162,7 @@ def test_saves_and_loads_modules_to_save(tmp_path: Path) -> None:
     assert base_hash(again) == base_hash(Net())
 
 
-def test_loads_a_second_adapter_beside_the_first(model: nn.Module, tmp_path: Path) -> None:
+def test_loads_a_second_adapter_beside_the_first(model, tmp_path):
     save_adapter(model, tmp_path / "a")
     other = unsettle(unsettle(attach(Net(), LoraConfig(r=2), targets="all-linear"))).eval()
     save_adapter(other, tmp_path / "b")
@@ -180,7 +175,7 @@ def test_loads_a_second_adapter_beside_the_first(model: nn.Module, tmp_path: Pat
         assert all(torch.equal(state[key], wanted[key]) for key in state)
 
 
-def test_a_refused_second_adapter_keeps_the_first(model: nn.Module, tmp_path: Path) -> None:
+def test_a_refused_second_adapter_keeps_the_first(model, tmp_path):
     save_adapter(model, tmp_path / "a")
     save_adapter(model, tmp_path / "b")
     config = json.loads((tmp_path / "b" / "adapter_config.json").read_text())
@@ -193,14 +188,14 @@ def test_a_refused_second_adapter_keeps_the_first(model: nn.Module, tmp_path: Pa
     assert torch.equal(answer("lora", one), before)
 
 
-def test_refuses_to_save_a_merged_adapter(model: nn.Module, tmp_path: Path) -> None:
+def test_refuses_to_save_a_merged_adapter(model, tmp_path):
     merge(model)
     with pytest.raises(AdapterError, match="Unmerge it first"):
         save_adapter(model, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_tied_weights_are_adapted_under_each_name(tmp_path: Path) -> None:
+def test_tied_weights_are_adapted_under_each_name(tmp_path):
     net = nn.ModuleDict({"a": nn.Linear(4, 4), "b": nn.Linear(4, 4)})
     net["b"].weight = net["a"].weight
     model = attach(net, LoraConfig(r=2), targets="a|b")
@@ -216,7 +211,7 @@ def test_tied_weights_are_adapted_under_each_name(tmp_path: Path) -> None:
     assert net["a"].weight is net["b"].weight
 
 
-def test_a_replaced_weight_file_is_refused_by_name(model: nn.Module, tmp_path: Path) -> None:
+def test_a_replaced_weight_file_is_refused_by_name(model, tmp_path):
     save_adapter(model, tmp_path)
     before = json.loads((tmp_path / "scionwood.json").read_text())
     path = tmp_path / "adapter_model.safetensors"
@@ -228,7 +223,7 @@ def test_a_replaced_weight_file_is_refused_by_name(model: nn.Module, tmp_path: P
     load_adapter(Net(), tmp_path)
 
 
-def test_a_replaced_head_is_refused_by_name(model: nn.Module, tmp_path: Path) -> None:
+def test_a_replaced_head_is_refused_by_name(model, tmp_path):
     head = tmp_path / "head.safetensors"
     save_adapter(model, tmp_path / "adapter")
     save_head(model, head)
@@ -240,9 +235,7 @@ def test_a_replaced_head_is_refused_by_name(model: nn.Module, tmp_path: Path) ->
         load_head(load_adapter(Net(), tmp_path / "adapter"), head)
 
 
-def test_a_kill_between_the_files_leaves_a_folder_that_loads(
-    model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_between_the_files_leaves_a_folder_that_loads(model, tmp_path, monkeypatch):
     save_adapter(model, tmp_path)
     with torch.no_grad():
         next(p for p in model.parameters() if p.requires_grad).add_(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ def lora(**options: Any) -> LoraConfig:
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False")
 @table("name", HEADS)
-def test_all_linear_leaves_out_the_output_layer_of_a_tied_model(name: str) -> None:
+def test_all_linear_leaves_out_the_output_layer_of_a_tied_model(name):
     tuned = unsettle(attach(model(name), lora(), targets="all-linear", head=()))
     peer = PeftModel(model(name), lora(target_modules="all-linear"))
     assert tuned.targeted_module_names == peer.targeted_module_names
@@ -58,9 +57,7 @@ def test_all_linear_leaves_out_the_output_layer_of_a_tied_model(name: str) -> No
         (Twice, "first", ("first.weight", "second.weight")),
     ],
 )
-def test_attach_refuses_a_shared_tensor_and_names_both_layers(
-    build: Any, target: str, names: tuple[str, str]
-) -> None:
+def test_attach_refuses_a_shared_tensor_and_names_both_layers(build, target, names):
     net = seeded(build)
     before = {name: (id(value), value.clone()) for name, value in net.state_dict().items()}
     with pytest.raises(
@@ -73,8 +70,8 @@ def test_attach_refuses_a_shared_tensor_and_names_both_layers(
 
 @table(("build", "target"), [(Tied, "out"), (TiedByView, "out"), (Twice, "first")])
 def test_an_untied_layer_merges_exactly_and_is_untied_again_when_it_is_loaded(
-    build: Any, target: str, tmp_path: Path
-) -> None:
+    build, target, tmp_path
+):
     x = torch.ones(2, 8) if build is Twice else IDS
     tuned = unsettle(attach(seeded(build), lora(), targets=target, head=(), untie=True))
     assert report(tuned).untied_bytes == sum(
@@ -95,9 +92,7 @@ def test_an_untied_layer_merges_exactly_and_is_untied_again_when_it_is_loaded(
 
 
 @pytest.mark.parametrize("build", [Tied, TiedByView])
-def test_a_tied_layer_that_was_adapted_before_loads_and_merges_on_request_alone(
-    build: Any, tmp_path: Path
-) -> None:
+def test_a_tied_layer_that_was_adapted_before_loads_and_merges_on_request_alone(build, tmp_path):
     peer = unsettle(PeftModel(seeded(build), lora(target_modules=["out"])))
     peer.save_pretrained(tmp_path)
     before = peer(IDS)
@@ -116,7 +111,7 @@ def test_a_tied_layer_that_was_adapted_before_loads_and_merges_on_request_alone(
     assert shared == inner.emb.weight.data_ptr(), "the two are tied again"
 
 
-def test_a_head_that_shares_a_tensor_with_the_base_would_train_it(tmp_path: Path) -> None:
+def test_a_head_that_shares_a_tensor_with_the_base_would_train_it(tmp_path):
     with pytest.raises(AdapterError, match=r"out\.weight: .*with emb\.weight"):
         attach(seeded(Tied), lora(), targets="hidden", head=("out",))
     tuned = attach(seeded(Tied), lora(), targets="hidden", head=("out",), untie=True)
@@ -129,14 +124,14 @@ def test_a_head_that_shares_a_tensor_with_the_base_would_train_it(tmp_path: Path
     assert torch.equal(again(IDS), tuned(IDS))
 
 
-def test_a_module_of_the_head_that_occurs_twice_is_named() -> None:
+def test_a_module_of_the_head_that_occurs_twice_is_named():
     net = Twice()
     net.hidden = torch.nn.Linear(8, 8)
     with pytest.raises(AdapterError, match=r"first\.weight: .*with second\.weight"):
         attach(net, lora(), targets="hidden", head=("first",))
 
 
-def test_tied_layers_with_one_adapter_for_both_are_merged_once() -> None:
+def test_tied_layers_with_one_adapter_for_both_are_merged_once():
     options = {"target_modules": ["embed_tokens", "lm_head"], "ensure_weight_tying": True}
     tuned = unsettle(attach(model("llama"), lora(**options), head=()))
     before = scores("llama", tuned)
@@ -148,7 +143,7 @@ def test_tied_layers_with_one_adapter_for_both_are_merged_once() -> None:
     assert inner.lm_head.base_layer.weight is inner.model.embed_tokens.base_layer.weight
 
 
-def test_parts_of_one_buffer_are_not_shared() -> None:
+def test_parts_of_one_buffer_are_not_shared():
     net = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
     flat = torch.randn(32)
     net[0].weight = torch.nn.Parameter(flat[:16].view(4, 4))

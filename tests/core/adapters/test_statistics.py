@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 import timm
@@ -90,9 +88,7 @@ def train(model: nn.Module, shape: tuple[int, ...], steps: int = 10) -> None:
     ],
     ids=["resnet18", "unet"],
 )
-def test_a_reload_equals_the_model_after_a_plain_loop(
-    build: Any, targets: str, head: tuple[str, ...], shape: tuple[int, ...], tmp_path: Path
-) -> None:
+def test_a_reload_equals_the_model_after_a_plain_loop(build, targets, head, shape, tmp_path):
     tuned = attach(build(), LoraConfig(r=2), targets=targets, head=head)
     frozen = base_hash(tuned)
     train(tuned, shape)
@@ -110,7 +106,7 @@ def test_a_reload_equals_the_model_after_a_plain_loop(
     [lambda model: model, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))],
     ids=["itself", "deepcopy", "pickle"],
 )
-def test_frozen_norms_stay_in_eval_mode_and_others_do_not(copied: Any) -> None:
+def test_frozen_norms_stay_in_eval_mode_and_others_do_not(copied):
     tuned = copied(attach(Net(), LoraConfig(r=2), targets="mlp")).train()
     net = tuned.get_base_model()
     assert tuned.training
@@ -124,7 +120,7 @@ def test_frozen_norms_stay_in_eval_mode_and_others_do_not(copied: Any) -> None:
     assert net.stem[1].training, "a norm that trains goes on"
 
 
-def test_a_loaded_adapter_and_the_frozen_baseline_keep_them_too(tmp_path: Path) -> None:
+def test_a_loaded_adapter_and_the_frozen_baseline_keep_them_too(tmp_path):
     save_adapter(attach(Net(), LoraConfig(r=2), targets="mlp"), tmp_path)
     loaded = load_adapter(Net(), tmp_path, trainable=True).train()
     assert not loaded.get_base_model().stem[1].training
@@ -135,7 +131,7 @@ def test_a_loaded_adapter_and_the_frozen_baseline_keep_them_too(tmp_path: Path) 
     assert net.train().stem[1].training
 
 
-def test_a_copy_of_a_norm_that_an_adapter_trains_goes_on() -> None:
+def test_a_copy_of_a_norm_that_an_adapter_trains_goes_on():
     config = LoraConfig(r=2, modules_to_save=["down.1"])
     tuned = attach(unet(), config, targets="low.0", head=()).train()
     norm = tuned.get_base_model().down[1]
@@ -143,7 +139,7 @@ def test_a_copy_of_a_norm_that_an_adapter_trains_goes_on() -> None:
     assert not norm.original_module.training
 
 
-def test_export_and_compile_see_an_ordinary_model() -> None:
+def test_export_and_compile_see_an_ordinary_model():
     tuned = attach(unet(), LoraConfig(r=2), targets="down.0", head=()).train().eval()
     x = torch.ones(2, 3, 8, 8)
     exported = torch.export.export(tuned, (x,)).module()
@@ -151,7 +147,7 @@ def test_export_and_compile_see_an_ordinary_model() -> None:
     assert torch.allclose(torch.compile(tuned, backend="eager")(x), tuned(x), atol=1e-6)
 
 
-def test_a_base_that_changed_by_other_means_is_reported_when_it_is_saved(tmp_path: Path) -> None:
+def test_a_base_that_changed_by_other_means_is_reported_when_it_is_saved(tmp_path):
     net = nn.Sequential(nn.Linear(4, 4), nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)))
     tuned = attach(net, LoraConfig(r=2), targets="0", head=()).train()
     tuned(torch.ones(2, 4))

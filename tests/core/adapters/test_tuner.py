@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,7 +75,7 @@ class GainConfig(PeftConfig):
     target_modules: list[str] | str | None = None
 
 
-def test_calls_the_hooks_in_their_order() -> None:
+def test_calls_the_hooks_in_their_order():
     model = attach(Net(), GainConfig(), targets=BLOCKS)
     keys = ["blocks.0", "blocks.1"]
     assert model.base_model.calls == [
@@ -86,7 +85,7 @@ def test_calls_the_hooks_in_their_order() -> None:
     ]
 
 
-def test_a_second_adapter_goes_into_the_layers_of_the_first() -> None:
+def test_a_second_adapter_goes_into_the_layers_of_the_first():
     model = attach(Net(), GainConfig(), targets=BLOCKS)
     model.add_adapter("other", GainConfig(size=16, target_modules=["blocks.1"]))
     assert model.base_model.calls[1:3] == [
@@ -101,7 +100,7 @@ def test_a_second_adapter_goes_into_the_layers_of_the_first() -> None:
     assert not isinstance(layer.base_layer, GainLayer)
 
 
-def test_starts_as_the_identity_trains_alone_saves_and_loads(tmp_path: Path) -> None:
+def test_starts_as_the_identity_trains_alone_saves_and_loads(tmp_path):
     model = attach(Net(), GainConfig(size=16), targets=BLOCKS).eval()
     torch.testing.assert_close(answer("gain", model), answer("gain", Net().eval()), rtol=0, atol=0)
     trains = [name for name, each in model.named_parameters() if each.requires_grad]
@@ -121,14 +120,14 @@ def test_starts_as_the_identity_trains_alone_saves_and_loads(tmp_path: Path) -> 
         (1, "embed", "an embedding has no gain"),  # of wrap
     ],
 )
-def test_a_refusal_wraps_nothing(size: int, target: str, message: str) -> None:
+def test_a_refusal_wraps_nothing(size, target, message):
     net = Net()
     with pytest.raises(AdapterError, match=message):
         get_peft_model(net, GainConfig(size=size, target_modules=target))
     assert not any(isinstance(module, GainLayer) for module in net.modules())
 
 
-def test_refuses_a_layer_of_another_method() -> None:
+def test_refuses_a_layer_of_another_method():
     net = get_peft_model(Net(), LoraConfig(r=2, target_modules=["fc1"])).base_model.model
     with (
         pytest.warns(UserWarning, match="second time"),
@@ -141,12 +140,12 @@ def test_refuses_a_layer_of_another_method() -> None:
 @table(
     "base", [nn.LSTM(4, 4), nn.ReLU(), nn.Sequential(nn.Linear(4, 4)), nn.MultiheadAttention(4, 1)]
 )
-def test_wraps_a_module_without_a_weight(base: nn.Module) -> None:
+def test_wraps_a_module_without_a_weight(base):
     model = get_peft_model(nn.Sequential(base), GainConfig(target_modules="0"))
     assert model.base_model.model[0].base_layer is base
 
 
-def test_adapters_are_on_the_device_of_the_module_or_empty() -> None:
+def test_adapters_are_on_the_device_of_the_module_or_empty():
     with torch.device("meta"):
         base = nn.Sequential(nn.LSTM(4, 4))
     model = get_peft_model(base, GainConfig(target_modules="0"))

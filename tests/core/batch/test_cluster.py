@@ -1,7 +1,5 @@
 """Which GPU each worker sees. No GPU is needed to see the variable."""
 
-from __future__ import annotations
-
 import os
 import time
 from pathlib import Path

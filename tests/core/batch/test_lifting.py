@@ -1,14 +1,11 @@
 """Which commands can be mapped, and on what a result depends."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
 import pytest
 from case_table import table
 
-from scionwood import PluginError
 from scionwood_batch.errors import BatchError
 from scionwood_batch.jobs import Job
 from scionwood_batch.lifting import also_read, key, lift
@@ -47,11 +44,6 @@ def test_commands_of_the_fields(command, reads):
 def test_other_commands_are_refused(many, command, takes):
     with pytest.raises(BatchError, match=rf"{command}: it takes \({takes}\), not one input"):
         lift(command)
-
-
-def test_a_command_that_does_not_exist(many):
-    with pytest.raises(PluginError, match="Did you mean 'copy'"):
-        lift("many/cpoy")
 
 
 def test_the_fields_of_a_class_of_options_count_as_options(tmp_path, monkeypatch):

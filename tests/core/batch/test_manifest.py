@@ -1,7 +1,5 @@
 """The manifest keeps whole rows, whatever happens to the disk or to the process."""
 
-from __future__ import annotations
-
 from contextlib import closing
 
 import pytest

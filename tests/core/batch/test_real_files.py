@@ -1,13 +1,10 @@
 """Twenty SEG-Y files and a damaged one, with the shipped run of the seismic plugin."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -39,12 +36,6 @@ def alone(shots, target, *options):
     return target
 
 
-def mapped(client, sources, target, *options):
-    rows = run("seismic/denoise", jobs_for(sources, f"{target}/{{name}}"), options, client=client)
-    assert Counter(row.status for row in rows)["done"] == len(sources)
-    return target
-
-
 def same(left, right):
     names = sorted(path.name for path in left.glob("*.sgy*"))
     assert names
@@ -65,17 +56,3 @@ def test_a_killed_worker_and_a_damaged_file_change_no_result(client, shots, tmp_
     same(alone(shots, tmp_path / "alone"), tmp_path / "out")
     again = Counter(row.status for row in run("seismic/denoise", jobs, client=client))
     assert again == {"skipped": 20, "failed": 1}
-
-
-def test_adaptation_to_a_file_changes_no_other(client, shots, tmp_path):
-    sources = [shots / f"{seed:02}.sgy" for seed in (0, 7, 19, 3)]
-    window = ("--tta", "kurtosis")
-    plain = mapped(client, sources, tmp_path / "plain")
-    adapted = mapped(client, sources, tmp_path / "adapted", *window)
-    back = mapped(client, sources[::-1], tmp_path / "back", *window)
-    after = mapped(client, sources[::-1], tmp_path / "after")
-    same(plain, after)
-    same(adapted, back)
-    same(alone(shots, tmp_path / "alone", *window), adapted)
-    assert (plain / "00.sgy").read_bytes() != (adapted / "00.sgy").read_bytes()
-    assert Path(plain / "00.sgy").stat().st_size == (shots / "00.sgy").stat().st_size

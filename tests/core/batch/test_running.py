@@ -1,7 +1,5 @@
 """What becomes of jobs whose files are damaged, whose workers die, and of those that are done."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import Counter
@@ -9,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from scionwood import ReadError
 from scionwood_batch import Job, Row, jobs_for, jobs_over, read_manifest, run
 from scionwood_batch.errors import BatchError
 from scionwood_batch.manifest import MANIFEST, Manifest
@@ -210,12 +207,6 @@ def test_wrong_options_are_refused_before_anything_starts(copy, here, capsys):
 def test_jobs_that_do_not_fit_the_command_are_refused(here, command, jobs, message):
     with pytest.raises(BatchError, match=message):
         plan(command, jobs)
-
-
-def test_a_source_that_is_not_there_is_refused(here):
-    jobs = [Job(Path(f"out/{n}"), Path(f"in/{n}")) for n in ("0.txt", "1.txt", "2.txt", "none")]
-    with pytest.raises(ReadError, match="in/none: there is no such file"):
-        plan("many/copy", jobs)
 
 
 def test_no_workers_are_refused(here):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import Tab
 
 from scionwood.files.pages import Number, Numbers, Page, Section, Table, render
 from scionwood.recipes.recipe import resolve
@@ -97,9 +96,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize(("width", "height"), WINDOWS)
 @pytest.mark.parametrize("name", ["report", "quality", "strange"])
-def test_a_page_fits_and_loads(
-    name: str, width: int, height: int, scheme: str, tab: Tab, request: pytest.FixtureRequest
-) -> None:
+def test_a_page_fits_and_loads(name, width, height, scheme, tab, request):
     tab.show(request.getfixturevalue(name), width, height, scheme)
     assert tab.problems == []
     assert tab.value("innerWidth") == width
@@ -109,16 +106,14 @@ def test_a_page_fits_and_loads(
 
 
 @pytest.mark.parametrize(("width", "height"), WINDOWS)
-def test_the_first_screen_of_a_report_has_its_figure_and_five_numbers(
-    width: int, height: int, report: Path, tab: Tab
-) -> None:
+def test_the_first_screen_of_a_report_has_its_figure_and_five_numbers(width, height, report, tab):
     tab.show(report, width, height, "light")
     numbers, figure, count = tab.value(LEAD)
     assert count == 5
     assert numbers < figure <= height
 
 
-def test_a_dark_screen_gets_dark_curves(report: Path, tab: Tab) -> None:
+def test_a_dark_screen_gets_dark_curves(report, tab):
     shown = "document.querySelector('picture img').currentSrc"
     tab.show(report, 1440, 900, "light")
     light = tab.value(shown)
@@ -135,9 +130,7 @@ def test_a_dark_screen_gets_dark_curves(report: Path, tab: Tab) -> None:
         ('<div style="width:2000px">wide</div>', ""),
     ],
 )
-def test_the_browser_would_notice(
-    harm: str, problem: str, report: Path, tab: Tab, tmp_path: Path
-) -> None:
+def test_the_browser_would_notice(harm, problem, report, tab, tmp_path):
     page = tmp_path / "harmed.html"
     page.write_text(report.read_text("utf-8").replace("</body>", f"{harm}</body>"), "utf-8")
     tab.show(page, 1440, 900, "light")

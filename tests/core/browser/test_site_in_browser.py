@@ -121,15 +121,13 @@ def faults(tab: Tab, page: Path, width: int, scheme: str) -> list[str]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_pages_of_each_kind_load_fit_and_can_be_read(
-    width: int, scheme: str, site: Path, tab: Tab
-) -> None:
+def test_pages_of_each_kind_load_fit_and_can_be_read(width, scheme, site, tab):
     assert [fault for page in PAGES for fault in faults(tab, site / page, width, scheme)] == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_every_page_fits_the_narrowest_window(site: Path, tab: Tab) -> None:
+def test_every_page_fits_the_narrowest_window(site, tab):
     pages = [page for page in site.rglob("*.html") if "_static" not in page.parts]
     assert len(pages) > 150
     assert [fault for page in pages for fault in faults(tab, page, WIDTHS[0], "light")] == []
@@ -137,7 +135,7 @@ def test_every_page_fits_the_narrowest_window(site: Path, tab: Tab) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_landing_page_is_one_screen(site: Path, tab: Tab) -> None:
+def test_the_landing_page_is_one_screen(site, tab):
     tab.show(site / "index.html", 1280, HEIGHT, "light")
     assert tab.value("document.querySelectorAll('.landing-cards .sd-card').length") == 6
     assert tab.value("document.querySelectorAll('.landing-reasons .sd-card').length") == 3
@@ -161,9 +159,7 @@ def wait(tab: Tab, expression: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_switcher_lists_both_versions_and_leads_from_one_to_the_other(
-    site: Path, tab: Tab, tmp_path: Path
-) -> None:
+def test_the_switcher_lists_both_versions_and_leads_from_one_to_the_other(site, tab, tmp_path):
     pages = tmp_path / "pages"
     pages.mkdir()
     shutil.copytree(site / ".doctrees", tmp_path / "parsed")
@@ -199,7 +195,7 @@ def test_the_switcher_lists_both_versions_and_leads_from_one_to_the_other(
         ('<img src="_static/cards/pde.png">', IMAGES),
     ],
 )
-def test_a_harmed_page_would_be_noticed(harm: str, probe: str, site: Path, tab: Tab) -> None:
+def test_a_harmed_page_would_be_noticed(harm, probe, site, tab):
     page = site / "harmed.html"
     text = (site / "index.html").read_text("utf-8")
     page.write_text(text.replace("</article>", f"{harm}</article>"), "utf-8")

@@ -1,7 +1,5 @@
 """Functions that read a file run in a child, and come back with plain data."""
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A file that kills, hangs or swells its reader is an error, and the next file is read."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import pickle

@@ -84,7 +84,7 @@ def test_the_doctor_says_what_is_enforced_and_where_it_is_on(monkeypatch, capsys
 
 
 @NEEDS_LINUX
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_of_a_command_decode_in_children(method, hostile, written, monkeypatch):
     path = written("good")
     monkeypatch.delenv(VARIABLE, raising=False)

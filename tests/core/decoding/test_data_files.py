@@ -1,7 +1,5 @@
 """The files of a data set: one child for a folder, and what is done with files that are bad."""
 
-from __future__ import annotations
-
 import os
 import pickle
 from pathlib import Path

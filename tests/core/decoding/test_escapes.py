@@ -1,7 +1,5 @@
 """Code that has taken over a decoder gets nowhere, whatever walls the system has."""
 
-from __future__ import annotations
-
 import os
 import platform
 import re

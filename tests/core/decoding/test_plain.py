@@ -1,7 +1,5 @@
 """Where a system has no walls, a plain subprocess still keeps crashes and hangs from the caller."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

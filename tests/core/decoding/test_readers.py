@@ -1,7 +1,5 @@
 """Every installed reader gives the same from a child as inline, and follows no link out."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from system_needs import NEEDS_LINUX

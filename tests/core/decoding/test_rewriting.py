@@ -1,7 +1,5 @@
 """A rewrite that was stopped in a child is resumed, in a child or inline, byte for byte."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from system_needs import NEEDS_LINUX

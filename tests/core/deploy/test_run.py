@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -15,7 +13,7 @@ import torch
 from case_table import table
 from torch import nn
 
-from scionwood import OutputExistsError, WriteError, load, load_run, override, resolve
+from scionwood import OutputExistsError, load, load_run, override, resolve
 from scionwood.adapters import attach, config_class
 from scionwood.authoring import Deployed, ExportError, Signal
 from scionwood.cli import main
@@ -60,14 +58,6 @@ def test_a_wrong_name_or_shape_is_refused(run, tmp_path, capsys, words, message)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_wrong_shape_is_refused_before_torch_is_imported(run, tmp_path):
-    code = "import sys; from scionwood.cli import main; code = main(sys.argv[1:])\n"
-    code += "print(code, 'torch' in sys.modules)"
-    words = ["export", str(run), str(tmp_path / "toy.pt2"), "--shape", "ax2"]
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
-    assert done.stdout.split() == ["2", "False"], done.stderr
-
-
 def test_existing_files_are_kept_without_force(run, tmp_path):
     target = tmp_path / "toy.pt2"
     (tmp_path / "toy.pt2.json").write_text("mine")
@@ -89,17 +79,6 @@ def test_a_file_that_differs_from_the_run_is_not_written(run, tmp_path, monkeypa
 
     monkeypatch.setitem(formats.GRAPHS, "pt2", replace(pt2, write=write))
     with pytest.raises(ExportError, match=r"it differs from the run by \S+, and 1e-05 is allowed"):
-        export_run(run, tmp_path / "toy.pt2")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_full_disk_leaves_nothing(run, tmp_path, monkeypatch):
-    def write(program, deployed, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setitem(formats.GRAPHS, "pt2", replace(formats.GRAPHS["pt2"], write=write))
-    with pytest.raises(WriteError, match="Free space"):
         export_run(run, tmp_path / "toy.pt2")
     assert not list(tmp_path.iterdir())
 

@@ -1,9 +1,5 @@
 """The Triton kernels of the fields in one process: without triton, and how they are launched."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
 import pytest
 import torch
 
@@ -25,7 +21,7 @@ print(seismic.kurtosis(torch.eye(3)[None]).item())
 """
 
 
-def test_without_triton_the_plain_code_runs_and_says_why(python: Callable[..., str]) -> None:
+def test_without_triton_the_plain_code_runs_and_says_why(python):
     *reports, value = python("-c", NO_TRITON).splitlines()
     missing = "(triton is not installed: pip install 'triton>=3.7')"
     assert reports == [
@@ -39,9 +35,7 @@ def test_without_triton_the_plain_code_runs_and_says_why(python: Callable[..., s
     assert float(value) == pytest.approx(-1.5)
 
 
-def test_every_launch_states_whether_sums_and_products_are_fused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_every_launch_states_whether_sums_and_products_are_fused(monkeypatch):
     """Triton 3.9 warns at each compilation that the default will change; launches are recorded."""
     jit = pytest.importorskip("triton.runtime.jit")
     launches = []

@@ -58,9 +58,7 @@ def losses(folder: Path) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("name", "near"), [("crash/pretrain", 1e-4), ("pde/dynamics_skill", 1e-3)])
-def test_the_losses_of_two_processes_are_those_of_one(
-    name: str, near: float, tmp_path: Path
-) -> None:
+def test_the_losses_of_two_processes_are_those_of_one(name, near, tmp_path):
     pytest.importorskip(f"scionwood_{name.partition('/')[0]}")
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)

@@ -1,8 +1,5 @@
 """The verbs of a field: light names, and one set of options on the command line and the service."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import fields
 from importlib import import_module
 
@@ -22,7 +19,7 @@ print([name for name in heavy if name in sys.modules])
 """
 
 
-def test_public_names_and_options_import_no_heavy_library(python: Callable[..., str]) -> None:
+def test_public_names_and_options_import_no_heavy_library(python):
     pytest.importorskip("scionwood_crash")
     pytest.importorskip("scionwood_seismic")
     assert python("-c", LIGHT) == "[]\n"
@@ -36,8 +33,8 @@ def test_public_names_and_options_import_no_heavy_library(python: Callable[..., 
     ],
 )
 def test_the_command_and_the_service_have_the_options_of_the_function(
-    field: str, verb: str, options: str, command_alone: set[str] | None, service_alone: set[str]
-) -> None:
+    field, verb, options, command_alone, service_alone
+):
     """A stranger chooses numbers and words; where the work runs, the server decides."""
     package = pytest.importorskip(f"scionwood_{field}")
     module, _, name = options.partition(":")

@@ -1,7 +1,5 @@
 """The recipes of the fields explain themselves."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +15,7 @@ RANGES = {"highest_snr"}
 
 
 @table("name", NAMES)
-def test_every_key_has_a_comment_above_it(name: str) -> None:
+def test_every_key_has_a_comment_above_it(name):
     lines = (CONFIGS / f"{name}.yaml").read_text("utf-8").partition("\nsmoke:")[0].splitlines()
     assert lines[0].startswith("# ")
     for above, line in pairwise(lines):

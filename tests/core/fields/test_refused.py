@@ -1,8 +1,5 @@
 """The commands of every field refuse wrong paths and runs before they import torch."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -60,8 +57,8 @@ FILES = ("there", "in.k", "in.sgy", "own.nc")
 
 
 def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
-    refused_without_torch: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    refused_without_torch, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     for name in FILES:
         (tmp_path / name).write_text("*KEYWORD\n")
@@ -75,8 +72,8 @@ def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
 
 
 def test_unknown_formats_and_numbers_are_refused_before_torch_is_imported(
-    python: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    python, tmp_path, monkeypatch
+):
     pytest.importorskip("scionwood_pde")
     monkeypatch.chdir(tmp_path)
     Path("own.nc").touch()

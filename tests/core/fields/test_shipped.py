@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +37,7 @@ def numbers(score: str) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("run", TRAINED)
-def test_training_again_gives_the_shipped_run(run: str, tmp_path: Path) -> None:
+def test_training_again_gives_the_shipped_run(run, tmp_path):
     plugin, _, name = run.partition("/")
     pytest.importorskip(f"scionwood_{plugin}")
     train, target = import_module(f"scionwood_{plugin}.ship").train, tmp_path / name
@@ -54,7 +53,7 @@ def test_training_again_gives_the_shipped_run(run: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", EXPORTED.keys() - {"bangla/register_tiny"})
-def test_onnx_equals_the_run(run: str, tmp_path: Path) -> None:
+def test_onnx_equals_the_run(run, tmp_path):
     pytest.importorskip("onnxscript")
     pytest.importorskip(f"scionwood_{run.partition('/')[0]}")
     made = export_run(run, tmp_path / "run.onnx", format="onnx", **EXPORTED[run])
@@ -63,7 +62,7 @@ def test_onnx_equals_the_run(run: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", EXPORTED)
-def test_merged_weights_equal_the_run(run: str, tmp_path: Path) -> None:
+def test_merged_weights_equal_the_run(run, tmp_path):
     pytest.importorskip(f"scionwood_{run.partition('/')[0]}")
     made = export_run(run, tmp_path / "run.safetensors", format="merged", **EXPORTED[run])
     assert made.reached <= 1e-5

@@ -1,7 +1,5 @@
 """A fuzz finds what readers do wrong, survives it, and keeps it."""
 
-from __future__ import annotations
-
 import csv
 import json
 

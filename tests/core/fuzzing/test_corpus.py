@@ -24,7 +24,7 @@ def inline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCIONWOOD_READERS", "inline")
 
 
-def test_the_corpus_is_small() -> None:
+def test_the_corpus_is_small():
     assert CASES
     assert max(path.stat().st_size for path in CASES) < 20_000
     assert sum(path.stat().st_size for path in CASES) < 500_000
@@ -46,14 +46,14 @@ def replayed(path: Path) -> None:
 
 @pytest.mark.skipif(not possible(), reason="this system has no reader service")
 @table("path", [path for path in CASES if path not in SLOW], ids=lambda path: path.stem, parts=3)
-def test_a_case_reaches_the_caller_as_an_error_at_most(path: Path) -> None:
+def test_a_case_reaches_the_caller_as_an_error_at_most(path):
     replayed(path)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not possible(), reason="this system has no reader service")
 @pytest.mark.parametrize("path", SLOW, ids=lambda path: path.stem)
-def test_a_case_that_takes_its_time_is_ended(path: Path) -> None:
+def test_a_case_that_takes_its_time_is_ended(path):
     replayed(path)
 
 
@@ -62,7 +62,7 @@ def test_a_case_that_takes_its_time_is_ended(path: Path) -> None:
     [path for path in CASES if load_case(path).fault.kind not in DEADLY],
     ids=lambda path: path.stem,
 )
-def test_a_case_is_harmless_in_this_process(path: Path) -> None:
+def test_a_case_is_harmless_in_this_process(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         reading = replay(path, service=False)

@@ -1,7 +1,5 @@
 """Mutations are seeded, and damaged members get right lengths and checksums."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

@@ -1,7 +1,5 @@
 """The hostile variants of a sample are well-formed, and a fuzz tells which of them escape."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import json

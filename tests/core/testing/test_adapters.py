@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ INIT = "super().__init__(backbone, **optimiser)"
 EMBED = "x = self.embed(series)"
 
 
-def test_the_part_of_a_fresh_process_gives_the_same_output(sample: Any, tmp_path: Path) -> None:
+def test_the_part_of_a_fresh_process_gives_the_same_output(sample, tmp_path):
     (case,) = cases(sample.plugin())
     rig = case.rig()
     rig.perturb()
@@ -38,7 +37,7 @@ def test_the_part_of_a_fresh_process_gives_the_same_output(sample: Any, tmp_path
 
 
 @pytest.mark.slow
-def test_the_fresh_process_imports_no_lightning(sample: Any, tmp_path: Path) -> None:
+def test_the_fresh_process_imports_no_lightning(sample, tmp_path):
     (case,) = cases(sample.plugin())
     assert isinstance(case, RecipeCase)
     rig = case.rig()
@@ -51,7 +50,7 @@ def test_the_fresh_process_imports_no_lightning(sample: Any, tmp_path: Path) -> 
     assert difference(output(rig.model, rig.example), [again]) == 0
 
 
-def test_a_backbone_whose_options_json_cannot_hold_is_rebuilt_from_its_recipe(sample: Any) -> None:
+def test_a_backbone_whose_options_json_cannot_hold_is_rebuilt_from_its_recipe(sample):
     sample.change(
         "backbones.py", "depth: int = 2,", "depth: int = 2, taps: tuple[int, ...] = (1,),"
     )
@@ -62,7 +61,7 @@ def test_a_backbone_whose_options_json_cannot_hold_is_rebuilt_from_its_recipe(sa
 
 
 @pytest.mark.slow
-def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> None:
+def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample):
     outcomes = run_checks(sample.only_method().plugin())
     assert [outcome for outcome in outcomes if outcome.failed] == []
     nothing = {outcome.check for outcome in outcomes if outcome.status == "nothing"}
@@ -94,7 +93,7 @@ def test_a_plugin_of_methods_alone_is_checked_on_a_small_net(sample: Any) -> Non
     }
 
 
-def test_a_backbone_that_no_recipe_uses_is_checked_with_lora(sample: Any) -> None:
+def test_a_backbone_that_no_recipe_uses_is_checked_with_lora(sample):
     sample.change("recipes/reservoir.yaml", "name: lora", "name: frozen")
     for line in ("  r: 4 ", "  targets: attention "):
         sample.change("recipes/reservoir.yaml", line, "  #")
@@ -108,7 +107,7 @@ def test_a_backbone_that_no_recipe_uses_is_checked_with_lora(sample: Any) -> Non
         check_base_is_untouched_by_a_step(sample.plugin())
 
 
-def test_an_adapter_that_is_not_the_identity_at_first_is_caught(sample: Any) -> None:
+def test_an_adapter_that_is_not_the_identity_at_first_is_caught(sample):
     sample.only_method().change("method.py", "zeros_", "ones_")
     with pytest.raises(CheckFailure, match="method 'sample/gate': the output moves by"):
         check_attach_is_identity(sample.plugin())
@@ -122,13 +121,13 @@ def test_an_adapter_that_is_not_the_identity_at_first_is_caught(sample: Any) -> 
         (f"{INIT}\n        self.own = torch.nn.Linear(1, 1)", "own.weight belongs to the task"),
     ],
 )
-def test_a_task_that_changes_what_trains_is_caught(sample: Any, new: str, message: str) -> None:
+def test_a_task_that_changes_what_trains_is_caught(sample, new, message):
     sample.change("tasks.py", INIT, new)
     with pytest.raises(CheckFailure, match=message):
         check_only_adapter_trains(sample.plugin())
 
 
-def test_a_method_without_trainable_tensors_is_caught(sample: Any) -> None:
+def test_a_method_without_trainable_tensors_is_caught(sample):
     frozen = "self.set_adapter(self.active_adapters, inference_mode=True)"
     sample.only_method().change("method.py", "self.set_adapter(self.active_adapters)", frozen)
     sample.change("method.py", "class GateModel(BaseTuner):", "class GateModel(BaseTuner):\n"
@@ -141,7 +140,7 @@ def test_a_method_without_trainable_tensors_is_caught(sample: Any) -> None:
         check_base_is_untouched_by_a_step(plugin)
 
 
-def test_a_tensor_without_a_gradient_in_training_is_caught(sample: Any) -> None:
+def test_a_tensor_without_a_gradient_in_training_is_caught(sample):
     cut = "x = x.detach() if self.training else x"
     sample.change("backbones.py", "return self.readout", f"{cut}\n        return self.readout")
     with pytest.raises(CheckFailure, match=r"query.lora_A.default.weight has no gradient"):
@@ -151,13 +150,13 @@ def test_a_tensor_without_a_gradient_in_training_is_caught(sample: Any) -> None:
 @pytest.mark.parametrize(
     ("factor", "message"), [("0.0", "a gradient of zeros"), ("float('inf')", "NaN or infinity")]
 )
-def test_gradients_are_finite_and_not_zero(sample: Any, factor: str, message: str) -> None:
+def test_gradients_are_finite_and_not_zero(sample, factor, message):
     sample.change("tasks.py", '{"loss": ', f'{{"loss": {factor} * ')
     with pytest.raises(CheckFailure, match=message):
         check_trainable_tensors_get_gradients(sample.plugin())
 
 
-def test_a_base_that_counts_its_calls_is_caught(sample: Any) -> None:
+def test_a_base_that_counts_its_calls_is_caught(sample):
     sample.change("backbones.py", EMBED, f"self.calls = self.calls + 1; {EMBED}")
     sample.change(
         "backbones.py",
@@ -168,7 +167,7 @@ def test_a_base_that_counts_its_calls_is_caught(sample: Any) -> None:
         check_base_is_untouched_by_a_step(sample.plugin())
 
 
-def test_a_merge_that_changes_the_output_is_refused_by_the_core(sample: Any) -> None:
+def test_a_merge_that_changes_the_output_is_refused_by_the_core(sample):
     sample.only_method().change(
         "method.py", "weight.data += self.delta(name)", "weight.data += 2 * self.delta(name)"
     )
@@ -190,9 +189,7 @@ MERGE = (
         ("    def merge(", MERGE, "refusing to merge keeps the output"),
     ],
 )
-def test_neither_unmerging_nor_refusing_may_change_the_model(
-    sample: Any, old: str, new: str, message: str
-) -> None:
+def test_neither_unmerging_nor_refusing_may_change_the_model(sample, old, new, message):
     sample.only_method().change("method.py", old, new)
     sample.change(
         "method.py",
@@ -203,7 +200,7 @@ def test_neither_unmerging_nor_refusing_may_change_the_model(
         check_merge_equals_unmerged(sample.plugin())
 
 
-def test_a_method_that_cannot_be_merged_may_say_so(sample: Any) -> None:
+def test_a_method_that_cannot_be_merged_may_say_so(sample):
     sample.only_method().change(
         "method.py", "self.base_layer.weight.data += ", "raise NotImplementedError('gates'); _ = "
     )
@@ -212,7 +209,7 @@ def test_a_method_that_cannot_be_merged_may_say_so(sample: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_base_that_differs_between_processes_is_caught(sample: Any) -> None:
+def test_a_base_that_differs_between_processes_is_caught(sample):
     sample.change(
         "backbones.py", "manual_seed(init_seed)", "manual_seed(__import__('os').getpid())"
     )
@@ -221,7 +218,7 @@ def test_a_base_that_differs_between_processes_is_caught(sample: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_random_tensor_that_is_not_saved_is_caught(sample: Any) -> None:
+def test_a_random_tensor_that_is_not_saved_is_caught(sample):
     line = "        self.set_adapter("
     more = "        self.register_buffer('gain', torch.rand(base.out_features), persistent=False)\n"
     sample.only_method().change("method.py", line, more + line)
@@ -230,9 +227,7 @@ def test_a_random_tensor_that_is_not_saved_is_caught(sample: Any) -> None:
         check_adapter_survives_a_fresh_process(sample.plugin())
 
 
-def test_a_file_with_a_tensor_of_the_base_is_caught(
-    sample: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_with_a_tensor_of_the_base_is_caught(sample, monkeypatch):
     def greedy(model: Any, **options: Any) -> dict[str, Any]:
         prefix, state = "base_model.model.", get_peft_model_state_dict(model, **options)
         return {**state, f"{prefix}first.weight": model.base_model.model.first.base_layer.weight}

@@ -1,9 +1,5 @@
 """Backbone checks: the network, the time, the seed, and the description of a backbone."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import pytest
 
 from scionwood_kit import CheckFailure
@@ -22,13 +18,13 @@ SILENT_DOWNLOAD = """\
 """
 
 
-def test_reports_a_download_even_if_its_failure_is_ignored(sample: Any) -> None:
+def test_reports_a_download_even_if_its_failure_is_ignored(sample):
     sample.change("backbones.py", BUILD, SILENT_DOWNLOAD + BUILD)
     with pytest.raises(CheckFailure, match=r"asks for \('127.0.0.1', 9\): .*without the network"):
         check_backbones_build_offline(sample.plugin())
 
 
-def test_a_slow_backbone_is_caught(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_backbone_is_caught(sample, monkeypatch):
     monkeypatch.setattr(backbones, "LIMIT", 0.05)
     sample.change("backbones.py", BUILD, f"    import time; t = time.process_time()\n"
                   f"    while time.process_time() < t + 0.1: pass\n{BUILD}")  # fmt: skip
@@ -36,19 +32,19 @@ def test_a_slow_backbone_is_caught(sample: Any, monkeypatch: pytest.MonkeyPatch)
         check_backbones_build_offline(sample.plugin())
 
 
-def test_a_backbone_is_a_module(sample: Any) -> None:
+def test_a_backbone_is_a_module(sample):
     sample.change("backbones.py", "return Causal(width, depth, heads)", "return 3")
     with pytest.raises(CheckFailure, match=r"int: a backbone is a torch.nn.Module"):
         check_backbones_build_offline(sample.plugin())
 
 
-def test_weights_from_the_global_generator_are_caught(sample: Any) -> None:
+def test_weights_from_the_global_generator_are_caught(sample):
     sample.change("backbones.py", "        torch.manual_seed(init_seed)\n", "")
     with pytest.raises(CheckFailure, match="built twice, its weights differ"):
         check_backbones_are_seeded(sample.plugin())
 
 
-def test_moving_the_global_generator_is_caught(sample: Any) -> None:
+def test_moving_the_global_generator_is_caught(sample):
     sample.change("backbones.py", "with torch.random.fork_rng(devices=()):", "if True:")
     with pytest.raises(CheckFailure, match="draws from the global generator"):
         check_backbones_are_seeded(sample.plugin())
@@ -71,9 +67,7 @@ def test_moving_the_global_generator_is_caught(sample: Any) -> None:
         ("self.norm(x))", "self.norm(x)) / 0", "finite tensors for example_input"),
     ],
 )
-def test_reports_faults_of_a_backbones_description(
-    sample: Any, old: str, new: str, message: str
-) -> None:
+def test_reports_faults_of_a_backbones_description(sample, old, new, message):
     sample.change("backbones.py", old, new)
     with pytest.raises(CheckFailure, match=message):
         check_backbones_describe_themselves(sample.plugin())

@@ -44,7 +44,7 @@ def probes(sample: Any) -> Any:
     return sample
 
 
-def test_a_sound_probe_passes_and_a_plugin_without_any_has_nothing_to_check(probes: Any) -> None:
+def test_a_sound_probe_passes_and_a_plugin_without_any_has_nothing_to_check(probes):
     plugin = probes.plugin()
     for check in (check_probes, check_docstrings, check_signatures):
         assert not check(plugin)
@@ -64,13 +64,13 @@ def test_a_sound_probe_passes_and_a_plugin_without_any_has_nothing_to_check(prob
     ],
     ids=["nan", "limit", "reason", "type", "empty", "changes"],
 )
-def test_a_probe_that_breaks_a_rule_is_named(probes: Any, old: str, new: str, message: str) -> None:
+def test_a_probe_that_breaks_a_rule_is_named(probes, old, new, message):
     probes.change("evaluation.py", old, new)
     with pytest.raises(CheckFailure, match=message):
         check_probes(probes.plugin())
 
 
-def test_probes_have_the_name_of_a_task_or_of_data(sample: Any) -> None:
+def test_probes_have_the_name_of_a_task_or_of_data(sample):
     sample.add("evaluation.py", PROBES)
     line = '    probes={"other": "scionwood_sample.evaluation:dry"},\n'
     sample.change("__init__.py", '    recipes="', line + '    recipes="')

@@ -1,9 +1,5 @@
 """Every check passes a sound plugin, and says of an empty one that there is nothing to check."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import pytest
 from case_table import table
 
@@ -47,7 +43,7 @@ NOTHING = {
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_a_sound_plugin_passes(sample: Any, training: bool, subtests: pytest.Subtests) -> None:
+def test_a_sound_plugin_passes(sample, training, subtests):
     plugin = sample.plugin()
     for name, check in BY_NAME.items():
         if name not in LONG and name not in ABSENT and (name in TRAINING) == training:
@@ -57,11 +53,11 @@ def test_a_sound_plugin_passes(sample: Any, training: bool, subtests: pytest.Sub
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
-def test_a_sound_plugin_passes_a_long_check(sample: Any, name: str) -> None:
+def test_a_sound_plugin_passes_a_long_check(sample, name):
     assert not BY_NAME[name](sample.plugin())
 
 
 @table("name", NOTHING)
-def test_a_plugin_without_such_parts_has_nothing_to_check(name: str) -> None:
+def test_a_plugin_without_such_parts_has_nothing_to_check(name):
     with pytest.raises(NothingToCheck, match=NOTHING[name]):
         BY_NAME[name](Plugin("x"))

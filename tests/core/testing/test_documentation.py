@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from peft import PeftConfig
@@ -29,19 +28,19 @@ from scionwood_kit.checks.documentation import (
         ("tasks.py", "    Source: J. E. Nash", "tasks 'respond'.*`Source:`"),
     ],
 )
-def test_advises_each_missing_label(sample: Any, file: str, old: str, message: str) -> None:
+def test_advises_each_missing_label(sample, file, old, message):
     sample.change(file, old, "    Nothing" + old.partition(":")[2])
     (advice,) = check_docstrings(sample.plugin())
     assert re.search(message, str(advice))
 
 
-def test_a_missing_label_is_an_error_in_the_repository(sample: Any) -> None:
+def test_a_missing_label_is_an_error_in_the_repository(sample):
     sample.at_home().change("readers.py", "    Units: time h", "    Nothing")
     with pytest.raises(CheckFailure, match=r"reader.*`Units:`"):
         check_docstrings(sample.plugin())
 
 
-def test_advice_stays_beside_an_error(sample: Any) -> None:
+def test_advice_stays_beside_an_error(sample):
     sample.change("readers.py", "    Units: time h", "    Nothing")
     sample.change("tasks.py", 'class Respond(Task):\n    """', 'class Respond(Task):\n    _ = """')
     with pytest.raises(CheckFailure, match="a component has a docstring") as caught:
@@ -49,13 +48,13 @@ def test_advice_stays_beside_an_error(sample: Any) -> None:
     assert [problem.value for problem in caught.value.advice] == ["readers 'series'"]
 
 
-def test_a_function_that_raises_documents_it(sample: Any) -> None:
+def test_a_function_that_raises_documents_it(sample):
     sample.change("backbones.py", "    Raises:\n", "    Perhaps:\n")
     (advice,) = check_docstrings(sample.plugin())
     assert str(advice).startswith("backbones 'causal': its docstring has `Raises:`")
 
 
-def test_a_docstring_of_the_base_class_does_not_count(sample: Any) -> None:
+def test_a_docstring_of_the_base_class_does_not_count(sample):
     sample.change("tasks.py", 'class Respond(Task):\n    """', 'class Respond(Task):\n    _ = """')
     with pytest.raises(CheckFailure, match="tasks 'respond': a component has a docstring"):
         check_docstrings(sample.plugin())
@@ -71,13 +70,13 @@ def test_a_docstring_of_the_base_class_does_not_count(sample: Any) -> None:
         ("(*, width", "(width", "core passes nothing by position"),
     ],
 )
-def test_reports_faults_of_a_signature(sample: Any, old: str, new: str, message: str) -> None:
+def test_reports_faults_of_a_signature(sample, old, new, message):
     sample.change("backbones.py", old, new)
     with pytest.raises(CheckFailure, match=message):
         check_signatures(sample.plugin())
 
 
-def test_a_task_takes_only_its_backbone_by_position(sample: Any) -> None:
+def test_a_task_takes_only_its_backbone_by_position(sample):
     sample.change(
         "tasks.py",
         "        *,\n        scale: float",
@@ -101,7 +100,7 @@ class HalfConfig(PeftConfig):
     target_modules: str | None = None
 
 
-def test_a_method_describes_its_own_fields_by_text_or_help() -> None:
+def test_a_method_describes_its_own_fields_by_text_or_help():
     plugin = Plugin("half", adapters={"half": f"{__name__}:HalfConfig"})
     with pytest.raises(CheckFailure) as caught:
         check_signatures(plugin)
@@ -124,7 +123,7 @@ def mute_command(path, *, adapter: str) -> None:
     """Do something."""
 
 
-def test_a_command_may_require_an_option_but_describes_every_parameter() -> None:
+def test_a_command_may_require_an_option_but_describes_every_parameter():
     check_signatures(Plugin("x", commands={"do": f"{__name__}:command"}))
     with pytest.raises(CheckFailure) as caught:
         check_signatures(Plugin("x", commands={"do": f"{__name__}:mute_command"}))
@@ -133,14 +132,14 @@ def test_a_command_may_require_an_option_but_describes_every_parameter() -> None
     assert "`Raises:`" in advice.rule
 
 
-def test_reads_sections_in_both_layouts() -> None:
+def test_reads_sections_in_both_layouts():
     doc = "Sum.\n\nShapes: x (n,), m\nUnits:\n    x m/s\n\n    y s\nArgs:\n    a, b (int): two.\n"
     assert section(doc, "Shapes") == "x (n,), m"
     assert section(doc, "Units") == "x m/s\n\ny s"
     assert section(doc, "Source") == ""
 
 
-def test_parameters_may_be_described_by_a_base_class() -> None:
+def test_parameters_may_be_described_by_a_base_class():
     class Base:
         """Base.
 

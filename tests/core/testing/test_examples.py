@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,32 +15,30 @@ BARE = '"""The Python interface."""\n\n\ndef double(x: int) -> int:\n    """Doub
 SHOWN = BARE.replace("number.", "number.\n\n    Example:\n        >>> double(2)\n        4\n    ")
 
 
-def test_a_plugin_of_the_repository_must_have_examples(sample: Any) -> None:
+def test_a_plugin_of_the_repository_must_have_examples(sample):
     sample.at_home().add("verbs.py", BARE)
     with pytest.raises(CheckFailure, match=r"sample\.verbs\.double: a public name of a plugin has"):
         check_examples(sample.plugin())
 
 
-def test_examples_in_docstrings_satisfy_it(sample: Any) -> None:
+def test_examples_in_docstrings_satisfy_it(sample):
     sample.at_home().add("verbs.py", SHOWN)
     assert not check_examples(sample.plugin())
 
 
-def test_another_plugin_gets_advice_and_does_not_fail(sample: Any) -> None:
+def test_another_plugin_gets_advice_and_does_not_fail(sample):
     sample.add("verbs.py", BARE)
     (advice,) = check_examples(sample.plugin())
     assert advice.value == "scionwood_sample.verbs.double"
     assert advice.remedy.startswith("Write `Example:`")
 
 
-def test_what_a_new_plugin_starts_with_has_examples(sample: Any) -> None:
+def test_what_a_new_plugin_starts_with_has_examples(sample):
     assert not check_examples(sample.plugin())
 
 
 @pytest.mark.usefixtures("_one_thread")
-def test_the_example_of_a_new_plugin_runs(
-    sample: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_example_of_a_new_plugin_runs(sample, tmp_path, monkeypatch):
     assert sample.plugin().name == "sample"
     monkeypatch.chdir(tmp_path)
     verbs = import_module(f"{sample.package}.verbs")
@@ -63,15 +59,13 @@ def test_the_example_of_a_new_plugin_runs(
         ("class Own(Exception): ...\n", "Own"),  # the docstring of its base does not count
     ],
 )
-def test_public_names_are_those_of_all_or_the_modules_own(
-    sample: Any, code: str, missing: str
-) -> None:
+def test_public_names_are_those_of_all_or_the_modules_own(sample, code, missing):
     (sample.root / sample.package / "verbs.py").write_text(code)
     named = [problem.value.rpartition(".")[2] for problem in check_examples(sample.plugin())]
     assert named == ([missing] if missing else [])
 
 
-def test_without_verbs_there_is_nothing_to_check(sample: Any) -> None:
+def test_without_verbs_there_is_nothing_to_check(sample):
     (sample.root / sample.package / "verbs.py").unlink()
     with pytest.raises(NothingToCheck, match="no module `verbs`"):
         check_examples(sample.plugin())

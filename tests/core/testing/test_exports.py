@@ -1,9 +1,5 @@
 """The check of exports: what cannot run without Scionwood is named."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import pytest
 
 from scionwood_kit import CheckFailure
@@ -12,13 +8,13 @@ from scionwood_kit.checks.exports import check_exports
 READOUT = "        return self.readout(self.norm(x))"
 
 
-def test_a_choice_by_value_cannot_be_traced(sample: Any) -> None:
+def test_a_choice_by_value_cannot_be_traced(sample):
     sample.change("backbones.py", READOUT, f"        x = x if x.mean() > 0 else -x\n{READOUT}")
     with pytest.raises(CheckFailure, match=r"exported \(model Causal: torch.export cannot trace"):
         check_exports(sample.plugin())
 
 
-def test_an_operator_of_the_plugin_is_refused(sample: Any) -> None:
+def test_an_operator_of_the_plugin_is_refused(sample):
     own = """
 @torch.library.custom_op("sample::double", mutates_args=())
 def double(x: torch.Tensor) -> torch.Tensor:
@@ -41,7 +37,7 @@ class Causal"""
         check_exports(sample.plugin())
 
 
-def test_an_output_that_the_graph_cannot_follow_is_seen(sample: Any) -> None:
+def test_an_output_that_the_graph_cannot_follow_is_seen(sample):
     count = "        self.calls = getattr(self, 'calls', 0) + 1\n"
     sample.change("backbones.py", READOUT, f"{count}{READOUT} * self.calls")
     with pytest.raises(CheckFailure, match=r"it differs from the run by \S+, and 1e-05 is allowed"):

@@ -1,9 +1,6 @@
 """The check of names: a participle alone is refused, unless a package has few of them."""
 
-from __future__ import annotations
-
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +10,7 @@ from scionwood_kit.checks.naming import check_filler_names
 
 
 @pytest.mark.parametrize("fillers", [12, 13])
-def test_more_than_a_few_filler_names_are_refused_with_their_place(
-    fillers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_a_few_filler_names_are_refused_with_their_place(fillers, tmp_path, monkeypatch):
     package = tmp_path / f"scionwood_named{fillers}"
     package.mkdir()
     functions = [f"def clean{n}(record, own):\n    return record\n" for n in range(fillers)]

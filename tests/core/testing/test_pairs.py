@@ -23,11 +23,11 @@ def paired(sample: Any) -> Any:
     return sample.change("tasks.py", METRICS, PAIRS + METRICS)
 
 
-def test_sound_pairs_pass_and_a_task_without_any_has_nothing_to_check(paired: Any) -> None:
+def test_sound_pairs_pass_and_a_task_without_any_has_nothing_to_check(paired):
     assert not check_pairs(paired.plugin())
 
 
-def test_a_task_without_pairs_has_nothing_to_check(sample: Any) -> None:
+def test_a_task_without_pairs_has_nothing_to_check(sample):
     with pytest.raises(NothingToCheck, match="no task of pairs"):
         check_pairs(sample.plugin())
 
@@ -48,7 +48,7 @@ def test_a_task_without_pairs_has_nothing_to_check(sample: Any) -> None:
     ],
     ids=["three axes", "fewer rows", "nan", "no gradient", "random", "none"],
 )
-def test_pairs_that_break_a_rule_are_named(paired: Any, old: str, new: str, message: str) -> None:
+def test_pairs_that_break_a_rule_are_named(paired, old, new, message):
     paired.change("tasks.py", old, new)
     with pytest.raises(CheckFailure, match=message):
         check_pairs(paired.plugin())

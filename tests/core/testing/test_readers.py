@@ -1,9 +1,5 @@
 """Reader checks: each broken reader is caught by the check of its rule."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import pytest
 
 from scionwood_kit import CheckFailure
@@ -13,7 +9,6 @@ from scionwood_kit.checks.readers import (
     check_readers_rewrite,
     check_readers_write_all_or_nothing,
 )
-from scionwood_kit.rules import Check
 
 YIELD = "yield Record({"
 RULES = {
@@ -70,15 +65,13 @@ RULES = {
     ("check", "old", "new", "message"),
     [(check, *row) for check, rows in RULES.items() for row in rows],
 )
-def test_a_reader_that_breaks_a_rule_is_caught(
-    sample: Any, check: Check, old: str, new: str, message: str
-) -> None:
+def test_a_reader_that_breaks_a_rule_is_caught(sample, check, old, new, message):
     sample.change("readers.py", old, new)
     with pytest.raises(CheckFailure, match=message):
         check(sample.plugin())
 
 
-def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample: Any) -> None:
+def test_a_reader_that_drops_a_line_that_is_cut_is_caught(sample):
     sample.change("readers.py", 'body.strip() and body.endswith("\\n")', "body.strip()")
     sample.change("readers.py", "StringIO(body)", 'StringIO(body[: body.rfind("\\n")])')
     with pytest.raises(CheckFailure, match="cut file: it is read without an error"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,18 +19,18 @@ def parameters(mark: Any) -> dict[str, Any]:
     return {parameter.id: parameter for parameter in mark.args[1]}
 
 
-def test_each_check_has_one_id_with_its_name() -> None:
+def test_each_check_has_one_id_with_its_name():
     cases = parameters(parametrize_with_checks(EMPTY))
     assert list(cases) == [check.__name__ for check in CHECKS]
     assert all(name.startswith("check_") for name in cases)
 
 
-def test_every_check_says_its_rule() -> None:
+def test_every_check_says_its_rule():
     for check in CHECKS:
         assert len(inspect.getdoc(check) or "") > 40, check.__name__
 
 
-def test_an_expected_failure_is_a_strict_xfail_with_its_reason() -> None:
+def test_an_expected_failure_is_a_strict_xfail_with_its_reason():
     mark = parametrize_with_checks(CAMEL, {"check_names": "kept for old recipes"})
     (xfail,) = parameters(mark)["check_names"].marks
     assert (xfail.name, xfail.kwargs) == (
@@ -42,7 +41,7 @@ def test_an_expected_failure_is_a_strict_xfail_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize("name", ["check_layout", "check_vocabulary"])
-def test_a_third_party_may_expect_a_failure_of_its_habits(name: str) -> None:
+def test_a_third_party_may_expect_a_failure_of_its_habits(name):
     (xfail,) = parameters(parametrize_with_checks(EMPTY, {name: "older than the rule"}))[name].marks
     assert xfail.kwargs["reason"] == "older than the rule"
 
@@ -54,17 +53,17 @@ def test_a_third_party_may_expect_a_failure_of_its_habits(name: str) -> None:
         ({"check_names": " "}, "an expected failure has a reason"),
     ],
 )
-def test_an_expected_failure_names_a_check_and_a_reason(expected: Any, message: str) -> None:
+def test_an_expected_failure_names_a_check_and_a_reason(expected, message):
     with pytest.raises(PluginError, match=message):
         parametrize_with_checks(EMPTY, expected)
 
 
-def test_checks_run_on_records_only() -> None:
+def test_checks_run_on_records_only():
     with pytest.raises(PluginError, match=r"a str: checks run on a scionwood.Plugin"):
         parametrize_with_checks("seismic")  # type: ignore[arg-type]
 
 
-def test_having_nothing_to_check_skips_but_is_not_an_expected_failure() -> None:
+def test_having_nothing_to_check_skips_but_is_not_an_expected_failure():
     plain = parameters(parametrize_with_checks(EMPTY))["check_data_is_seeded"]
     with pytest.raises(pytest.skip.Exception, match="nothing to check: no data"):
         plain.values[0](EMPTY)
@@ -96,9 +95,7 @@ SUITES = {
 }
 
 
-def test_pytest_reports_failures_reasons_stale_reasons_and_advice(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_pytest_reports_failures_reasons_stale_reasons_and_advice(tmp_path, capfd):
     for name, (record, expected) in SUITES.items():
         text = SUITE.format(record=record, expected=expected)
         (tmp_path / f"test_{name}.py").write_text(text)
@@ -118,9 +115,7 @@ def test_pytest_reports_failures_reasons_stale_reasons_and_advice(
     assert "CheckAdvice: check_docstrings: commands 'do': its docstring has `Raises:`" in shown
 
 
-def test_errors_and_advice_are_printed_in_two_groups(
-    sample: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_errors_and_advice_are_printed_in_two_groups(sample, capsys, monkeypatch):
     cheap = tuple(check for check in CHECKS if check.__module__.endswith((".static", "mentation")))
     monkeypatch.setattr("scionwood_kit.runner.CHECKS", cheap)
     sample.change("readers.py", "    Units: time h", "    Nothing")
@@ -136,7 +131,7 @@ def test_errors_and_advice_are_printed_in_two_groups(
     assert re.fullmatch(rf"{len(cheap) - 1} of {len(cheap)} checks hold \(\d+ s of CPU\)", count)
 
 
-def test_outcomes_give_the_status_and_its_reason() -> None:
+def test_outcomes_give_the_status_and_its_reason():
     seen: list[Any] = []
     outcomes = {outcome.check: outcome for outcome in run_checks(CAMEL, seen.append)}
     assert list(outcomes.values()) == seen
@@ -146,7 +141,7 @@ def test_outcomes_give_the_status_and_its_reason() -> None:
     assert outcomes["check_references_import"].status == "passed"
 
 
-def test_an_error_of_the_plugin_is_a_failure_and_the_other_checks_run(sample: Any) -> None:
+def test_an_error_of_the_plugin_is_a_failure_and_the_other_checks_run(sample):
     sample.change("data.py", "super().__init__()", 'raise OSError("no licence server")')
     plugin = sample.plugin()
     only_data = Plugin("sample", "Data", data=plugin.data)

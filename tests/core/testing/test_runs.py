@@ -14,7 +14,7 @@ from scionwood_kit import CheckFailure, NothingToCheck
 from scionwood_kit.checks.runs import check_shipped_runs
 
 
-def test_a_shipped_run_is_as_its_manifest_states(sample: Any) -> None:
+def test_a_shipped_run_is_as_its_manifest_states(sample):
     with pytest.raises(NothingToCheck):
         check_shipped_runs(sample.plugin())
 
@@ -32,9 +32,7 @@ def run(sample: Any) -> Path:
     return run
 
 
-def test_a_shipped_run_without_a_manifest_or_with_another_file_is_named(
-    sample: Any, run: Path
-) -> None:
+def test_a_shipped_run_without_a_manifest_or_with_another_file_is_named(sample, run):
     plugin = sample.plugin()
     with pytest.raises(CheckFailure, match=r"run 'first'.*it has no files.json"):
         check_shipped_runs(plugin)
@@ -47,9 +45,7 @@ def test_a_shipped_run_without_a_manifest_or_with_another_file_is_named(
         check_shipped_runs(plugin)
 
 
-def test_other_weights_and_folders_of_a_machine_and_large_files_are_named(
-    sample: Any, run: Path
-) -> None:
+def test_other_weights_and_folders_of_a_machine_and_large_files_are_named(sample, run):
     (run / "adapter").mkdir()
     (run / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
     (run / "origin.json").write_text(

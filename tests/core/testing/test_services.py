@@ -31,7 +31,7 @@ def with_service(sample: Any, **changes: str) -> Any:
     return replace(sample.plugin(), services={"forecast": "scionwood_sample.services:forecast"})
 
 
-def test_a_sound_service_passes_and_a_plugin_may_have_none(sample: Any) -> None:
+def test_a_sound_service_passes_and_a_plugin_may_have_none(sample):
     check_services(with_service(sample))
     with pytest.raises(NothingToCheck):
         check_services(sample.plugin())
@@ -47,12 +47,12 @@ def test_a_sound_service_passes_and_a_plugin_may_have_none(sample: Any) -> None:
     ],
     ids=["answer", "path", "run", "torch"],
 )
-def test_a_faulty_service_is_named(changes: dict[str, str], rule: str, sample: Any) -> None:
+def test_a_faulty_service_is_named(changes, rule, sample):
     with pytest.raises(CheckFailure, match=rule):
         check_services(with_service(sample, **changes))
 
 
-def test_a_service_that_answers_damage_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_answers_damage_is_found(monkeypatch):
     plugin = scionwood.find("bangla").plugin
     assert plugin is not None
     plugin = replace(plugin, services={"check": f"{__name__}:answers_all"})

@@ -1,9 +1,6 @@
 """Each check of names, imports and references fails on a plugin that breaks its rule."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from case_table import table
@@ -19,7 +16,7 @@ from scionwood_kit.checks.static import (
 
 
 @pytest.mark.parametrize("module", ["numpy", "yaml"])
-def test_reports_a_library_that_the_record_imports(sample: Any, module: str) -> None:
+def test_reports_a_library_that_the_record_imports(sample, module):
     sample.change(
         "__init__.py",
         "from scionwood import Plugin",
@@ -31,14 +28,14 @@ def test_reports_a_library_that_the_record_imports(sample: Any, module: str) -> 
         check_light_import(sample.plugin())
 
 
-def test_reports_a_heavy_name_of_scionwood_too(sample: Any) -> None:
+def test_reports_a_heavy_name_of_scionwood_too(sample):
     heavy = "import Plugin\nfrom scionwood.authoring import DataLoader"
     sample.change("__init__.py", "import Plugin", heavy)
     with pytest.raises(CheckFailure, match="also imports torch"):
         check_light_import(sample.plugin())
 
 
-def test_reports_a_record_that_cannot_be_imported_alone(sample: Any) -> None:
+def test_reports_a_record_that_cannot_be_imported_alone(sample):
     plugin = sample.plugin()
     sample.change("__init__.py", "plugin = ", "raise OSError('no licence')\nplugin = ")
     with pytest.raises(CheckFailure, match="OSError: no licence"):
@@ -57,12 +54,12 @@ def test_reports_a_record_that_cannot_be_imported_alone(sample: Any) -> None:
         ({"api": 2}, "api 2: the core speaks 1"),
     ],
 )
-def test_names_summary_and_api_are_checked(sample: Any, change: Any, message: str) -> None:
+def test_names_summary_and_api_are_checked(sample, change, message):
     with pytest.raises(CheckFailure, match=message):
         check_names(replace(sample.plugin(), **change))
 
 
-def test_a_recipe_has_a_name_too(sample: Any) -> None:
+def test_a_recipe_has_a_name_too(sample):
     sample.add("recipes/My-Recipe.yaml", "")
     with pytest.raises(CheckFailure, match="recipes 'My-Recipe'"):
         check_names(sample.plugin())
@@ -78,7 +75,7 @@ def test_a_recipe_has_a_name_too(sample: Any) -> None:
         ({"recipes": "scionwood_sample"}, "a package that holds at least one .yaml"),
     ],
 )
-def test_reports_references_that_cannot_be_imported(sample: Any, change: Any, message: str) -> None:
+def test_reports_references_that_cannot_be_imported(sample, change, message):
     with pytest.raises(CheckFailure, match=message):
         check_references_import(replace(sample.plugin(), **change))
 
@@ -95,12 +92,12 @@ def test_reports_references_that_cannot_be_imported(sample: Any, change: Any, me
         ({"backbones": {"a": "math:pi"}}, "under `backbones` can be called"),
     ],
 )
-def test_reports_components_of_the_wrong_kind(sample: Any, change: Any, message: str) -> None:
+def test_reports_components_of_the_wrong_kind(sample, change, message):
     with pytest.raises(CheckFailure, match=message):
         check_kinds(replace(sample.plugin(), **change))
 
 
-def test_a_plugin_without_modules_has_no_import_to_check() -> None:
+def test_a_plugin_without_modules_has_no_import_to_check():
     from scionwood import Plugin
 
     with pytest.raises(NothingToCheck):

@@ -94,7 +94,7 @@ def parts(sample: Any) -> Any:
     return sample
 
 
-def test_sound_parts_pass_every_check_that_concerns_them(parts: Any) -> None:
+def test_sound_parts_pass_every_check_that_concerns_them(parts):
     plugin = parts.plugin()
     for check in (check_layout, check_docstrings, check_signatures):
         assert not check(plugin)
@@ -124,22 +124,20 @@ def test_sound_parts_pass_every_check_that_concerns_them(parts: Any) -> None:
         ("schedules", "0.5 ** (step // every)", "1 - step / total * float('nan')", "nan"),
     ],
 )
-def test_a_part_that_breaks_its_contract_is_named(
-    parts: Any, file: str, old: str, new: str, message: str
-) -> None:
+def test_a_part_that_breaks_its_contract_is_named(parts, file, old, new, message):
     parts.change(f"{file}.py", old, new)
     with pytest.raises(CheckFailure, match=message):
         check_trainer_parts_build(parts.plugin())
 
 
 @pytest.mark.parametrize(("rate", "message"), [("0.0", "no weight moved"), ("1e30", "the loss is")])
-def test_a_part_that_fails_in_a_run_is_named(parts: Any, rate: str, message: str) -> None:
+def test_a_part_that_fails_in_a_run_is_named(parts, rate, message):
     parts.change("optimizers.py", "SGD(groups,", f"SGD([{{**g, 'lr': {rate}}} for g in groups],")
     with pytest.raises(CheckFailure, match=message):
         check_trainer_parts_run(parts.plugin())
 
 
-def test_an_error_of_a_callback_in_a_run_keeps_its_traceback(parts: Any) -> None:
+def test_an_error_of_a_callback_in_a_run_keeps_its_traceback(parts):
     parts.change("callbacks.py", "self.seen += 1", 'raise ValueError("boom")')
     with pytest.raises(ValueError, match="boom"):
         check_trainer_parts_run(parts.plugin())

@@ -26,7 +26,7 @@ def faults(monkeypatch: pytest.MonkeyPatch, function: Callable[..., None]) -> li
     return []
 
 
-def test_a_command_in_the_vocabulary_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_in_the_vocabulary_passes(monkeypatch):
     def do(
         source: Path,
         target: Path | None = None,
@@ -61,9 +61,7 @@ def test_a_command_in_the_vocabulary_passes(monkeypatch: pytest.MonkeyPatch) -> 
         ("workers", int, "--jobs"),
     ],
 )
-def test_refuses_a_synonym_and_suggests_the_word(
-    monkeypatch: pytest.MonkeyPatch, name: str, kind: type, word: str
-) -> None:
+def test_refuses_a_synonym_and_suggests_the_word(monkeypatch, name, kind, word):
     namespace: dict[str, Any] = {"kind": kind}
     exec(f"def do(*, {name}: kind | None = None) -> None: ...", namespace)
     (fault,) = faults(monkeypatch, namespace["do"])
@@ -72,21 +70,21 @@ def test_refuses_a_synonym_and_suggests_the_word(
 
 
 @table("name", ["out", "output", "target", "into"])
-def test_an_output_is_positional(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_output_is_positional(monkeypatch, name):
     namespace: dict[str, Any] = {"Path": Path}
     exec(f"def do(*, {name}: Path | None = None) -> None: ...", namespace)
     (fault,) = faults(monkeypatch, namespace["do"])
     assert "an output is a positional parameter, inputs first" in fault
 
 
-def test_a_required_path_is_positional(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_required_path_is_positional(monkeypatch):
     def do(noisy: Path, *, reference: Path) -> None: ...
 
     (fault,) = faults(monkeypatch, do)
     assert "command 'do': reference: a required path is a positional parameter" in fault
 
 
-def test_refuses_a_word_with_another_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_word_with_another_meaning(monkeypatch):
     def do(*, run: str = "fast", json: Path | None = None) -> None: ...
 
     first, second = faults(monkeypatch, do)
@@ -95,7 +93,7 @@ def test_refuses_a_word_with_another_meaning(monkeypatch: pytest.MonkeyPatch) ->
     assert "--json is JSON on stdout, of type bool" in second
 
 
-def test_the_page_on_the_architecture_explains_every_word() -> None:
+def test_the_page_on_the_architecture_explains_every_word():
     page = PAGE.read_text("utf-8")
     for word, entry in WORDS.items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| `--{word}`")]

@@ -17,7 +17,6 @@ from scionwood.recipes.recipe import resolve
 from scionwood_crash.backbones import MaskMorphUNet, MeshGraphNet, Transolver
 from scionwood_crash.data.encode import Encoder, outward
 from scionwood_crash.data.parts import Collate
-from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.edges import edge_measures
 from scionwood_crash.evaluation.metrics import intrusion, measure
 from scionwood_crash.inference import Predictor
@@ -179,28 +178,11 @@ def test_networks_without_grids_run_on_any_mesh(make, part):
     assert float(model.novelty.of(graph)) < 1
 
 
-SHORT = {"element_size": 40.0, "duration": 0.6, "frames": 3, "n_train": 1, "n_val": 1, "n_test": 1}
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["data.families=[hat_plate]", "backbone.links=true"]
     recipe = resolve("crash/pretrain", options, smoke=True)
     return fit(recipe, run_dir=tmp_path_factory.mktemp("runs") / "run")
-
-
-@pytest.mark.slow
-def test_a_d3plot_of_two_parts(run, tmp_path):
-    part = SuiteParts(families=["hat_plate"], **SHORT).parts("train")[0]
-    write_series(tmp_path / "d3plot", to_series(part))
-    series = open_series(tmp_path / "d3plot", units="mm, ms, kg")
-    assert np.unique(series.mesh.part_ids).tolist() == [1, 2]
-    predictor = Predictor(run)
-    predicted = predictor.on_series(series, Setup(clamped="still"))
-    assert predicted.displacement().shape == part.displacement.shape
-    assert np.isfinite(predicted.displacement()).all()
-    with pytest.raises(RecipeError, match=r"assembly of 2 pieces.*single parts"):
-        Predictor("crash/transfer_lora").on_series(series, Setup(clamped="still"))
 
 
 @pytest.mark.slow

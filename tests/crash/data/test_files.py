@@ -1,7 +1,5 @@
 """Parts of the suite, kept in a folder, and parts in the user's own files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -29,12 +29,6 @@ from scionwood_crash.parts.series import to_series
 from scionwood_crash.readers import open_series, write_series
 
 
-def test_nine_designs_are_the_fewest_for_nine_in_ten():
-    assert (rank(9, 0.9), rank(16, 0.9), rank(30, 0.9)) == (9, 16, 28)
-    with pytest.raises(RecipeError, match="needs 9 or more"):
-        Intervals("split", (0.1,) * 8, (0.1,) * 8)
-
-
 @pytest.fixture
 def part(suite: SuiteParts) -> Encoded:
     return suite.encoded("test")[0]
@@ -111,3 +105,9 @@ def test_damaged_intervals_are_refused(tmp_path):
     path.write_text("[")
     with pytest.raises(ReadError):
         Intervals.read(tmp_path)
+
+
+def test_nine_designs_are_the_fewest_for_nine_in_ten():
+    assert (rank(9, 0.9), rank(16, 0.9), rank(30, 0.9)) == (9, 16, 28)
+    with pytest.raises(RecipeError, match="needs 9 or more"):
+        Intervals("split", (0.1,) * 8, (0.1,) * 8)

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from case_table import table
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.image import imread
-from mpl_toolkits.mplot3d.proj3d import proj_transform
 from plain_figures import undrawn
 
 from scionwood import OutputExistsError, RecipeError
 from scionwood_crash import evaluate
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.compare import compare
-from scionwood_crash.evaluation.figures import draw_cells
 from scionwood_crash.evaluation.intervals import Interval
 from scionwood_crash.model.novelty import DISTANCE, LIMIT
 from scionwood_crash.parts.mesh import CrashSeries
@@ -106,36 +99,6 @@ def test_more_energy_than_the_impactor_has_is_flagged(suite, tmp_path, capsys):
     errors = compare(given, true, np.array([0.0, 0.0, -1.0]))
     impactor = suite.parts("test")[0].impactor
     assert errors["impact_energy"] == pytest.approx(impactor.mass * impactor.speed**2 / 32)
-
-
-@table("view", [(30, -60), (0, 0), (90, 0), (10, 45), (-40, 130)])
-@table("family", ["hat", "bumper", "tube", "box"])
-def test_a_picture_shows_every_node(part, family, view):
-    """All nodes lie inside of their axes in the saved file, and no face touches the border."""
-    made = part(family, seed=view[0] % 7, size=60.0)
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    random = np.random.default_rng(view[1] % 9)
-    shapes = [made.points + random.normal(size=3) * 20 + 8 * random.normal(size=made.points.shape)]
-    shapes.append(made.points)
-    bounds = np.min(shapes, (0, 1)), np.max(shapes, (0, 1))
-    for at, shape in enumerate(shapes):
-        axes = figure.add_subplot(1, 2, at + 1, projection="3d", elev=view[0], azim=view[1])
-        values = np.linspace(0, 1, len(shape))
-        draw_cells(axes, shape, made.cells, values, Normalize(0, 1), bounds)
-    memory = BytesIO()
-    figure.savefig(memory, format="png", dpi=60)
-    memory.seek(0)
-    drawn = (imread(memory)[..., :3] < 1).any(2)
-    for axes, shape in zip(figure.axes, shapes, strict=True):
-        x, y, _ = proj_transform(*shape.T, axes.get_proj())
-        place = axes.transData.transform(np.c_[x, y])
-        low, high = axes.bbox.min, axes.bbox.max
-        assert (place > low).all()
-        assert (place < high).all()
-        assert np.ptp(place, axis=0).max() > 0.5 * axes.bbox.width, "it fills the axes"
-    assert drawn.any()
-    assert not drawn[[0, -1]].any()
-    assert not drawn[:, [0, -1]].any()
 
 
 def test_files_of_the_suite_hold_its_material(suite, tmp_path):

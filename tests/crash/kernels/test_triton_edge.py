@@ -3,8 +3,6 @@
 Triton reads its environment when it is imported, so each of these is a process of its own.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -69,18 +69,6 @@ def _linears(network: nn.Module) -> bool:
     return network.adapter_targets["linear"] != r"(.*\.)?model\.()"
 
 
-@pytest.mark.slow
-def test_a_run_is_trained_loaded_and_asked(tmp_path):
-    changes = ["backbone.name=crash/pyg", "backbone.model=own"]
-    recipe = scionwood.resolve("crash/transfer_lora", changes, smoke=True)
-    run = scionwood.fit(recipe, run_dir=tmp_path / "run")
-    loaded = scionwood.load_run(run).backbone.eval()
-    with torch.no_grad():
-        moved = loaded(*example_graph(SIZES["tiny"]))
-    assert moved.shape == (54, 3, 3)
-    assert torch.isfinite(moved).all()
-
-
 class NoEdges(nn.Module):
     """No graph network."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import dynars
@@ -98,18 +97,6 @@ def test_agrees_with_lasso_and_dynars(series, written):
     data = D3plot(str(written)).arrays
     assert np.array_equal(data[ArrayType.element_shell_node_indexes], result.mesh.cells)
     assert np.array_equal(other.part_ids(), np.unique(result.mesh.part_ids))
-
-
-def test_dynars_reads_our_cells_and_parts(series, tmp_path):
-    # Without a rigid part: dynars 1.1 takes the list of material types for the first coordinates.
-    soft = replace(series.mesh, rigid_parts=frozenset())
-    write_d3plot(replace(series, mesh=soft), tmp_path / "d3plot")
-    other = dynars.D3plot(str(tmp_path / "d3plot"))
-    nodes, parts = other.shell_connectivity()
-    assert np.array_equal(other.initial_coordinates(), series.mesh.points)
-    assert np.array_equal(np.asarray(nodes) - 1, series.mesh.cells)
-    numbers = np.asarray(other.part_ids())[np.asarray(parts) - 1]
-    assert np.array_equal(numbers, series.mesh.part_ids)
 
 
 def test_all_integration_points_are_unchanged(tmp_path):

@@ -223,7 +223,7 @@ def test_parameters_are_values_and_expressions(deck):
 
 
 @table("text, value", [("nint(2.5)", 3.0), ("nint(-2.5)", -3.0), ("nint(2.4)", 2.0)])
-def test_a_half_is_rounded_away_from_zero_as_in_fortran(text: str, value: float) -> None:
+def test_a_half_is_rounded_away_from_zero_as_in_fortran(text, value):
     assert evaluated(text, {}) == value
 
 

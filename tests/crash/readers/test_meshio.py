@@ -1,7 +1,5 @@
 """Meshes of VTK, Abaqus, Nastran and MED, which meshio reads, and legacy VTK of two versions."""
 
-from __future__ import annotations
-
 import meshio
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Which reader opens a file, and that it cannot be made to read others outside its folder."""
 
-from __future__ import annotations
-
 import os
 
 import h5py

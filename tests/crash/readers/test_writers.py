@@ -154,24 +154,11 @@ def test_does_not_replace_files_unasked(series, tmp_path, name):
     assert not result.features
 
 
-def test_a_full_disk_is_a_write_error(series, disk):
-    place = disk("16k")
-    with pytest.raises(WriteError, match="cannot be written"):
-        write_series(place / "run.pvd", series)
-    assert not list(place.iterdir())
-
-
 def test_refuses_unknown_suffixes(series, tmp_path):
     with pytest.raises(WriteError, match=r"Choose one of \.pvd"):
         write_series(tmp_path / "run.xdmf", series)
     with pytest.raises(WriteError, match=r"one state.*\.pvd"):
         write_series(tmp_path / "run.vtu", series)
-
-
-def test_shows_a_progress_bar(series, tmp_path, capsys):
-    write_series(tmp_path / "run.vtp", series, progress=True)
-    assert "writing run.vtp" in capsys.readouterr().out
-    assert_same(open_series(tmp_path / "run.vtp"), series)
 
 
 def test_vtp_has_the_layout_of_physicsnemo(series, tmp_path):

@@ -137,53 +137,6 @@ def test_a_crash_conserves_energy_and_is_reproducible():
     assert np.sum(first.force[1:] * steps) == pytest.approx(lost, rel=1e-9)
 
 
-def square_tube(size: float) -> Shell:
-    """A perfectly plastic tube, 60 x 1.5 mm and 180 mm long, with a trigger bead."""
-    side, sections = [round(60 / size)] * 4, []
-    for z in np.linspace(0, 180, round(180 / size) + 1):
-        half = 30 - 2 * np.exp(-(((165 - z) / 8) ** 2))
-        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * half
-        section = polyline(corners, side, closed=True)
-        sections.append(np.c_[section, np.full(len(section), z)])
-    nodes, quads = sweep(np.array(sections), closed=True)
-    plastic = Material(yield_stress=0.3, hardening=0.0)
-    return Shell(nodes, quads, np.full(len(quads), 1.5), (plastic,), clamped=nodes[:, 2] < 1e-6)
-
-
-THEORY = 38.27 / 0.73 * 0.3 * 1.5**2 / 4 * (60 / 1.5) ** (1 / 3)
-"""kN, `38.27 M (b / t)^(1/3)` of Wierzbicki and Abramowicz, over the effective crushing distance.
-
-The sources of both numbers are in `benchmarks/crash_solver.py`.
-"""
-
-
-def crushed(size: float, duration: float = 10.0) -> tuple[float, Result]:
-    """Return the mean force over a crush of 100 mm in 10 ms, kN, and the result."""
-    wall = Impactor("plane", (0, 0, 181), (0, 0, -1), (0, 0, -1), 10.0, np.inf, friction=0.1)
-    result = solve(square_tube(size), wall, duration=duration)
-    late = result.travel > 2
-    steps = np.diff(result.travel[late])
-    return float(np.sum(result.force[late][1:] * steps) / steps.sum()), result
-
-
-@pytest.mark.slow
-def test_a_finer_mesh_crushes_with_less_force():
-    """Elements of 10 mm, four per fold, are too stiff; 7.5 mm are less so. Theory is below both."""
-    coarse, fine = (crushed(size, 5.0)[0] for size in (10.0, 7.5))
-    assert coarse > fine > THEORY
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_the_crush_force_of_a_square_tube_agrees_with_theory():
-    """Within 15 % for elements of 5 mm, about seven per fold; coarser ones are stiffer."""
-    (coarse, first), (fine, second) = crushed(7.5), crushed(5.0)
-    assert fine == pytest.approx(THEORY, rel=0.15)
-    assert abs(fine - THEORY) < abs(coarse - THEORY)
-    assert second.hourglass_share() < min(0.1, first.hourglass_share())
-    assert second.imbalance() < 0.03
-
-
 @table(
     ("change", "message"),
     [

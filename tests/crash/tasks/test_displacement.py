@@ -1,7 +1,5 @@
 """The displacement task: its losses and its figures."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 
@@ -41,9 +39,3 @@ def test_parts_without_plastic_strain_train_the_displacements(batch):
     plastic = task.backbone.decode["plastic"]
     assert all(not p.grad.any() for p in plastic.parameters())
     assert "energy_error" not in task.metrics(without)
-
-
-def test_draws_the_first_part_of_a_batch(batch):
-    figures = Displacement(MaskMorphUNet(frames=3).eval()).draw(batch)
-    assert set(figures) == {"deformed", "intrusion", "error"}
-    assert len(figures["deformed"].axes) == 3

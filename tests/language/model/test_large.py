@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 @table("dtype", ["float32", "bfloat16"])
 @table("model", ["tiny", "folder"])
-def test_a_model_without_values_is_that_of_the_files(model: str, dtype: str, folder: Path) -> None:
+def test_a_model_without_values_is_that_of_the_files(model, dtype, folder):
     place = str(folder) if model == "folder" else TINY
     loaded = causal_lm(model=place, dtype=dtype)
     before = torch.random.get_rng_state()
@@ -55,7 +55,7 @@ def test_a_model_without_values_is_that_of_the_files(model: str, dtype: str, fol
 
 
 @pytest.mark.slow
-def test_two_processes_fit_a_model_of_several_files(folder: Path, tmp_path: Path) -> None:
+def test_two_processes_fit_a_model_of_several_files(folder, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     strategy = ["--trainer.devices=2", "--trainer.strategy=model_parallel"]
     errors = {}

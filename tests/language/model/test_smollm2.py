@@ -1,7 +1,5 @@
 """SmolLM2 out of its package: pinned by its hash, and used for real."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 import pytest
@@ -17,13 +15,13 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.mark.slow
-def test_the_base_computes_what_its_record_says() -> None:
+def test_the_base_computes_what_its_record_says():
     findings = verify_base("language/smollm2-135m")
     assert [finding.holds for finding in findings] == [True] * 3
 
 
 @pytest.mark.slow
-def test_it_answers_a_question() -> None:
+def test_it_answers_a_question():
     model = load_model("smollm2")
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(134.5e6, rel=1e-3)
     assert model.card["licence"] == "Apache-2.0"

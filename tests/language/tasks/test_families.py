@@ -4,8 +4,6 @@ The models have random weights and two small layers. The tokenizer is the tiny o
 with the special tokens of the family. The templates are those that the families ship.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

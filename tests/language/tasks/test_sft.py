@@ -1,7 +1,5 @@
 """Fine-tuning on answers: what validation averages."""
 
-from __future__ import annotations
-
 import lightning as L
 import pytest
 import torch

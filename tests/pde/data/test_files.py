@@ -167,14 +167,6 @@ def test_workers_have_processes_that_did_not_fork(store):
 
 
 @pytest.mark.slow
-def test_workers_read_the_same_samples(store):
-    options: dict[str, Any] = {"files": [str(store)], "crop": 8, **SMALL}
-    alone, helped = (Files(workers=workers, **options) for workers in (0, 1))
-    for mine, theirs in zip(alone.train_dataloader(), helped.train_dataloader(), strict=True):
-        assert torch.equal(mine["next"], theirs["next"])
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 @pytest.mark.parametrize("start", ["forkserver", "spawn"])
@@ -252,8 +244,3 @@ def test_a_domain_smaller_than_the_tile_is_refused_with_the_option_that_helps(
     told = capsys.readouterr().err
     assert "(16, 16, 16) voxels: it is smaller than the tile of 32" in told
     assert "--backbone.tile null" in told
-    run = tmp_path / "run"
-    assert main([*command, "--run", str(run), "--backbone.tile", "null"]) == 0
-    files = [str(tmp_path / "states.nc")]
-    assert Normaliser.read(run) == Files(files=files, time_stride=0).normaliser
-    assert load_run(run).backbone is not None

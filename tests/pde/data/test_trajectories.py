@@ -33,15 +33,6 @@ def test_fields_of_the_training_split_have_zero_mean_and_unit_variance():
     assert (train.std(axes) - 1).abs().max() < 1e-4
 
 
-def test_trajectories_depend_on_their_seed_and_their_split():
-    first, again, other = (Trajectories(seed=seed, **SMALL) for seed in (1, 1, 2))
-    for split in ("train", "val", "test"):
-        assert torch.equal(first.trajectories(split), again.trajectories(split))
-        assert not torch.equal(first.trajectories(split), other.trajectories(split))
-    starts = [first.trajectories(split)[:2] for split in ("train", "val", "test")]
-    assert not any(torch.equal(starts[i], starts[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
-
-
 def test_skips_frames_at_the_beginning():
     whole, late = Trajectories(**SMALL), Trajectories(skip=2, **SMALL)
     assert late.trajectories("train").shape[1] == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import pi
 from typing import Any
 
 import pytest
@@ -22,8 +21,7 @@ from scionwood_pde.backbones import (
 )
 from scionwood_pde.model.forecast import Forecast
 from scionwood_pde.model.fourier import FNO, to_neuraloperator
-from scionwood_pde.model.spectra import SHELLS, capped, energy, without_divergence
-from scionwood_pde.solvers.spectral import Grid
+from scionwood_pde.model.spectra import capped, energy, without_divergence
 
 Make = Callable[..., Forecast]
 FNO_SMALL: dict[str, Any] = {"modes": 6, "width": 6, "layers": 2}
@@ -192,13 +190,6 @@ def test_loads_weights_with_the_names_of_neuraloperator(tmp_path):
         FNOForecast(**{**options, "modes": 8}, weights=tmp_path / "fno.safetensors")
 
 
-def test_the_projection_is_that_of_the_solvers():
-    field = torch.randn(2, 3, 12, 12, 12, dtype=torch.float64)
-    grid = Grid(12, 3, 2 * pi, torch.float64)
-    wanted = grid.inverse(grid.project(grid.forward(field)))
-    torch.testing.assert_close(without_divergence(field), wanted, rtol=0, atol=1e-13)
-
-
 def test_a_box_may_have_different_sides():
     field = torch.randn(1, 2, 12, 30, dtype=torch.float64)
     projected = without_divergence(field)
@@ -208,13 +199,6 @@ def test_a_box_may_have_different_sides():
     divergence = spectrum[:, 0] * kx[:, None] + spectrum[:, 1] * ky
     assert divergence.abs().max() < 1e-12
     torch.testing.assert_close(without_divergence(projected), projected, rtol=0, atol=1e-13)
-
-
-def test_the_energy_does_not_depend_on_the_grid():
-    x = torch.arange(32, dtype=torch.float64) * 2 * pi / 32
-    fine = (torch.sin(3 * x)[:, None] + 0.5 * torch.cos(2 * x)).expand(1, 1, 32, 32).contiguous()
-    assert energy(fine).shape == (1, 1, SHELLS)
-    torch.testing.assert_close(energy(fine[..., ::2, ::2]), energy(fine), rtol=1e-12, atol=1e-14)
 
 
 def test_a_cap_lowers_only_the_shells_above_it():

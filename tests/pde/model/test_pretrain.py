@@ -10,8 +10,8 @@ from torch import Tensor
 
 import scionwood_pde.model.pretrain as script
 from scionwood_pde.backbones import Tadpole
-from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, pretrain, reconstruction_error
-from scionwood_pde.model.principal import HALVINGS, components, near_linear, principal_start
+from scionwood_pde.model.pretrain import EQUATIONS, HELD_OUT, reconstruction_error
+from scionwood_pde.model.principal import components, near_linear, principal_start
 from scionwood_pde.online import Cropper, InProcessSource, OnlineLoop, Schedule, Simulator
 from scionwood_pde.solvers.initial import TruncatedFourier
 from scionwood_pde.solvers.spectral import Grid
@@ -22,17 +22,6 @@ WEIGHTS = Path(script.__file__).parents[1] / "weights"
 def test_shipped_weights_are_small_and_described():
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 6e6
     assert "scionwood_pde.model.pretrain" in (WEIGHTS / "README.md").read_text("utf-8")
-
-
-@pytest.mark.slow
-def test_two_runs_of_the_script_agree():
-    """Up to rounding, which on some CPUs depends on the memory addresses of tensors."""
-    x = torch.randn(2, 1, 32, 32, 32, generator=torch.Generator().manual_seed(0))
-    once, again, other = (
-        pretrain(steps=1, shifted_steps=1, batch=1, measured=32, seed=s).eval()(x).detach()
-        for s in (3, 3, 4)
-    )
-    assert (again - once).norm() < 0.01 * (other - once).norm()
 
 
 def test_shipped_weights_reconstruct_fields_that_they_have_not_seen():
@@ -81,29 +70,6 @@ def test_reconstructs_fields_like_those_of_its_components(started):
     with torch.no_grad():
         assert rms(started(x) - x) < 0.3
         assert rms(Tadpole()(x) - x) > 0.9
-
-
-def test_the_layer_norm_preserves_amplitudes(started):
-    x = smooth(1, 2)
-    with torch.no_grad():
-        once, half = started(x), started(x / 2)
-    assert rms(half - once / 2) < 0.05 * rms(once)
-
-
-def test_latents_have_unit_variance(started):
-    with torch.no_grad():
-        mean = started.encode(smooth(16, 0)).mean
-    assert 0.8 < rms(mean) < 1.2
-
-
-def test_channels_beyond_the_components_receive_gradients(started):
-    x = smooth(1, 3)
-    (started(x) - x).square().mean().backward()
-    for name in HALVINGS[1:]:
-        grad = started.encoder.get_parameter(f"{name}.weight").grad
-        assert grad is not None
-        assert bool(grad.flatten(2).abs().sum(2).bool().all())
-    started.zero_grad()
 
 
 def test_components_are_orthonormal_and_sorted():

@@ -74,17 +74,6 @@ def test_a_latent_cell_stands_for_16_voxels(tiling, sides, cells):
     )
 
 
-def test_tiles_without_a_halo_are_independent():
-    whole, tiled, x = Tadpole().eval(), Tadpole(tile=16).eval(), cube(1, 2, 32, 16, 16)
-    with torch.no_grad():
-        alone = torch.cat([whole(half) for half in x.split(16, dim=2)], dim=2)
-        torch.testing.assert_close(tiled(x), alone)
-        x = cube(1, 2, 32, 32, 16)
-        torch.testing.assert_close(Tadpole(tile=16, at_once=3)(x), tiled(x))
-    assert Tadpole(tile=64, halo=16).card["tiles"] == "64^3, halo 16, boundary edge"
-    assert Tadpole(boundary="periodic").card["tiles"] == "whole domain, boundary periodic"
-
-
 def test_a_tile_is_computed_together_with_its_halo():
     """With its halo, the middle of three tiles along each axis covers the whole domain."""
     x = cube(1, 1, 48, 48, 48)

@@ -91,19 +91,6 @@ def test_a_resumed_stream_equals_an_uninterrupted_one(after):
     assert whole.state_dict()["counts"] == resumed.state_dict()["counts"]
 
 
-def test_a_state_holds_only_numbers():
-    loop = loop_of()
-    stream(loop, 10)
-    assert len(pickle.dumps(loop.state_dict())) < 10_000
-
-
-def test_closing_does_not_change_the_stream():
-    whole, paused = loop_of(), loop_of()
-    first = stream(paused, 7)
-    paused.close()
-    assert torch.equal(stream(whole, 20), torch.cat([first, stream(paused, 13)]))
-
-
 def test_cubes_are_cut_from_their_frames():
     fields = torch.randn(1, 2, 8, 8, 8, generator=torch.Generator().manual_seed(0))
     cubes = Cropper(8, per_frame=3)(Frames(0, fields, torch.tensor(True)), torch.Generator())
@@ -176,12 +163,6 @@ def test_a_sample_is_removed_after_its_last_use():
     assert uses == {(0, 0): 2, (0, 1): 2, (0, 2): 2}
     with pytest.raises(IndexError, match="empty cache"):
         cache.draw()
-
-
-def test_samples_are_drawn_with_equal_probabilities():
-    cache = filled(4, 10**6)
-    uses = Counter(cache.draw().key for _ in range(4000))
-    assert all(900 < count < 1100 for count in uses.values())
 
 
 def test_a_seed_determines_the_order():

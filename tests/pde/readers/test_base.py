@@ -193,6 +193,6 @@ def test_refuses_an_unknown_format(tmp_path):
     "equation, units",
     [("burgers", ["U", "U"]), ("wave", ["U", "U/T"]), ("navier_stokes", ["L/T", "L/T"])],
 )
-def test_simulated_states_have_the_units_of_their_equation(equation: str, units: list[str]) -> None:
+def test_simulated_states_have_the_units_of_their_equation(equation, units):
     run = simulate(equation, 16, 2, 1, 0.02, 1, torch.Generator().manual_seed(0))
     assert from_simulation(run).unit.values.tolist() == units

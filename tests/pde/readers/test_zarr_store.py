@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from scionwood import OutputExistsError, ReadError
+from scionwood import ReadError
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.write import write_well, write_zarr
 from scionwood_pde.readers.zarr_store import ZarrReader
@@ -78,14 +78,6 @@ def test_checks_a_declared_size_before_memory_is_allocated(tmp_path):
     group.create_array("u", shape=shape, chunks=(10,) * 3, dtype="f4", dimension_names=tuple("xyz"))
     with pytest.raises(ReadError, match="declares 3725290 GiB"):
         ZarrReader(tmp_path / "big.zarr")
-
-
-def test_keeps_an_existing_store_unless_overwritten(store, states):
-    with pytest.raises(OutputExistsError):
-        write_zarr(states, store)
-    write_zarr(2 * states.astype(np.float32), store, overwrite=True)
-    np.testing.assert_array_equal(open_reader(store).to_xarray().values, 2 * states.values)
-    assert [path.name for path in store.parent.iterdir()] == [store.name]
 
 
 def test_a_failed_write_leaves_nothing(states, tmp_path):

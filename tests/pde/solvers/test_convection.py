@@ -16,7 +16,7 @@ from scionwood_pde.solvers.convection import (
 )
 from scionwood_pde.solvers.equation import Equation
 from scionwood_pde.solvers.initial import TruncatedFourier
-from scionwood_pde.solvers.reaction import FisherKPP, GrayScott, SwiftHohenberg
+from scionwood_pde.solvers.reaction import GrayScott
 from scionwood_pde.solvers.spectral import Grid
 
 
@@ -92,33 +92,6 @@ def test_refuses_unknown_forms_and_grids_with_unlimited_growing_modes(advance):
     with pytest.raises(ValueError, match="Raise n_points"):
         advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 16), 0.1)
     assert advance(KuramotoSivashinsky(length=60.0), torch.zeros(1, 1, 48), 0.1).valid.all()
-
-
-def level(*values: float, n_points: int = 16, dims: int = 2) -> torch.Tensor:
-    """Return fields that are constant in space, with one value for each channel."""
-    column = torch.tensor(values, dtype=torch.float64).reshape(1, -1, *[1] * dims)
-    return column.expand(1, -1, *[n_points] * dims)
-
-
-def noise(length: float, n_points: int, dims: int) -> torch.Tensor:
-    grid = Grid(n_points, dims, length, torch.float64)
-    return TruncatedFourier(amplitude=0.1)(grid, 2, 1, torch.Generator().manual_seed(0))
-
-
-def test_a_uniform_population_follows_the_logistic_law(advance):
-    end = advance(FisherKPP(reactivity=1.3), level(0.2), 2.0, substeps=100).fields[0, -1]
-    expected = 0.2 * exp(2.6) / (1 + 0.2 * (exp(2.6) - 1))
-    assert (end - expected).abs().max() < 1e-8
-
-
-def test_patterns_have_the_critical_wavenumber(advance):
-    """The box of `6 pi` holds three waves; with a small r the amplitude of stripes is that of
-    the amplitude equation, `2 sqrt(r / 3)`."""
-    equation = SwiftHohenberg(reactivity=0.1, quadratic=0.0)
-    end = advance(equation, noise(equation.length, 24, 1), 200.0, substeps=400).fields[:, -1]
-    power = Grid(24, 1, equation.length, torch.float64).forward(end).abs()
-    assert (power.argmax(-1) == 3).all()
-    assert 2 * power[..., 3] == pytest.approx(2 * (0.1 / 3) ** 0.5, rel=0.02)
 
 
 def test_each_substance_diffuses_by_its_own_coefficient(advance):

@@ -10,7 +10,7 @@ import torch
 from case_table import table
 
 from scionwood_pde.solvers import EQUATIONS
-from scionwood_pde.solvers.convection import Burgers, KortewegDeVries, KuramotoSivashinsky
+from scionwood_pde.solvers.convection import Burgers, KortewegDeVries
 from scionwood_pde.solvers.difficulty import (
     APEBENCH,
     Resolution,
@@ -87,16 +87,6 @@ def test_the_difficulty_of_diffusion_is_twice_the_fourier_number():
     at = Resolution(n_points=50, dims=3, dt=0.1, length=2.0)
     gamma = difficulties(Diffusion(diffusivity=0.02), at)
     assert gamma == {"diffusivity": pytest.approx(2 * 3 * 0.02 * 0.1 / 0.04**2)}
-
-
-def test_normalised_coefficients_are_free_of_units():
-    at = Resolution(n_points=50, dims=2, dt=0.1, length=2.0)
-    equation = KuramotoSivashinsky(length=2.0, gradient_norm=3.0)
-    assert normalised(equation, at) == {
-        "gradient_norm": pytest.approx(-3 * 0.1 / 2.0**2),
-        "second_order": pytest.approx(-0.1 / 2.0**2),
-        "fourth_order": pytest.approx(-0.1 / 2.0**4),
-    }
 
 
 @table("dims", [1, 2, 3])

@@ -180,12 +180,3 @@ def test_standing_waves_oscillate_and_a_mean_rate_drifts(advance, dims):
         exact_v = exact_v - shape * omega * torch.sin(omega * TIME)
     assert (end[0] - exact_h).abs().max() < 1e-12
     assert (end[1] - exact_v).abs().max() < 1e-11
-
-
-def test_each_sample_has_its_own_coefficient(advance):
-    speeds = torch.tensor([0.3, 1.9], dtype=torch.float64)
-    start = waves(2, 12).expand(2, -1, -1, -1)
-    both = advance(Advection(length=LENGTH, speed=speeds), start, TIME).fields[:, -1]
-    for speed, moved in zip(speeds.tolist(), both, strict=True):
-        exact = waves(2, 12, still, lambda k, c=speed: -c * k.sum(), TIME)[0]
-        assert (moved - exact).abs().max() < 1e-12

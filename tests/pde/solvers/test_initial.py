@@ -47,16 +47,6 @@ def every_second(field: torch.Tensor) -> torch.Tensor:
     return field[..., ::2, ::2]
 
 
-@table("dims", [2, 3])
-@table("name", ALL)
-def test_states_are_seeded_and_samples_differ(name, dims):
-    one, same, other = (draw(ALL[name], 12, dims, seed=s, channels=dims) for s in (1, 1, 2))
-    assert one.shape == (3, dims, *[12] * dims)
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
-    assert not torch.equal(one[0], one[1])
-
-
 @table("name", ALL)
 def test_both_precisions_get_the_same_state(name):
     single, double = (draw(ALL[name], dtype=d) for d in (torch.float32, torch.float64))
@@ -110,16 +100,6 @@ def test_the_power_of_a_random_field_has_the_requested_exponent(exponent):
     inner, outer = (power[(size > r) & (size < 1.3 * r)].mean() for r in (4, 16))
     slope = torch.log(outer / inner) / torch.log(torch.tensor(4.0))
     assert slope == pytest.approx(-exponent, abs=0.15)
-
-
-def test_longer_diffusion_gives_smoother_noise():
-    grid = Grid(32, 2, 2.0, torch.float64)
-
-    def roughness(intensity: float) -> float:
-        spectrum = grid.forward(draw(DiffusedNoise(intensity=intensity), 32)).abs().square()
-        return float((spectrum * grid.squared_wavenumber).sum() / spectrum.sum())
-
-    assert roughness(1e-2) < 0.5 * roughness(1e-3) < 0.25 * roughness(1e-5)
 
 
 @pytest.mark.parametrize("dims", [2, 3])

@@ -1,7 +1,5 @@
 """A test of dynamics logs the linear filters of the training split, and the skill over them."""
 
-from __future__ import annotations
-
 import pytest
 
 import scionwood

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from case_table import table
 from torch import Tensor
 
-from scionwood import RecipeError, Task, fit
+from scionwood import RecipeError, fit
 from scionwood.cli import main
 from scionwood.recipes.recipe import resolve
 from scionwood_pde.backbones import Tadpole, TadpoleDynamics, TadpoleFlow
@@ -18,8 +17,6 @@ from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.tasks.adversarial import Critic, adversarial_loss
 from scionwood_pde.tasks.dynamics import Dynamics
 from scionwood_pde.tasks.states import Autoencode, Generate
-
-NAMES = ("autoencode", "dynamics", "generate")
 
 
 @pytest.fixture(scope="module")
@@ -29,35 +26,6 @@ def batch() -> dict[str, Tensor]:
     )
     pairs: dict[str, Tensor] = next(iter(data.train_dataloader()))
     return {name: x[:2] for name, x in pairs.items()}
-
-
-def learned(task: Task, batch: dict[str, Tensor], steps: int, lr: float = 1e-3) -> list[float]:
-    """Return the loss of a batch before and after steps on it, with the same noise."""
-    optimizer = torch.optim.AdamW(task.parameters(), lr=lr)
-    losses = []
-    for _ in range(steps + 1):
-        torch.manual_seed(0)
-        loss = task.losses(batch)["loss"]
-        losses.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return [losses[0], losses[-1]]
-
-
-@pytest.mark.slow
-@table(
-    ("make", "lr"),
-    [
-        (lambda: Autoencode(Tadpole(weights="shipped")), 1e-4),  # all weights train
-        (lambda: Dynamics(TadpoleDynamics(fields=2, weights="shipped")), 1e-3),
-        (lambda: Generate(TadpoleFlow(fields=2, weights="shipped")), 1e-3),
-    ],
-    ids=NAMES,
-)
-def test_a_task_learns_a_batch(make, lr, batch):
-    before, after = learned(make(), batch, 12, lr)
-    assert after < 0.9 * before
 
 
 def test_the_autoencoders_loss_is_error_plus_weighted_divergence(batch):
@@ -103,15 +71,6 @@ def test_dynamics_reports_its_error_and_that_of_persistence(batch):
     assert task.metrics(same)["vrmse_persistence"] == 0
     assert task.metrics(batch)["vrmse_persistence"] > 0
     assert task.metrics(batch)["vrmse"] > 0
-
-
-@pytest.mark.slow
-@table("name", NAMES)
-def test_a_recipe_runs_at_its_smoke_size(name, tmp_path):
-    assert main(["fit", f"pde/{name}", "--smoke", "--run", str(tmp_path / "run")]) == 0
-    columns = (tmp_path / "run/metrics.csv").read_text("utf-8").splitlines()[0].split(",")
-    measured = {"autoencode": "val_vrmse", "dynamics": "val_vrmse_persistence"}
-    assert measured.get(name, "val_spectral_distance") in columns
 
 
 def test_the_generator_measures_its_latents_before_training(tmp_path):

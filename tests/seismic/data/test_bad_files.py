@@ -69,13 +69,6 @@ def test_a_run_skips_bad_files_and_keeps_its_choice(survey, tmp_path, monkeypatc
         scionwood.fit(recipe, resume=run, overrides={"trainer.max_steps": 6})
 
 
-def test_a_bad_file_stops_a_run_unless_the_recipe_says_skip(survey, tmp_path):
-    options = [*OPTIONS[1:], f"data.path={survey}/?.sgy"]
-    recipe = scionwood.resolve("seismic/adapt_to_survey", options, smoke=True)
-    with pytest.raises(scionwood.ReadError, match=r"2\.sgy"):
-        scionwood.fit(recipe, run_dir=tmp_path / "run")
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")
 def test_the_child_of_a_survey_keeps_few_files_open(tmp_path, monkeypatch):
     monkeypatch.setenv("SCIONWOOD_READERS", "service")

@@ -15,7 +15,7 @@ from scionwood import ReadError, RecipeError
 from scionwood_seismic import simulate
 from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.data.noise import FieldNoise
-from scionwood_seismic.data.noise_files import canonical_noise, quietest, read_noise
+from scionwood_seismic.data.noise_files import canonical_noise, read_noise
 from scionwood_seismic.data.pairs import FieldPairs
 from scionwood_seismic.data.station import StationRecords
 
@@ -109,13 +109,6 @@ def test_bad_options_and_files_are_refused(tmp_path):
         FieldPairs().setup("fit")
     with pytest.raises(RecipeError, match="a later end"):
         FieldNoise(window=(0.2, 0.1))
-
-
-def test_the_quietest_quarter_of_a_record_is_found():
-    data = np.random.default_rng(0).standard_normal((6, 400))
-    data[:, 100:200] *= 0.1
-    found = quietest(data)
-    assert (found.start, found.stop) == (100, 200)
 
 
 def test_noise_is_cut_from_the_window_of_seismic_files(files):

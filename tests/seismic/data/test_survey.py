@@ -74,16 +74,6 @@ def test_parts_of_a_gather_stay_in_one_split(tmp_path, gathers, monkeypatch):
     assert sorted(map(sorted, splits.values())) == [[0, 1], [2, 3], [4, 5]]
 
 
-def test_epochs_draw_new_patches_and_validation_the_same(survey):
-    source = data(survey)
-    loader = source.train_dataloader()
-    first = torch.cat([batch["noisy"] for batch in loader])
-    loader.sampler.set_epoch(1)
-    second = torch.cat([batch["noisy"] for batch in loader])
-    assert not torch.equal(first, second)
-    assert torch.equal(batches(source, "val"), batches(source, "val"))
-
-
 def test_the_seed_determines_the_data_for_any_number_of_workers(survey):
     drawn = batches(data(survey))
     assert torch.equal(drawn, batches(data(survey)))
@@ -140,13 +130,6 @@ def test_lists_files_by_name_folder_and_glob(survey):
     assert find_files(f"{survey.parent}/s*") == [survey]
     with pytest.raises(ReadError, match="no seismic file is there"):
         find_files(str(survey.parent / "x*.sgy"))
-
-
-def test_a_survey_may_be_several_files(survey, gathers):
-    write_segy(survey.with_name("second.sgy"), gathers * -2, dt=DT)
-    source = data(survey.parent)
-    assert sum(map(len, source.splits.values())) == 16
-    assert batches(source).shape[0] == 24
 
 
 def test_keeps_no_more_gathers_than_the_cache(survey):

@@ -11,7 +11,6 @@ from scionwood import RecipeError
 from scionwood_seismic.data import normalise
 from scionwood_seismic.data.normalise import live, scale, scale_in_blocks
 from scionwood_seismic.data.synthetic import SyntheticGathers
-from scionwood_seismic.synth.noise import NOISES, UNSEEN
 
 
 def small(**options: object) -> SyntheticGathers:
@@ -33,12 +32,6 @@ def test_a_batch_has_noisy_and_clean_gathers_in_one_unit():
     error = (batch["noisy"] - batch["clean"]).square().mean() / batch["clean"].square().mean()
     assert 10 * torch.log10(error) == pytest.approx(-30, abs=0.1)
     assert batch["noisy"].std() == pytest.approx(1, abs=0.3)
-
-
-def test_the_seed_determines_the_data_for_any_number_of_workers():
-    assert torch.equal(noisy(small(), "val"), noisy(small(), "val"))
-    assert not torch.equal(noisy(small(), "val"), noisy(small(seed=1), "val"))
-    assert torch.equal(noisy(small(), "train"), noisy(small(num_workers=2), "train"))
 
 
 def test_some_training_gathers_have_no_noise():
@@ -67,13 +60,6 @@ def test_the_test_split_may_have_other_classes():
 
 def _without_noise(sample: dict[str, torch.Tensor]) -> bool:
     return torch.equal(sample["noisy"], sample["clean"])
-
-
-def test_noise_classes_alternate():
-    data = small(noises=("swell", "white"))
-    assert [data.sample("train", i)["noise"].item() for i in range(4)] == [0, 1, 0, 1]
-    assert len(NOISES) == 10
-    assert not NOISES.keys() & UNSEEN.keys()
 
 
 @pytest.mark.parametrize("option", ["noises", "signals"])

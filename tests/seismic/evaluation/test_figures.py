@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from scionwood_seismic.evaluation import panels
 from scionwood_seismic.evaluation.figures import draw_panels, draw_qc_sheet
 from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
-from scionwood_seismic.evaluation.panels import Geometry, Result, fk, mean_spectrum, thin
+from scionwood_seismic.evaluation.panels import Geometry, Result, fk, thin
 from scionwood_seismic.evaluation.qc_page import sheet_numbers
 from scionwood_seismic.inference.gate import Kept
 
@@ -29,17 +29,6 @@ def axes_of(figure: Figure, start: str) -> Axes:
 def everything(figure: Figure) -> str:
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     return "\n".join([figure.get_suptitle(), figure.get_supxlabel(), *texts])
-
-
-def test_panels_have_time_down_and_one_symmetric_gain(noisy):
-    figure = draw_panels({"input": noisy, "removed": 0.1 * noisy}, dt=0.004)
-    first, second = (axes_of(figure, name).images[0] for name in ("input", "removed"))
-    np.testing.assert_array_equal(first.get_array(), noisy.T)
-    low, high = first.get_clim()
-    assert -low == high == pytest.approx(np.percentile(np.abs(noisy), 98))
-    assert second.get_clim() == (low, high)
-    bottom, top = axes_of(figure, "input").get_ylim()
-    assert (bottom, top) == (pytest.approx(0.126), pytest.approx(-0.002))  # samples are centred
 
 
 def test_draws_a_gather_of_zeros_and_a_single_trace(noisy):
@@ -87,15 +76,6 @@ def test_spectra_share_one_scale_and_have_physical_axes(noisy):
     np.testing.assert_allclose(lines[0].get_ydata() - lines[1].get_ydata(), 6.02, atol=0.01)
 
 
-def test_depth_files_have_depth_axes(noisy):
-    figure = sheet(Result(noisy, 0.5 * noisy, Geometry(2.0, start=100.0, vertical="depth")))
-    axes = axes_of(figure, "input")
-    assert axes.get_ylabel() == "depth (m)"
-    assert axes.get_ylim() == (163, 99)
-    assert "cycles/m)" in axes_of(figure, "f-k, input").get_ylabel()
-    assert axes_of(figure, "f-k, input").get_xlabel() == "wavenumber (cycles/trace)"
-
-
 def test_dead_traces_are_grey_in_every_panel(noisy):
     noisy[3], noisy[7, 5] = 0, np.nan
     clean = np.where(np.isfinite(noisy), 0.5 * noisy, noisy)
@@ -106,15 +86,6 @@ def test_dead_traces_are_grey_in_every_panel(noisy):
         assert np.flatnonzero(masked).tolist() == [3, 7]
         assert axes.get_facecolor()[:3] == (0.65, 0.65, 0.65)
     assert "20, 2 dead" in everything(figure)
-
-
-def test_few_traces_are_also_drawn_as_wiggles(noisy):
-    drawn = {n: draw_panels({"input": np.tile(noisy, (3, 1))[:n]}, dt=0.004) for n in (59, 60)}
-    assert len(drawn[59].axes[0].lines) == 59
-    assert len(drawn[60].axes[0].lines) == 0
-    x, y = drawn[59].axes[0].lines[2].get_data()
-    assert np.argmax(x) == np.argmax(noisy[2])
-    np.testing.assert_allclose(y, 0.004 * np.arange(32), atol=1e-12)
 
 
 def test_large_gathers_are_thinned_with_a_note_in_the_title(monkeypatch, noisy):
@@ -142,8 +113,3 @@ def test_a_plane_wave_is_one_point_in_f_k():
     k, f = np.unravel_index(spectrum.argmax(), spectrum.shape)
     assert abs((k - 32) / 64) == 0.125
     assert f / 100 == 0.2
-
-
-def test_the_mean_spectrum_averages_amplitude_spectra():
-    data = np.random.default_rng(1).standard_normal((600, 40))
-    np.testing.assert_allclose(mean_spectrum(data), np.abs(np.fft.rfft(data)).mean(0))

@@ -12,7 +12,7 @@ from case_table import table
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from scionwood_seismic.evaluation import metrics
-from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fk_threshold, fx_ssa
+from scionwood_seismic.evaluation.baselines import METHODS, bandpass, fx_ssa
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import draw_gather
 
@@ -79,12 +79,6 @@ def test_equal_gathers_of_any_size_have_similarity_one(shape):
     assert (metrics.ms_ssim(x, torch.zeros_like(x)) < 0.9).all()
 
 
-def test_ms_ssim_is_differentiable():
-    clean, noise = torch.randn(2, 12, 13, generator=torch.Generator().manual_seed(0)).double()
-    estimate = (clean + 0.3 * noise).requires_grad_()  # similar enough that nothing is clamped
-    assert torch.autograd.gradcheck(lambda y: metrics.ms_ssim(clean, y), estimate)
-
-
 def test_kurtosis_equals_that_of_scipy(noisy):
     expected = scipy.stats.kurtosis(noisy.numpy().ravel())
     assert metrics.kurtosis(noisy) == pytest.approx(expected)
@@ -113,10 +107,6 @@ class TestLocalSimilarity:
 
     def test_is_zero_for_gathers_of_zeros(self, noisy):
         assert not metrics.local_similarity(noisy, torch.zeros_like(noisy)).any()
-
-
-def test_the_unprocessed_input_has_no_leakage(noisy):
-    assert set(metrics.leakage(noisy.numpy(), noisy.numpy()).values()) == {0.0}
 
 
 def test_leakage_rises_if_signal_is_removed(clean, noisy):
@@ -159,12 +149,6 @@ def test_the_band_pass_keeps_its_band_without_a_shift():
     np.testing.assert_allclose(inside[:, 100:-100], sine(30)[:, 100:-100], atol=0.02)
     assert np.abs(bandpass(sine(2), DT)[:, 100:-100]).max() < 0.01
     assert np.abs(bandpass(sine(200), DT)[:, 100:-100]).max() < 0.01
-
-
-def test_the_threshold_keeps_the_largest_coefficients():
-    wave = np.cos(2 * np.pi * (np.arange(64)[:, None] * 5 / 64 + np.arange(64) * 9 / 64))
-    noise = 0.1 * np.random.default_rng(0).standard_normal(wave.shape)
-    assert snr(wave, fk_threshold(wave + noise, DT, keep=2 / wave.size)) > 35
 
 
 def test_rank_reduction_keeps_as_many_plane_waves_as_its_rank():

@@ -160,13 +160,6 @@ def test_refuses_files_with_different_gathers_and_figures_of_no_image_format(
         run(console, segy(), segy("clean.sgy", 0.5 * gathers), qc=tmp_path / "qc.docx")
 
 
-def test_reports_a_file_without_live_traces(segy, gathers, console, tmp_path):
-    silent = segy(data=0 * gathers)
-    text = run(console, silent, segy("clean.sgy", 0 * gathers), qc=tmp_path / "qc.png")
-    assert "no live trace" in text
-    assert not (tmp_path / "qc.png").exists()
-
-
 def test_a_replaced_source_is_compared_if_it_is_still_open(segy, gathers, console):
     path, result = segy(), segy("clean.sgy", 0.5 * gathers)
     with SegyReader(path, gather="fldr") as before:
@@ -194,11 +187,3 @@ def test_replaces_neither_file_without_force(taken, segy, gathers, console, tmp_
     assert (tmp_path / taken).read_text() == "mine"
     run(console, *paths, qc=tmp_path / "qc.png", force=True)
     assert (tmp_path / taken).read_bytes()[:4] in (b"\x89PNG", b"<!do")
-
-
-def test_leaves_no_incomplete_page_on_a_full_disk(segy, gathers, console, small_disk, drawn):
-    (small_disk / "mine").write_bytes(bytes(60 << 10))  # the image still fits, the page does not
-    paths = segy(), segy("clean.sgy", 0.5 * gathers)
-    with pytest.raises(WriteError, match=r"qc\.html: it cannot be written \(No space left"):
-        run(console, *paths, qc=small_disk / "qc.png")
-    assert {path.name for path in small_disk.iterdir()} == {"mine", "qc.png"}

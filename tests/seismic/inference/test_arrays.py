@@ -67,24 +67,6 @@ def test_tiles_of_a_local_model_add_up_to_the_whole(shape):
     assert np.abs(tiled - whole).max() < 0.1 * np.abs(whole).max()
 
 
-def test_there_are_no_seams(model):
-    """Steps across the edges of tiles are no larger than elsewhere, within 5 %."""
-    data = np.random.default_rng(0).standard_normal((272, 272)).astype(np.float32)
-    result = denoise_array(model, data, tile=128, overlap=32).astype(float)
-    edges = sorted({start + step for start in (0, 96, 144) for step in (0, 128)} - {0, 272})
-    for axis in (0, 1):
-        steps = np.sqrt((np.diff(result, axis=axis) ** 2).mean(axis=1 - axis))
-        seams = steps[[edge - 1 for edge in edges]]
-        assert seams.mean() <= 1.05 * np.delete(steps, [edge - 1 for edge in edges]).mean()
-
-
-def test_progress_adds_up(model, data):
-    shares: list[float] = []
-    denoise_array(model, data, tile=48, overlap=16, batch=4, progress=shares.append)
-    assert len(shares) == 2  # 2 x 3 tiles
-    assert sum(shares) == pytest.approx(1)
-
-
 UNGATED = DenoiseOptions(gate="off", tile=64)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.metadata import entry_points
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -67,13 +66,6 @@ def test_the_result_is_that_of_the_array_and_keeps_all_else(task, order, kind):
     assert result.dims == order
 
 
-def test_a_single_trace_and_a_depth_section_are_taken(task):
-    trace = array().isel(channel=3)
-    assert denoise(trace, task).dims == ("time",)
-    depth = array(step=2.0).rename(time="depth")
-    assert denoise(depth, task).coords["depth"].identical(depth.coords["depth"])
-
-
 def test_what_cannot_be_denoised_is_refused_by_name(task):
     given = array()
     uneven = given.assign_coords(time=given.time**2)
@@ -103,11 +95,6 @@ def patch() -> dc.Patch:
     time = np.datetime64("2020-01-01", "ns") + np.timedelta64(4, "ms") * np.arange(60)
     coords = {"time": time, "distance": np.arange(12) * 5.0}
     return dc.Patch(data=data, coords=coords, dims=("time", "distance"))
-
-
-def test_dascore_loads_the_namespace_through_its_entry_point():
-    (entry,) = entry_points(group="dascore.patch_namespace", name="scionwood")
-    assert entry.value == "scionwood_seismic.inference.patch_namespace:ScionwoodNamespace"
 
 
 def test_the_patch_method_equals_the_function_and_passes_options_on(run, patch):

@@ -82,11 +82,6 @@ def test_a_folder_and_a_loaded_run_give_the_same_result(run, task, data, expecte
     assert all(torch.equal(value, weights[name]) for name, value in task.state_dict().items())
 
 
-def test_uses_the_requested_tiles(task, data):
-    wanted = gather(task, data, 32)
-    np.testing.assert_array_equal(denoise(data, task, tile=32, overlap=8), wanted)
-
-
 @table(
     ("dtype", "result"),
     [("int16", "float32"), ("int32", "float32"), ("float32", "float32"), ("float64", "float64")],
@@ -97,19 +92,6 @@ def test_integers_become_float32_and_floats_keep_their_type(task, data, dtype, r
     assert denoised.dtype == result
     wanted = gather(task, given.astype(np.float32))
     np.testing.assert_allclose(denoised, wanted, rtol=1e-5, atol=1e-5)
-
-
-def test_a_single_trace_is_a_gather(task, data):
-    denoised = denoise(data[0], task, dt=0.004)
-    np.testing.assert_array_equal(denoised, gather(task, data[:1])[0])
-
-
-def test_dead_traces_and_traces_with_nan_keep_their_bits(task, data):
-    fine = data.astype(np.float64)
-    fine[3], fine[5, 2] = 1 / 3, np.nan  # 1 / 3 differs in float32
-    denoised = denoise(fine, task)
-    assert denoised[[3, 5]].tobytes() == fine[[3, 5]].tobytes()
-    assert np.isfinite(np.delete(denoised, 5, axis=0)).all()
 
 
 def test_denoises_the_traces_of_a_stream_together(task, data, expected):
@@ -143,13 +125,6 @@ def test_denoises_segments_and_keeps_gaps(task, data):
         wanted = gather(task, samples[None, span])[0]
         assert not np.array_equal(wanted, samples[span])
         np.testing.assert_array_equal(denoised.data[span], wanted)
-
-
-def test_processing_notes_accumulate(task, data):
-    twice = denoise(denoise(trace(data[0]).detrend("demean"), task), task)
-    notes = twice.stats.processing
-    assert len(notes) == 3
-    assert "detrend" in notes[0]
 
 
 @table("back", [False, True])

@@ -207,12 +207,6 @@ class TestAStalePartial:
         assert target.exists()
 
 
-def test_resume_starts_if_there_is_nothing_to_resume(source, tmp_path):
-    """A job script can therefore always give --resume."""
-    finish(source, tmp_path / "out.sgy", 12, Work(WORK), resume=True)
-    assert left(tmp_path) == ["in.sgy", "out.sgy"]
-
-
 def test_leaves_nothing_after_an_error_in_the_data(source, tmp_path):
     class Shortens(Work):
         def __call__(self, record: Record) -> np.ndarray:
@@ -249,21 +243,6 @@ def stopped(source: Path, run: Path, tmp_path: Path) -> list[str]:
     hidden = [".clean.sgy.part", ".clean.sgy.part.json", ".clean.sgy.reports"]
     assert left(tmp_path) == [*hidden, "in.sgy"]
     return command
-
-
-@pytest.mark.slow
-def test_the_command_resumes_after_a_sigterm(stopped, tmp_path, capsys):
-    assert main(stopped) == 2
-    assert "--resume continues it" in capsys.readouterr().err
-    assert main([*stopped, "--resume", "--tile", "128"]) == 2
-    assert "tile: then None, now 128" in capsys.readouterr().err
-    assert main([*stopped, "--resume"]) == 0
-    stopped[3] = str(tmp_path / "whole.sgy")
-    assert main(stopped) == 0
-    assert (tmp_path / "clean.sgy").read_bytes() == (tmp_path / "whole.sgy").read_bytes()
-    sidecars = [tmp_path / f"{name}.sgy.json" for name in ("clean", "whole")]
-    resumed, whole = (json.loads(path.read_text())["reports"] for path in sidecars)
-    assert resumed == whole
 
 
 def wait_at_the_fifth_record() -> None:

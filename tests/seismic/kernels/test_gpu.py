@@ -1,7 +1,5 @@
 """The moments on a CUDA card; `make test-gpu` runs this file."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

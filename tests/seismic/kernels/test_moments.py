@@ -73,7 +73,7 @@ class TestValues:
         dtype=st.sampled_from(FLOATS),
     )
     def test_accepts_any_number_and_length_of_rows(self, rows, n, seed, dtype):
-        assert_is_the_reference(draw(rows, n, seed=seed, dtype=dtype))
+        assert_is_the_reference(draw(rows, n, seed=seed, dtype=dtype), slack=8)
 
     @table("n", [1, 6, 7, 8, 14, 29, 400])
     @table("dtype", FLOATS)
@@ -209,6 +209,7 @@ class TestOperator:
 
     # torch's compiler itself instantiates an autograd.Function, which torch deprecates
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+    @pytest.mark.slow
     def test_compiles_as_one_graph(self):
         def loss(x: Tensor) -> Tensor:
             computed = moments(x)

@@ -3,8 +3,6 @@
 Triton reads its environment at import, so each test runs a process of its own.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -28,11 +28,6 @@ def record(*shape: int) -> torch.Tensor:
     return torch.randn(2, 1, *shape, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_field_network_is_small():
-    assert sum(p.numel() for p in field_unet().parameters()) == 492_672
-    assert sum(p.numel() for p in station_unet().parameters()) < 500_000
-
-
 @BOTH
 @table("factor", [1e-6, 0.3, 4e5])
 def test_the_output_scales_with_the_input(build, factor):

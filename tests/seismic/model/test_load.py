@@ -188,14 +188,3 @@ def test_logs_the_licence_of_restricted_weights_once(small, reduced_vit, denoise
     assert [card["licence"] for card in cards] == [META_LICENCE] * 2
     (line,) = [record.getMessage() for record in caplog.records]
     assert META_LICENCE in line
-
-
-def test_loads_apache_weights_without_a_warning(tmp_path, caplog, reduced, denoiser):
-    from scionwood_seismic.model.dinov2 import VIT
-
-    path = tmp_path / "dinov2.safetensors"
-    save_file(denoiser(reduced(VIT), "small").encoder.state_dict(), path)
-    assert denoiser(reduced(VIT), "small", path).card["licence"].startswith("Apache-2.0")
-    assert caplog.records == []
-    none = "none (random weights)"
-    assert dinov3_unet().card["licence"] == dinov2_unet().card["licence"] == none

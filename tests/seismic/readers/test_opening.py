@@ -1,7 +1,5 @@
 """The reader of a file is chosen by its content, and otherwise by its suffix."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

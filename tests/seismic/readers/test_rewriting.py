@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from scionwood import OutputExistsError, ReadError, Record, WriteError
+from scionwood import ReadError, Record, WriteError
 from scionwood_seismic.readers import rewriting
 from scionwood_seismic.readers.create import write_segy
 from scionwood_seismic.readers.segy import SegyReader
@@ -68,24 +68,6 @@ def test_an_error_of_the_next_part_ends_the_work(segy, tmp_path, monkeypatch):
     with SegyReader(source, gather="fldr") as reader, pytest.raises(ReadError, match="shorter"):
         reader.rewrite(tmp_path / "out.sgy", cut)
     assert not list(tmp_path.glob("*out.sgy*"))
-
-
-def test_reads_what_was_written(tmp_path, gathers):
-    path = tmp_path / "new.sgy"
-    write_segy(path, gathers, dt=0.0005)
-    with SegyReader(path, gather="fldr") as reader:
-        records = list(reader)
-        assert reader.dt == 0.0005
-    assert [record.key for record in records] == [{"fldr": 1}, {"fldr": 2}]
-    np.testing.assert_array_equal(np.stack([record.data for record in records]), gathers)
-
-
-def test_keeps_an_existing_file(tmp_path, gathers):
-    path = tmp_path / "new.sgy"
-    path.write_text("mine")
-    with pytest.raises(OutputExistsError):
-        write_segy(path, gathers, dt=0.002)
-    assert path.read_text() == "mine"
 
 
 def test_leaves_nothing_on_a_full_disk(small_disk):

@@ -7,7 +7,7 @@ import pytest
 import segyio
 from case_table import table
 
-from scionwood import OutputExistsError, Record, WriteError
+from scionwood import Record, WriteError
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.readers.segy import SegyReader
 
@@ -179,58 +179,3 @@ class TestLongGathers:
         assert units == pytest.approx([scale(data[0])] * half + [scale(data[1])] * half)
         with SegyReader(segy(data=data), gather="fldr") as reader:
             assert [reader.unit(record) for record in reader] == [None, None]
-
-
-def test_unchanged_traces_keep_their_bytes(segy, gathers):
-    """An int32 that float32 cannot represent survives, since its trace is not written."""
-    path = segy(data=np.full((1, 24, 40), 2**24 + 1), format=2)
-    target = path.with_name("out.sgy")
-    with SegyReader(path) as reader, pytest.warns(UserWarning, match="32 bit integers"):
-        reader.rewrite(target, lambda record: record.data)
-    assert target.read_bytes() == path.read_bytes()
-
-
-def test_integers_are_clipped_with_a_warning(segy):
-    path = segy(format=3)
-    target = path.with_name("out.sgy")
-    with SegyReader(path) as reader, pytest.warns(UserWarning, match=r"[1-9]\d* clipped"):
-        reader.rewrite(target, lambda record: record.data * 1e4)
-    with SegyReader(path) as before, SegyReader(target) as after:
-        old, new = next(iter(before)).data, next(iter(after)).data
-    np.testing.assert_array_equal(np.sign(new), np.sign(old))
-    assert new.max() == 32767
-
-
-def test_keeps_an_existing_output_without_force(segy):
-    path = segy()
-    target = path.with_name("out.sgy")
-    target.write_text("mine")
-    with SegyReader(path) as reader:
-        with pytest.raises(OutputExistsError, match=r"out\.sgy.*exists.*--force"):
-            reader.rewrite(target, halve)
-        assert target.read_text() == "mine"
-        reader.rewrite(target, halve, overwrite=True)
-    assert target.stat().st_size == path.stat().st_size
-
-
-def test_leaves_nothing_on_a_full_disk(small_disk, segy):
-    path = segy(data=np.ones((4, 100, 100)))
-    with (
-        SegyReader(path) as reader,
-        pytest.raises(WriteError, match=r"out\.sgy.*No space left.*bytes"),
-    ):
-        reader.rewrite(small_disk / "out.sgy", halve)
-    assert list(small_disk.iterdir()) == []
-
-
-def test_leaves_nothing_after_an_error(segy, tmp_path):
-    path = segy()
-    done = []
-
-    def fail_second(record: Record) -> np.ndarray:
-        done.append(record)
-        return record.data if len(done) == 1 else record.data[:3]
-
-    with SegyReader(path, gather="fldr") as reader, pytest.raises(WriteError, match="shape"):
-        reader.rewrite(tmp_path / "out.sgy", fail_second)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.sgy"]

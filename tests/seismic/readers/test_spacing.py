@@ -1,7 +1,5 @@
 """The distance between traces, from coordinates that segyio writes."""
 
-from __future__ import annotations
-
 import pytest
 import segyio
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import dascore as dc
-import h5py
 import numpy as np
 import pytest
 from case_table import table
@@ -207,24 +206,3 @@ class TestResume:
             reader.rewrite(tmp_path / "once.h5", Halve())
         assert rest.calls == 3
         assert target.read_bytes() == (tmp_path / "once.h5").read_bytes()
-
-
-@pytest.mark.slow
-def test_reading_and_rewriting_200_mb_takes_less_than_300(tmp_path, das):
-    data = np.random.default_rng(0).standard_normal((1000, 50_000), np.float32)
-    path = das.dasdae(tmp_path / "in.h5", das.patch_of(data))
-    code = (
-        "import sys, resource, dascore, h5py, scipy\n"
-        "from scionwood_seismic.readers.das import DasReader\n"
-        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "before = peak()\n"
-        "reader = DasReader(sys.argv[1])\n"
-        "reader.rewrite(sys.argv[2], lambda record: record.data / 2)\n"
-        "print(peak() - before)\n"
-    )
-    command = [sys.executable, "-c", code, str(path), str(tmp_path / "out.h5")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 300
-    with h5py.File(tmp_path / "out.h5") as file:
-        (group,) = file["waveforms"].values()
-        np.testing.assert_array_equal(group["data"][::100], data[::100] / 2)

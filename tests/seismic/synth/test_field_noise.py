@@ -7,7 +7,7 @@ import pytest
 from case_table import table
 
 from scionwood_seismic.synth.field_noise import COLOURS, NoiseWindows, draw_noise
-from scionwood_seismic.synth.field_pair import draw_clean, draw_traces, mix
+from scionwood_seismic.synth.field_pair import mix
 
 SHAPE = (32, 64)
 
@@ -77,20 +77,3 @@ def test_traces_without_signal_are_zero_in_the_clean_record():
     pair = mix(clean, np.ones(SHAPE), 1.0, 4)
     assert not pair.clean.any()
     assert pair.noisy[:4].all()
-
-
-def test_a_third_of_the_records_has_fewer_traces_down_to_one():
-    rng = np.random.default_rng(0)
-    counts = np.array([draw_traces(rng, 64, 0.35) for _ in range(3000)])
-    assert (counts < 64).mean() == pytest.approx(0.35, abs=0.05)
-    assert set(range(1, 7)) <= set(counts.tolist())
-    assert counts.max() == 64
-
-
-def test_a_variant_of_a_record_has_its_shape():
-    rng = np.random.default_rng(0)
-    one, other = rng.standard_normal(SHAPE), rng.standard_normal(SHAPE)
-    variants = [draw_clean(rng, one, other) for _ in range(40)]
-    assert {v.shape for v in variants} == {SHAPE}
-    assert any(np.array_equal(v, one) for v in variants)
-    assert any(np.array_equal(v, one[::-1]) for v in variants)

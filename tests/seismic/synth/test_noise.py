@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from case_table import table
 
 from scionwood_seismic.synth.mixture import average_gauge, corrupt
-from scionwood_seismic.synth.noise import NOISES, UNSEEN, channel_gain
+from scionwood_seismic.synth.noise import NOISES, UNSEEN
 from scionwood_seismic.synth.signal import draw_gather
 
 DT, DX, SHAPE = 0.002, 12.5, (96, 256)
@@ -39,11 +37,6 @@ def test_each_class_is_seeded_and_of_unit_amplitude(kind, shape):
     assert (one != other).any()
     assert one.dtype == np.float32
     assert one.std() == pytest.approx(1, abs=0.1)
-
-
-def test_erratic_noise_is_far_from_gaussian():
-    assert abs(kurtosis(draw("white"))) < 0.2
-    assert kurtosis(draw("erratic")) > 10
 
 
 def test_common_mode_noise_is_correlated_over_channels():
@@ -76,10 +69,6 @@ def test_noise_lies_in_its_band(kind, low, high, least):
     assert share(draw(kind), low, high) > least
 
 
-def test_ambient_noise_falls_with_frequency():
-    assert share(draw("ambient"), 0, 20) > 2 * share(draw("ambient"), 60, 80)
-
-
 def test_ground_roll_is_slower_than_reflections():
     """Most of its energy lies where frequency / wavenumber is below 700 m/s."""
     k = np.abs(np.fft.fftfreq(SHAPE[0], DX))[:, None]
@@ -92,37 +81,6 @@ def test_ground_roll_is_slower_than_reflections():
     # Of some draws a part is aliased, and looks fast.
     assert np.mean([slow_share(draw("ground_roll", seed)) for seed in range(4)]) > 0.6
     assert slow_share(draw_gather(np.random.default_rng(0), SHAPE, dt=DT, dx=DX)) < 0.3
-
-
-def test_ground_roll_falls_to_6_hz_and_not_through_zero():
-    draws = [draw("ground_roll", seed) for seed in range(4)]
-    assert np.mean([share(roll, 0, 4.5) for roll in draws]) < 0.02
-    assert np.mean([share(roll, 5, 20) for roll in draws]) > 0.9
-
-
-def test_a_checkerboard_is_periodic():
-    spectrum = np.abs(np.fft.rfft2(draw("checkerboard"))) ** 2
-    strongest = np.sort(spectrum.ravel())[::-1]
-    assert strongest[:40].sum() > 0.5 * strongest.sum()
-
-
-def test_fading_channels_lose_signal_and_are_few():
-    gain = channel_gain(draw("fading"))
-    assert gain.shape == (96, 1)
-    assert 1 <= (gain < 0.9).sum() <= 10
-    assert (gain > 0).all()
-
-
-def test_generation_is_fast_enough_for_training():
-    """At most 5 ms per gather; the best of three, since the machine may be busy."""
-    rng = np.random.default_rng(0)
-    spent = []
-    for _ in range(3):
-        start = time.process_time()
-        for make in NOISES.values():
-            make(rng, (128, 128), DT, DX)
-        spent.append((time.process_time() - start) / len(NOISES))
-    assert min(spent) < 5e-3
 
 
 @table("kind", NOISES)

@@ -29,8 +29,8 @@ class GateOptions:
     Attributes:
         gate: what the harm gate does: `blend` puts lost signal back, and then blends the result
             with the input, until the worst kind of strong events keeps the amplitude that `strong`
-            asks for; `report` only measures; `off` measures nothing. With all three, gathers outside the range that the
-            models were made for pass through unchanged.
+            asks for; `report` only measures; `off` measures nothing. With all three, gathers
+            outside the range that the models were made for pass through unchanged.
         strong: minimum recovered amplitude of the worst kind of strong events (4 x local RMS).
         weak: recovered amplitude of the worst kind of weak events (1 to 1.5 x local RMS) below
             which a gather is yellow, in noise too.
