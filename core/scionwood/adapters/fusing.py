@@ -17,7 +17,7 @@ from peft.tuners.lora import layer as lora
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
 
-from scionwood.adapters.grouping import group, siblings, ungroup
+from scionwood.adapters.grouping import SIBLINGS, group, siblings, ungroup
 from scionwood.adapters.kernel_rows import KernelReport, Row
 from scionwood.adapters.lora_parts import (
     RECOMPUTE,
@@ -29,14 +29,14 @@ from scionwood.adapters.lora_parts import (
     parts_obstacle,
     recompute_of,
 )
+from scionwood.adapters.prepared import CALL, STATE, Prepared
 from scionwood.errors import AdapterError
+from scionwood.kernels.again import CHOICES, Recompute, keep
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
 from scionwood.kernels.interception import add_forward, global_hooks, interception
-from scionwood.kernels.linear import lora_linear
-from scionwood.kernels.origin import CHOICES, Recompute, keep, produces, remember
-from scionwood.kernels.triton_plan import allows_tf32
+from scionwood.kernels.node import lora_linear, transformed
 
 MANY_ROWS = 1 << 14
 """The number of tokens that `kernel_report` assumes."""
@@ -56,21 +56,39 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """See `lora.Linear.forward`."""
-        names = active(self)  # once, since a small layer takes no longer than such questions
-        off = self.disable_adapters or self.merged or not names
-        reason = off or args or kwargs or obstacle(self, names)
-        if reason or self._forward_pre_hooks or self._forward_hooks:
-            keep(x)  # hooks may write over it
-        if reason:
+        if args or kwargs or transformed(x):
+            return self._unusual(x, args, kwargs)
+        own = self.__dict__
+        call = own.get(CALL)
+        if (call is not None and call.usual(own)) or (call := prepared(self)) is not None:
+            return call.output(x)  # type: ignore[no-any-return]
+        return self._unusual(x, args, kwargs)
+
+    def _unusual(self, x: Tensor, args: Any, kwargs: Any) -> Tensor:
+        """Return the output of a layer that has no prepared call, by peft if that is needed."""
+        keep(x)  # hooks may write over it
+        if args or kwargs or idle(self) or obstacle(self):
             return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-        p, again = dropout_in(self, names[0]), recompute_of(self)
-        if not p and (group := siblings(self)) is not None:
-            y = group.output(self, x, again)
-            if y is not None:
-                return y
-        a, b, bias, scaling = factors(self, names)
-        weight = self._modules["base_layer"].weight
+        a, b, bias, scaling = factors(self)
+        weight, p = self._modules["base_layer"].weight, dropout_of(self)
+        again = "speed" if self._forward_hooks or self._forward_pre_hooks else recompute_of(self)
         return lora_linear(x, weight, bias, a, b, scaling=scaling, dropout=p, recompute=again)
+
+
+def prepared(layer: Any) -> Prepared | None:
+    """Return the call of a layer, made anew where it must be, or `None` if the layer has none."""
+    own = vars(layer)
+    call: Prepared | None = own.get(CALL)
+    if call is not None and call.usual(own):
+        return call
+    call = None
+    if all(name in own for name in STATE) and not (idle(layer) or obstacle(layer)):
+        names = active(layer)
+        if len(names) == 1 and layer.lora_B[names[0]].bias is None:
+            call = Prepared(layer, own.get(SIBLINGS))
+            call = call if call.usual(own) else None
+    own[CALL] = call
+    return call
 
 
 class _FusedConv(Fused):
@@ -172,13 +190,9 @@ def enable(model: nn.Module, *, recompute: Recompute = "auto") -> KernelReport:
         rule = f"recompute is one of {', '.join(CHOICES)}"
         raise AdapterError(f"recompute {recompute!r}", rule, "Use `auto` if in doubt")
     _swap(model, _FUSED)
-    group(model, FusedLinear, obstacle)
+    group(model, FusedLinear, prepared)
     for _, layer in _layers(model):
-        vars(layer)[RECOMPUTE] = recompute
-    linear = any(type(layer) in _BASE for _, layer in _layers(model))
-    for module in model.modules():
-        if linear and produces(module) and remember not in module._forward_hooks.values():
-            module.register_forward_hook(remember)
+        vars(layer).update({RECOMPUTE: recompute, CALL: None})
     return kernel_report(model)
 
 
@@ -197,9 +211,6 @@ def disable(model: nn.Module) -> None:
     """
     _swap(model, _PLAIN)
     ungroup(model)
-    for module in model.modules():
-        for key in [key for key, hook in module._forward_hooks.items() if hook is remember]:
-            del module._forward_hooks[key]
 
 
 @contextmanager
@@ -258,14 +269,12 @@ def _status(layer: Any) -> tuple[str, str]:
     weight = layer.base_layer.weight
     rank = sum(layer.r[name] for name in active(layer))
     width = max(layer.out_features, layer.in_features)
-    tf32 = allows_tf32(weight.dtype)
-    return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank, tf32=tf32)
+    return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank)
 
 
-def obstacle(layer: Any, names: list[str] | None = None) -> str:
+def obstacle(layer: Any) -> str:
     """Return why a layer must run the forward of peft, or an empty string if it need not."""
-    parts = layer._modules  # much faster than attributes; this runs in every forward
-    base, names = parts["base_layer"], names or active(layer)
+    base, names = layer._modules["base_layer"], active(layer)
     if layer.lora_variant and any(name in layer.lora_variant for name in names):
         return "a variant of LoRA, such as DoRA, has its own forward"
     if global_hooks():

@@ -9,10 +9,12 @@ import torch.nn as nn
 from torch import Tensor
 
 from scionwood.kernels.interception import interception
-from scionwood.kernels.origin import Recompute
+from scionwood.kernels.again import Recompute
 
 RECOMPUTE = "_scionwood_recompute"
 """The attribute of a layer that says whether its input is computed again."""
+PARTS = ("lora_A", "lora_B", "lora_dropout")
+"""What a layer has for each adapter."""
 
 
 def idle(layer: Any) -> bool:
@@ -40,7 +42,7 @@ def dropout_in(layer: Any, name: str) -> float:
 def parts_obstacle(layer: Any, name: str) -> str:
     """Return why A, B or the dropout of an adapter must be called, or an empty string."""
     parts = layer._modules
-    for part in ("lora_A", "lora_B", "lora_dropout"):
+    for part in PARTS:
         if reason := interception(parts[part]._modules[name]):
             return f"{part}: {reason}"
     return ""
