@@ -16,10 +16,10 @@ from lora.memory import kept_by
 from lora.models import REGIMES, TINY, Setup, Variant, language_models, prepare, vit
 from lora.timing import compared, interleaved
 from runner import Row, machine, option, out, parsed, replace_rows
+from scionwood.kernels.origin import CHOICES, Recompute
 from torch import nn
 
 from scionwood.kernels import enable
-from scionwood.kernels.origin import CHOICES, Recompute
 
 
 def bytes_of(setup: Setup, choice: Recompute | None) -> int:

@@ -21,6 +21,7 @@ from scionwood.adapters.grouping import SIBLINGS, group, siblings, ungroup
 from scionwood.adapters.kernel_rows import KernelReport, Row
 from scionwood.adapters.lora_parts import (
     RECOMPUTE,
+    WATCH,
     active,
     dropout_in,
     dropout_of,
@@ -31,7 +32,7 @@ from scionwood.adapters.lora_parts import (
 )
 from scionwood.adapters.prepared import CALL, STATE, Prepared
 from scionwood.errors import AdapterError
-from scionwood.kernels.again import CHOICES, Recompute, keep
+from scionwood.kernels.again import CHOICES, Recompute, keep, watched
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
@@ -61,7 +62,7 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
         own = self.__dict__
         call = own.get(CALL)
         if (call is not None and call.usual(own)) or (call := prepared(self)) is not None:
-            return call.output(x)  # type: ignore[no-any-return]
+            return call.output(x)
         return self._unusual(x, args, kwargs)
 
     def _unusual(self, x: Tensor, args: Any, kwargs: Any) -> Tensor:
@@ -71,8 +72,8 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
             return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
         a, b, bias, scaling = factors(self)
         weight, p = self._modules["base_layer"].weight, dropout_of(self)
-        again = "speed" if self._forward_hooks or self._forward_pre_hooks else recompute_of(self)
-        return lora_linear(x, weight, bias, a, b, scaling=scaling, dropout=p, recompute=again)
+        how: Any = {"scaling": scaling, "dropout": p, "recompute": recompute_of(self)}
+        return lora_linear(x, weight, bias, a, b, **how)
 
 
 def prepared(layer: Any) -> Prepared | None:
@@ -191,8 +192,9 @@ def enable(model: nn.Module, *, recompute: Recompute = "auto") -> KernelReport:
         raise AdapterError(f"recompute {recompute!r}", rule, "Use `auto` if in doubt")
     _swap(model, _FUSED)
     group(model, FusedLinear, prepared)
+    watch = watched(model.modules())
     for _, layer in _layers(model):
-        vars(layer).update({RECOMPUTE: recompute, CALL: None})
+        vars(layer).update({RECOMPUTE: recompute, WATCH: watch, CALL: None})
     return kernel_report(model)
 
 
@@ -211,6 +213,9 @@ def disable(model: nn.Module) -> None:
     """
     _swap(model, _PLAIN)
     ungroup(model)
+    for _, layer in _layers(model):
+        for name in (RECOMPUTE, WATCH, CALL):
+            vars(layer).pop(name, None)
 
 
 @contextmanager

@@ -70,9 +70,8 @@ class Siblings:
         operands = [other.operands() for other in calls if other is not None]
         weights, biases, a, b, scalings = zip(*operands, strict=True)
         dtype = node.working(x)
-        first, *others = node.run(
-            x, node.Call(dtype, weights, scalings, call.recompute), *sum(zip(a, b, biases), ())
-        )
+        together = node.Call(dtype, weights, scalings, call.recompute, call.watch)
+        first, *others = node.run(x, together, *sum(zip(a, b, biases, strict=True), ()))
         self._source = weakref.ref(x), x._version, dtype
         for layer, of, y in zip(self.layers[1:], operands[1:], others, strict=True):
             self._results[id(layer.__dict__)] = _Result(y, of, _versions(of))

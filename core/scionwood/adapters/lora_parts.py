@@ -8,11 +8,13 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from scionwood.kernels.interception import interception
 from scionwood.kernels.again import Recompute
+from scionwood.kernels.interception import interception
 
 RECOMPUTE = "_scionwood_recompute"
 """The attribute of a layer that says whether its input is computed again."""
+WATCH = "_scionwood_watch"
+"""The attribute of a layer that has the hooks of the modules in front; see `again.source_of`."""
 PARTS = ("lora_A", "lora_B", "lora_dropout")
 """What a layer has for each adapter."""
 
@@ -73,6 +75,8 @@ def factors(
 
 
 def recompute_of(layer: Any) -> Recompute:
-    """Return whether the input of a layer is computed again in the backward pass."""
+    """Return whether the input of a layer without a prepared call is computed again."""
+    if any(layer.__dict__.get(WATCH, ())) or layer._forward_hooks or layer._forward_pre_hooks:
+        return "speed"
     recompute: Recompute = layer.__dict__.get(RECOMPUTE, "auto")
     return recompute

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import Dropout, Identity, Linear
 
-from scionwood.adapters.lora_parts import PARTS, active, recompute_of
-from scionwood.kernels import node
+from scionwood.adapters.lora_parts import PARTS, RECOMPUTE, WATCH, active
+from scionwood.kernels import mask, node
 from scionwood.kernels.interception import EVERYWHERE, HOOKS
 
 CALL = "_scionwood_call"
@@ -30,7 +30,7 @@ class Prepared:
 
     __slots__ = (
         "actives", "base", "down", "downs", "drop", "drops", "group", "hooks", "modules", "name",
-        "own", "recompute", "shadow", "up", "ups",
+        "own", "recompute", "up", "ups", "watch",
     )  # fmt: skip
 
     def __init__(self, layer: Any, group: Any) -> None:
@@ -41,7 +41,7 @@ class Prepared:
             group: The `Siblings` that read its input too, or `None`.
         """
         own = self.own = layer.__dict__
-        self.name, self.group, self.shadow = active(layer)[0], group, None
+        self.name, self.group = active(layer)[0], group
         actives = own["_active_adapter"]
         self.actives = actives if isinstance(actives, str) else list(actives)
         modules = self.modules = own["_modules"]
@@ -51,7 +51,8 @@ class Prepared:
         parts = layer, self.base, self.down, self.up, self.drop
         hooks = (vars(module)[kind] for module in parts for kind in HOOKS)
         self.hooks = (*hooks, *EVERYWHERE, own["lora_variant"])
-        self.recompute = recompute_of(layer)
+        self.recompute = own.get(RECOMPUTE, "auto")
+        self.watch = own.get(WATCH, ())
 
     def __deepcopy__(self, memo: Any) -> None:
         """Leave the copy of a layer without a call: it prepares its own."""
@@ -101,10 +102,11 @@ class Prepared:
         """Return the output (..., n) for an input (..., k) of a usual layer."""
         weight, bias, a, b, scaling = self.operands()
         if p := self.dropout():
-            return node.lora_linear(
-                x, weight, bias, a, b, scaling=scaling, dropout=p, recompute=self.recompute
-            )
+            seed = mask.new_seed(x.device) if mask.threshold(p) else None
+            how = self.recompute, self.watch, None, seed, p
+            several = node.Call(node.working(x), (weight,), (scaling,), *how)
+            return node.run(x, several, a, b, bias)[0]
         if self.group is not None and (y := self.group.output(self, x)) is not None:
             return y  # type: ignore[no-any-return]
-        call = weight, scaling, node.working(x), self.recompute, None
-        return node.One.apply(x, a, b, bias, call)  # type: ignore[no-any-return, no-untyped-call]
+        call = weight, scaling, node.working(x), self.recompute, self.watch, None
+        return node.one(x, a, b, bias, call)

@@ -8,12 +8,12 @@ the walk knows operations, and no class of a module.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Literal, final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 Recompute = Literal["memory", "speed", "auto"]
@@ -26,9 +26,11 @@ DEPTH = 8
 EPS = (1e-5, 1e-6, 1e-12, 1e-3, 1e-4, 1e-7, 1e-8, 0.0)
 """The eps of norms that are tried, since the graph does not have it; see `source_of`."""
 
+Watch = tuple[Any, ...]
 _TAG = "_scionwood_source"
 _LATE = ("torch.utils.checkpoint", "torch.autograd.graph")
 """Modules whose hooks on saved tensors compute or copy when a tensor is read."""
+_PRODUCERS = (nn.LayerNorm.__module__, nn.GELU.__module__)
 _found: MutableMapping[Tensor, dict[tuple[str, ...], float | None]] = WeakTensorKeyDictionary()
 """The eps with which a layer's input was right, by the names of the operations; `None`: none."""
 
@@ -56,7 +58,7 @@ class Source:
         return value
 
 
-def source_of(x: Tensor, owner: Tensor, recompute: Recompute) -> Source | None:
+def source_of(x: Tensor, owner: Tensor, recompute: Recompute, watch: Watch = ()) -> Source | None:
     """Return how to compute a tensor again, or `None` if it is to be kept.
 
     The first time that a layer reads the result of some operations, it is computed again and
@@ -67,6 +69,7 @@ def source_of(x: Tensor, owner: Tensor, recompute: Recompute) -> Source | None:
         owner: A parameter of the layer.
         recompute: `memory` computes again what can be computed. `speed` keeps every input. `auto`
             keeps those of at most `SMALL` bytes.
+        watch: The hooks of the modules in front. While there is one, each call is compared.
     """
     if recompute == "speed" or (recompute == "auto" and x.numel() * x.itemsize <= SMALL):
         return None
@@ -81,7 +84,7 @@ def source_of(x: Tensor, owner: Tensor, recompute: Recompute) -> Source | None:
         source = None
     else:
         found = _found.setdefault(owner, {})
-        if names not in found:
+        if names not in found or any(watch):
             found[names] = _trial(x, names)
         eps = found[names]
         source = None if eps is None else Source(eps)
@@ -101,6 +104,15 @@ def keep(x: Any) -> None:
     if source is not None:
         source.value, source.users = x.detach(), math.inf
     setattr(x, _TAG, (None,))
+
+
+def watched(modules: Iterable[nn.Module]) -> Watch:
+    """Return the dicts with the hooks of norms and activations, which may write over outputs."""
+    return tuple(
+        module._forward_hooks
+        for module in modules
+        if isinstance(module, nn.LayerNorm) or type(module).__module__ in _PRODUCERS
+    )
 
 
 def read_late() -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import dispatch, mask, reference
-from scionwood.kernels.again import Recompute, source_of
+from scionwood.kernels.again import Recompute, Watch, source_of
 
 Weight = Tensor | Callable[[], Tensor]
 """A frozen weight (n, k), or a function that returns it."""
@@ -32,6 +32,8 @@ class Call(NamedTuple):
     weights: tuple[Weight, ...]
     scalings: tuple[float, ...]
     recompute: Recompute = "auto"
+    watch: Watch = ()
+    """See `again.source_of`."""
     low: tuple[Tensor, tuple[Tensor, ...]] | None = None
     """All A below each other and every B in the dtype of the computation, if they are at hand."""
     seed: Tensor | None = None
@@ -104,12 +106,10 @@ def lora_linear(
     dtype = working(x)
     if transformed(x):
         stored = weight if isinstance(weight, Tensor) else weight()
-        tensors = (as_dtype(t, dtype) for t in (x, stored, bias, a, b, gate_bias))
-        return reference.lora_linear(*tensors, seed, scaling, dropout)[0]
-    call = Call(dtype, (weight,), (scaling,), recompute, None, seed, dropout, gate is not None)
-    if gate is None:
-        return run(x, call, a, b, bias)[0]
-    return run(x, call, a, b, bias, gate_bias)[0]
+        x, w, c, low_a, low_b, d = (as_dtype(t, dtype) for t in (x, stored, bias, a, b, gate_bias))
+        return reference.lora_linear(x, w, c, low_a, low_b, d, seed, scaling, dropout)[0]
+    call = Call(dtype, (weight,), (scaling,), recompute, (), None, seed, dropout, gate is not None)
+    return run(x, call, a, b, bias, *(() if gate is None else (gate_bias,)))[0]
 
 
 def run(x: Tensor, call: Call, *factors: Tensor | None) -> tuple[Tensor, ...]:
@@ -187,7 +187,7 @@ def _low(call: Call, factors: Sequence[Any]) -> tuple[Tensor, tuple[Tensor, ...]
     dtype = call.dtype
     if len(call.weights) == 1:
         return as_dtype(factors[0], dtype), (as_dtype(factors[1], dtype),)
-    stacked = as_dtype(torch.cat(factors[::3]), dtype)
+    stacked = as_dtype(torch.cat(list(factors[::3])), dtype)
     return stacked, tuple([as_dtype(b, dtype) for b in factors[1::3]])
 
 
@@ -208,7 +208,7 @@ def _output(
 ) -> Tensor:
     """Return y; it is resized and no view, so that it may be changed in place."""
     if rows.is_cuda and (fused := dispatch.fused(rows, weight, len(h))):
-        y = fused.product(rows, weight.t(), bias, h.t(), b.t(), scaling)
+        y: Tensor = fused.product(rows, weight.t(), bias, h.t(), b.t(), scaling)
     else:
         added, beta = (_zero(rows), 0) if bias is None else (bias, 1)
         y = torch.addmm(added, h.t(), b.t(), beta=beta, alpha=scaling)
@@ -217,16 +217,12 @@ def _output(
 
 
 @final
-class One(torch.autograd.Function):
-    """One layer without gate and dropout, with as few steps of Python as there can be.
-
-    The arguments are x, a, b and bias, as in `run`, and a tuple: the weight, the scaling, the
-    dtype of the computation, `recompute`, and a and b in that dtype if they are at hand.
-    """
+class _One(torch.autograd.Function):
+    """`one`: a layer without gate and dropout, with as few steps of Python as there can be."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, bias: Any, call: Any) -> Tensor:
-        weight, scaling, dtype, recompute, low = call
+        weight, scaling, dtype, recompute, watch, low = call
         if low is None:
             low = (a, b) if a.dtype is dtype else (a.to(dtype), b.to(dtype))
         low_a, low_b = low
@@ -237,18 +233,17 @@ class One(torch.autograd.Function):
         z = torch.mm(low_a, rows.t())
         y = _output(rows, shape, loaded, as_dtype(bias, dtype), low_b, z, scaling)
         _, of_a, of_b, _, _ = ctx.needs_input_grad
-        source = source_of(x, weight, recompute) if of_a or of_b else None
+        source = source_of(x, weight, recompute, watch) if of_a or of_b else None
         if source is not None:
             source.users += 1
-            cast = None
-        ctx.save_for_backward(cast, a, b, z)
+        ctx.save_for_backward(cast if source is None else None, a, b, z)
         ctx.call = weight, weight._version, scaling, dtype, low, source, shape
         return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         if torch.is_grad_enabled() or torch._C._is_any_autocast_enabled():
-            return _plainly(One.backward, ctx, grad)
+            return _plainly(_One.backward, ctx, grad)
         x, _, _, z = ctx.saved_tensors
         weight, version, scaling, dtype, (a, b), source, shape = ctx.call
         of_x, of_a, of_b, of_bias, _ = ctx.needs_input_grad
@@ -268,6 +263,14 @@ class One(torch.autograd.Function):
                 x = as_dtype(source.read(ctx.next_functions[0][0]), dtype)
             da = torch.mm(dz, x if flat else x.reshape(-1, shape[-1]))
         return dx, da, db, grad.sum(0) if of_bias else None, None
+
+
+one: Callable[..., Tensor] = _One.apply
+"""Compute a layer without gate and dropout, as `run` does: `one(x, a, b, bias, call)`.
+
+`call` has the weight, the scaling, the dtype of the computation, `recompute` and `watch` of
+`again.source_of`, and the pair of a and b in that dtype, or `None` if they are not at hand.
+"""
 
 
 def _plainly(backward: Any, ctx: Any, *grads: Tensor | None) -> Any:
@@ -300,7 +303,7 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: Call, *factors: Any) -> tuple[Tensor, ...]:
-        dtype, weights, scalings, recompute, _, seed, p, gated = call
+        dtype, weights, scalings, recompute, watch, _, seed, p, gated = call
         shape = x.shape
         cast = x if x.dtype is dtype else x.to(dtype)
         rows = cast if len(shape) == 2 else cast.reshape(-1, shape[-1])
@@ -318,7 +321,7 @@ class _Node(torch.autograd.Function):
         source, learns = None, True in needs[2:]
         if learns:
             owner = weights[0] if isinstance(weights[0], Tensor) else factors[0]
-            source = source_of(x, owner, recompute)
+            source = source_of(x, owner, recompute, watch)
         if source is not None:
             source.users += 1
         saved = cast if learns and source is None else None
@@ -360,7 +363,8 @@ def _backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Any, ...]:
     learns = True in needs[2:]
     a, bs = _low(call, factors)
     hs = _hidden(z, bs, factors, gated) if z is not None else [None] * len(bs)
-    rows, low = [], []
+    rows: list[Tensor | None] = []
+    low: list[Tensor] = []
     for at, (grad, b, h, scaling) in enumerate(zip(grads, bs, hs, scalings, strict=True)):
         if grad is None:
             rows.append(None)
