@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scionwood.adapters import fusing, lora_parts
 from scionwood.adapters.head import head_names, in_head
-from scionwood.kernels.node import lora_linear
+from scionwood.kernels.linear import lora_linear
 
 NO_MERGE = "the base has four bits, and a merge would round the sum to four bits again"
 

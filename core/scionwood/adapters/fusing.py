@@ -37,7 +37,7 @@ from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
 from scionwood.kernels.dispatch import choose
 from scionwood.kernels.interception import add_forward, global_hooks, interception
-from scionwood.kernels.node import lora_linear, transformed
+from scionwood.kernels.linear import lora_linear, transformed
 
 MANY_ROWS = 1 << 14
 """The number of tokens that `kernel_report` assumes."""

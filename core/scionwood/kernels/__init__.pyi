@@ -4,6 +4,6 @@ from scionwood.adapters.fusing import enable as enable
 from scionwood.adapters.fusing import kernel_report as kernel_report
 from scionwood.kernels.conv import lora_conv as lora_conv
 from scionwood.kernels.dispatch import obstacle as obstacle
-from scionwood.kernels.node import lora_linear as lora_linear
+from scionwood.kernels.linear import lora_linear as lora_linear
 
 __all__: list[str]

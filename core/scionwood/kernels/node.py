@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from scionwood.kernels import dispatch, mask, reference
+from scionwood.kernels import mask
 from scionwood.kernels.again import Recompute, Watch, source_of
+from scionwood.kernels.products import add_by_x, as_dtype, by_rank, gates, output, through_gate
 
 Weight = Tensor | Callable[[], Tensor]
 """A frozen weight (n, k), or a function that returns it."""
-_ZEROS: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
 
 @final
@@ -39,77 +39,6 @@ class Call(NamedTuple):
     seed: Tensor | None = None
     p: float = 0.0
     gated: bool = False
-
-
-def lora_linear(
-    x: Tensor,
-    weight: Weight,
-    bias: Tensor | None,
-    a: Tensor,
-    b: Tensor,
-    *,
-    scaling: float = 1.0,
-    gate: tuple[Tensor, Tensor | None] | None = None,
-    dropout: float = 0.0,
-    recompute: Recompute = "auto",
-) -> Tensor:
-    """Compute `y = x W^T + bias + s B (gate(A dropout(x)))` with a frozen weight W.
-
-    Without a gate this is LoRA (arXiv 2106.09685). With a gate it is DISeL (arXiv 2605.19028): the
-    rank activations are multiplied by `sigmoid(W_g dropout(x) + b_g)`. The computation uses the
-    autocast dtype, or the dtype of x without autocast. Gradients have the dtypes of their
-    parameters.
-
-    For the backward pass the operator keeps z = A x of shape (r, m), and x. If x is the output of a
-    norm, an activation or a product, autograd keeps what it is computed from. The operator then
-    computes x again in place of keeping it, as `recompute` says. The dropout mask is computed again
-    from a seed of 4 bytes.
-
-    A weight that is stored quantised is a function, as in QLoRA (arXiv 2305.14314). It is called in
-    the forward pass and again in the backward pass, and its result is freed after each.
-
-    Args:
-        x: (..., k), floating point.
-        weight: (n, k), without gradient. Or a function that returns it, in any floating dtype.
-        bias: (n,) or `None`.
-        a: (r, k).
-        b: (n, r).
-        scaling: The factor s, for instance `alpha / r`, or `alpha / sqrt(r)` for rsLoRA.
-        gate: W_g (r, k) and b_g (r,), or `None` for no gate.
-        dropout: The probability that an entry of x is dropped before the adapter. Pass 0 outside
-            training.
-        recompute: `memory` computes x again where it can, `speed` keeps it, and `auto` keeps an x
-            of at most 256 KiB.
-
-    Returns:
-        (..., n), in the dtype of the computation.
-
-    Raises:
-        ValueError: The weight needs a gradient that is recorded, shapes do not fit, or dropout is
-            outside [0, 1).
-
-    Example:
-        >>> x, weight, a, b = (torch.randn(*shape) for shape in [(5, 8), (4, 8), (2, 8), (4, 2)])
-        >>> y = authoring.lora_linear(x, weight, None, a, b, scaling=0.5)
-        >>> torch.allclose(y, x @ (weight + 0.5 * b @ a).T, atol=1e-5)
-        True
-        >>> torch.equal(authoring.lora_linear(x, lambda: weight, None, a, b, scaling=0.5), y)
-        True
-    """
-    if isinstance(weight, Tensor):
-        _check(x, weight, a, b, gate)
-    seed = mask.new_seed(x.device) if dropout and mask.threshold(dropout) else None
-    gate_bias = None
-    if gate is not None:
-        a = torch.cat((a, gate[0]))
-        gate_bias = a.new_zeros(b.shape[1]) if gate[1] is None else gate[1]
-    dtype = working(x)
-    if transformed(x):
-        stored = weight if isinstance(weight, Tensor) else weight()
-        x, w, c, low_a, low_b, d = (as_dtype(t, dtype) for t in (x, stored, bias, a, b, gate_bias))
-        return reference.lora_linear(x, w, c, low_a, low_b, d, seed, scaling, dropout)[0]
-    call = Call(dtype, (weight,), (scaling,), recompute, (), None, seed, dropout, gate is not None)
-    return run(x, call, a, b, bias, *(() if gate is None else (gate_bias,)))[0]
 
 
 def run(x: Tensor, call: Call, *factors: Tensor | None) -> tuple[Tensor, ...]:
@@ -137,49 +66,6 @@ def working(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if enabled else x.dtype
 
 
-def transformed(x: Tensor) -> bool:
-    """Return whether a compiler or a transform of `torch.func` must see plain operations."""
-    return (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or type(x) not in (Tensor, torch.nn.Parameter)
-    )
-
-
-def as_dtype(tensor: Any, dtype: torch.dtype) -> Any:
-    """Convert a tensor; a call of `Tensor.to` costs a microsecond even if nothing changes."""
-    return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)
-
-
-def _check(
-    x: Tensor, weight: Tensor, a: Tensor, b: Tensor, gate: tuple[Tensor, Tensor | None] | None
-) -> None:
-    if weight.requires_grad and torch.is_grad_enabled():
-        raise ValueError(
-            "weight requires a gradient: this operator needs a frozen base. Freeze the weight"
-        )
-    (n, k), r = weight.shape, a.shape[0]
-    if x.shape[-1] != k or a.shape[1] != k or b.shape != (n, r):
-        shapes = f"x {tuple(x.shape)}, weight {n, k}, a {tuple(a.shape)}, b {tuple(b.shape)}"
-        raise ValueError(f"{shapes}: they must be (..., k), (n, k), (r, k), (n, r)")
-    if gate is not None and gate[0].shape != a.shape:
-        raise ValueError(f"gate {tuple(gate[0].shape)}: it must have the shape of a, {r, k}")
-
-
-def _zero(like: Tensor) -> Tensor:
-    """Return a zero, which `addmm` needs where there is nothing to add."""
-    key = like.dtype, like.device
-    zero = _ZEROS.get(key)
-    if zero is None:
-        zero = _ZEROS[key] = like.new_zeros(())
-    return zero
-
-
-def _scaled(left: Tensor, right: Tensor, scaling: float) -> Tensor:
-    """Return `scaling left right`, one operation in place of two."""
-    return torch.addmm(_zero(left), left, right, beta=0, alpha=scaling)
-
-
 def _low(call: Call, factors: Sequence[Any]) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Return all A below each other, and every B, in the dtype of the computation."""
     if call.low is not None:
@@ -189,31 +75,6 @@ def _low(call: Call, factors: Sequence[Any]) -> tuple[Tensor, tuple[Tensor, ...]
         return as_dtype(factors[0], dtype), (as_dtype(factors[1], dtype),)
     stacked = as_dtype(torch.cat(list(factors[::3])), dtype)
     return stacked, tuple([as_dtype(b, dtype) for b in factors[1::3]])
-
-
-def _gate(z: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the values (r, m) and the gates (r, m) of z (2r, m)."""
-    value, logit = z.chunk(2)
-    return value, (logit + bias.to(z.dtype)[:, None]).sigmoid()
-
-
-def _output(
-    rows: Tensor,
-    shape: torch.Size,
-    weight: Tensor,
-    bias: Tensor | None,
-    b: Tensor,
-    h: Tensor,
-    scaling: float,
-) -> Tensor:
-    """Return y; it is resized and no view, so that it may be changed in place."""
-    if rows.is_cuda and (fused := dispatch.fused(rows, weight, len(h))):
-        y: Tensor = fused.product(rows, weight.t(), bias, h.t(), b.t(), scaling)
-    else:
-        added, beta = (_zero(rows), 0) if bias is None else (bias, 1)
-        y = torch.addmm(added, h.t(), b.t(), beta=beta, alpha=scaling)
-        torch.addmm(y, rows, weight.t(), out=y)
-    return y if len(shape) == 2 else y.resize_((*shape[:-1], len(weight)))
 
 
 @final
@@ -231,7 +92,7 @@ class _One(torch.autograd.Function):
         rows = cast if len(shape) == 2 else cast.reshape(-1, shape[-1])
         loaded = weight if weight.dtype is dtype else weight.to(dtype)
         z = torch.mm(low_a, rows.t())
-        y = _output(rows, shape, loaded, as_dtype(bias, dtype), low_b, z, scaling)
+        y = output(rows, shape, loaded, as_dtype(bias, dtype), low_b, z, scaling)
         _, of_a, of_b, _, _ = ctx.needs_input_grad
         source = source_of(x, weight, recompute, watch) if of_a or of_b else None
         if source is not None:
@@ -253,9 +114,9 @@ class _One(torch.autograd.Function):
         if grad.dtype is not dtype:
             grad = grad.to(dtype)
         dx = da = None
-        dz, db = _by_rank(grad, b, z if of_b else None, scaling)
+        dz, db = by_rank(grad, b, z if of_b else None, scaling)
         if of_x:
-            dx = _add_by_x(None, grad, _unchanged(weight, version, dtype), dz, a)
+            dx = add_by_x(None, grad, _unchanged(weight, version, dtype), dz, a)
             if not flat:
                 dx.resize_(shape)
         if of_a:
@@ -312,7 +173,7 @@ class _Node(torch.autograd.Function):
         if seed is not None:
             z.mul_(mask.growth(p))
         ys = [
-            _output(rows, shape, _loaded(weight, dtype), as_dtype(bias, dtype), b, h, scaling)
+            output(rows, shape, _loaded(weight, dtype), as_dtype(bias, dtype), b, h, scaling)
             for weight, bias, b, h, scaling in zip(
                 weights, factors[2::3], bs, _hidden(z, bs, factors, gated), scalings, strict=False
             )
@@ -346,7 +207,7 @@ def _without_biases(factors: Sequence[Any]) -> list[Any]:
 def _hidden(z: Tensor, bs: Sequence[Tensor], factors: Sequence[Any], gated: bool) -> Any:
     """Return h (r, m) of each layer."""
     if gated:
-        value, gate = _gate(z, factors[3])
+        value, gate = gates(z, factors[3])
         return (value * gate,)
     return (z,) if len(bs) == 1 else z.split_with_sizes([b.shape[1] for b in bs])
 
@@ -372,13 +233,13 @@ def _backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Any, ...]:
             continue
         flat = as_dtype(grad if grad.dim() == 2 else grad.reshape(-1, grad.shape[-1]), dtype)
         rows.append(flat)
-        dh, result[3 + 3 * at] = _by_rank(flat, b, h if learns else None, scaling)
+        dh, result[3 + 3 * at] = by_rank(flat, b, h if learns else None, scaling)
         low.append(dh)
         if needs[4 + 3 * at]:
             result[4 + 3 * at] = flat.sum(0)
     dz = low[0] if len(low) == 1 else torch.cat(low)
     if gated:
-        dz = _through_gate(dz, z, factors[3])
+        dz = through_gate(dz, z, factors[3])
         result[5] = dz[len(dz) // 2 :].sum(1)
     keep = None
     if call.seed is not None:
@@ -398,22 +259,6 @@ def _backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Any, ...]:
     return tuple(result)
 
 
-def _by_rank(
-    grad: Tensor, b: Tensor, h: Tensor | None, scaling: float
-) -> tuple[Tensor, Tensor | None]:
-    """Return dh (r, m), and dB (n, r) unless h is `None`."""
-    if h is not None and grad.is_cuda and (fused := dispatch.fused(grad, b, b.shape[1])):
-        joint: tuple[Tensor, Tensor] = fused.by_rank(grad, b, h, scaling)
-        return joint
-    dh = _scaled(b.t(), grad.t(), scaling)
-    return dh, None if h is None else _scaled(h, grad, scaling).t()
-
-
-def _through_gate(dh: Tensor, z: Tensor, gate_bias: Tensor) -> Tensor:
-    value, gate = _gate(z, gate_bias)
-    return torch.cat((dh * gate, dh * value * gate * (1 - gate)))
-
-
 def _by_x(
     ctx: Any, grads: Sequence[Tensor | None], dz: Tensor, a: Tensor, keep: Tensor | None
 ) -> Tensor:
@@ -421,15 +266,6 @@ def _by_x(
     dx = None if keep is None else torch.mm(dz.t(), a).mul_(keep)
     for grad, weight, version in zip(grads, ctx.call.weights, ctx.versions, strict=True):
         if grad is not None:
-            dx = _add_by_x(dx, grad, _unchanged(weight, version, grad.dtype), dz, a)
+            dx = add_by_x(dx, grad, _unchanged(weight, version, grad.dtype), dz, a)
     assert dx is not None, "one of the outputs has a gradient"
     return dx
-
-
-def _add_by_x(dx: Tensor | None, grad: Tensor, weight: Tensor, dz: Tensor, a: Tensor) -> Tensor:
-    """Add dY W to dx in place; there is none yet, it starts from the rank term."""
-    if dx is None:
-        if grad.is_cuda and (fused := dispatch.fused(grad, weight, len(dz))):
-            return fused.product(grad, weight, None, dz.t(), a, 1.0)  # type: ignore[no-any-return]
-        dx = torch.mm(dz.t(), a)
-    return dx.addmm_(grad, weight)
