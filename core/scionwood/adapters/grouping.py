@@ -19,12 +19,10 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
+from scionwood.adapters.lora_parts import SIBLINGS
 from scionwood.adapters.prepared import Prepared
 from scionwood.kernels import node
 from scionwood.kernels.again import read_late
-
-SIBLINGS = "_scionwood_siblings"
-"""The attribute of a layer that has its group; it is not part of the state dict."""
 
 
 @final

@@ -15,6 +15,8 @@ RECOMPUTE = "_scionwood_recompute"
 """The attribute of a layer that says whether its input is computed again."""
 WATCH = "_scionwood_watch"
 """The attribute of a layer that has the hooks of the modules in front; see `again.source_of`."""
+SIBLINGS = "_scionwood_siblings"
+"""The attribute of a layer that has its group; see `grouping`."""
 PARTS = ("lora_A", "lora_B", "lora_dropout")
 """What a layer has for each adapter."""
 

@@ -2,7 +2,7 @@
 
 The call holds the dicts of peft's modules and reads their values each time, so that a replaced
 parameter, another scaling or a new hook is seen. The guard asks for all that can change without a
-call of ours. If something is unusual, the layer is looked at anew, see `fusing.FusedLinear`.
+call of ours. If something is unusual, the layer is looked at anew, see `fused_layers`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Prepared:
         """Prepare the call of a layer.
 
         Args:
-            layer: A layer with one active adapter and no `fusing.obstacle`.
+            layer: A layer with one active adapter and no `fused_layers.obstacle`.
             group: The `Siblings` that read its input too, or `None`.
         """
         own = self.own = layer.__dict__

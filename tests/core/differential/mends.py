@@ -38,7 +38,7 @@ class Edit(NamedTuple):
 _INTERCEPTION = "kernels/interception.py"
 _AGAIN = "kernels/again.py"
 _PREPARED = "adapters/prepared.py"
-_FUSING = "adapters/fusing.py"
+_FUSED = "adapters/fused_layers.py"
 _LAYERS = "adapters/layers"
 _FAITHFUL = "adapters/faithful.py"
 _TARGETING = f"{_LAYERS}/targeting.py"
@@ -49,7 +49,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
     "comparing while a module in front has hooks": (Edit(_AGAIN, " or any(watch)", ""),),
     "the trial of a recipe": (Edit(_AGAIN, "if torch.equal(_value(node, eps), x):", "if True:"),),
     "the exact class of a layer": (
-        Edit(_FUSING, "type(base) is not linear_type:", "not isinstance(base, linear_type):"),
+        Edit(_FUSED, "type(base) is not linear_type:", "not isinstance(base, linear_type):"),
         Edit(_INTERCEPTION, "if FORWARDS.get(kind) is not kind.forward:", "if False:"),
     ),
     "the guard of `forward` on an instance of a layer": (
@@ -59,10 +59,10 @@ MENDS: dict[str, tuple[Edit, ...]] = {
         Edit(_INTERCEPTION, 'if hooked(module) else ""', 'if False else ""'),
     ),
     "the guard of A, B and dropout": (Edit("adapters/lora_parts.py", "in PARTS:", "in ():"),),
-    "the guard of hooks on all modules": (Edit(_FUSING, "if global_hooks():", "if False:"),),
+    "the guard of hooks on all modules": (Edit(_FUSED, "if global_hooks():", "if False:"),),
     "the guard of hooks in a prepared call": (Edit(_PREPARED, "or any(self.hooks)", "or False"),),
     "keeping an input that a layer with hooks reads too": (
-        Edit(_FUSING, "keep(x)  # hooks may write over it", "pass"),
+        Edit(_FUSED, "keep(x)  # hooks may write over it", "pass"),
     ),
     "outputs that are no views": (
         Edit("kernels/convolution.py", "if torch.is_grad_enabled():", "if True:"),
