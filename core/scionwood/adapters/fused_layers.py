@@ -65,9 +65,14 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
 
 
 def prepared(layer: Any) -> Prepared | None:
-    """Return the call of a layer, made anew where it must be, or `None` if the layer has none."""
+    """Return the call of a layer, made anew where it must be, or `None` if the layer has none.
+
+    Inside `fusing.fused_classes`, no layer has one: its attributes stay as they are.
+    """
     own = vars(layer)
-    call: Prepared | None = own.get(CALL)
+    if CALL not in own:
+        return None
+    call: Prepared | None = own[CALL]
     if call is not None and call.usual(own):
         return call
     call = None

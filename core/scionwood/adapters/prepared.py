@@ -103,10 +103,10 @@ class Prepared:
         weight, bias, a, b, scaling = self.operands()
         if p := self.dropout():
             seed = mask.new_seed(x.device) if mask.threshold(p) else None
-            how = self.recompute, self.watch, None, seed, p
+            how = self.recompute, self.watch, seed, p
             several = node.Call(node.working(x), (weight,), (scaling,), *how)
             return node.run(x, several, a, b, bias)[0]
         if self.group is not None and (y := self.group.output(self, x)) is not None:
             return y  # type: ignore[no-any-return]
-        call = weight, scaling, node.working(x), self.recompute, self.watch, None
+        call = weight, scaling, node.working(x), self.recompute, self.watch
         return node.one(x, a, b, bias, call)

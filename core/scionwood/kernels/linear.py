@@ -78,7 +78,7 @@ def lora_linear(
         stored = weight if isinstance(weight, Tensor) else weight()
         x, w, c, low_a, low_b, d = (as_dtype(t, dtype) for t in (x, stored, bias, a, b, gate_bias))
         return reference.lora_linear(x, w, c, low_a, low_b, d, seed, scaling, dropout)[0]
-    call = Call(dtype, (weight,), (scaling,), recompute, (), None, seed, dropout, gate is not None)
+    call = Call(dtype, (weight,), (scaling,), recompute, (), seed, dropout, gate is not None)
     return run(x, call, a, b, bias, *(() if gate is None else (gate_bias,)))[0]
 
 

@@ -17,7 +17,15 @@ from torch.autograd.function import once_differentiable
 
 from scionwood.kernels import mask
 from scionwood.kernels.again import Recompute, Watch, source_of
-from scionwood.kernels.products import add_by_x, as_dtype, by_rank, gates, output, through_gate
+from scionwood.kernels.products import (
+    add_by_x,
+    as_dtype,
+    by_rank,
+    gates,
+    low_rank,
+    output,
+    through_gate,
+)
 
 Weight = Tensor | Callable[[], Tensor]
 """A frozen weight (n, k), or a function that returns it."""
@@ -34,8 +42,6 @@ class Call(NamedTuple):
     recompute: Recompute = "auto"
     watch: Watch = ()
     """See `again.source_of`."""
-    low: tuple[Tensor, tuple[Tensor, ...]] | None = None
-    """All A below each other and every B in the dtype of the computation, if they are at hand."""
     seed: Tensor | None = None
     p: float = 0.0
     gated: bool = False
@@ -68,8 +74,6 @@ def working(x: Tensor) -> torch.dtype:
 
 def _low(call: Call, factors: Sequence[Any]) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Return all A below each other, and every B, in the dtype of the computation."""
-    if call.low is not None:
-        return call.low
     dtype = call.dtype
     if len(call.weights) == 1:
         return as_dtype(factors[0], dtype), (as_dtype(factors[1], dtype),)
@@ -83,15 +87,13 @@ class _One(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, a: Tensor, b: Tensor, bias: Any, call: Any) -> Tensor:
-        weight, scaling, dtype, recompute, watch, low = call
-        if low is None:
-            low = (a, b) if a.dtype is dtype else (a.to(dtype), b.to(dtype))
-        low_a, low_b = low
+        weight, scaling, dtype, recompute, watch = call
+        low_a, low_b = low = as_dtype(a, dtype), as_dtype(b, dtype)
         shape = x.shape
         cast = x if x.dtype is dtype else x.to(dtype)
         rows = cast if len(shape) == 2 else cast.reshape(-1, shape[-1])
         loaded = weight if weight.dtype is dtype else weight.to(dtype)
-        z = torch.mm(low_a, rows.t())
+        z = low_rank(rows, low_a)
         y = output(rows, shape, loaded, as_dtype(bias, dtype), low_b, z, scaling)
         _, of_a, of_b, _, _ = ctx.needs_input_grad
         source = source_of(x, weight, recompute, watch) if of_a or of_b else None
@@ -129,8 +131,8 @@ class _One(torch.autograd.Function):
 one: Callable[..., Tensor] = _One.apply
 """Compute a layer without gate and dropout, as `run` does: `one(x, a, b, bias, call)`.
 
-`call` has the weight, the scaling, the dtype of the computation, `recompute` and `watch` of
-`again.source_of`, and the pair of a and b in that dtype, or `None` if they are not at hand.
+`call` has the weight, the scaling, the dtype of the computation, and `recompute` and `watch` of
+`again.source_of`.
 """
 
 
@@ -164,12 +166,12 @@ class _Node(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: Call, *factors: Any) -> tuple[Tensor, ...]:
-        dtype, weights, scalings, recompute, watch, _, seed, p, gated = call
+        dtype, weights, scalings, recompute, watch, seed, p, gated = call
         shape = x.shape
         cast = x if x.dtype is dtype else x.to(dtype)
         rows = cast if len(shape) == 2 else cast.reshape(-1, shape[-1])
-        a, bs = _low(call, factors)
-        z = torch.mm(a, (rows if seed is None else mask.masked(rows, seed, p)).t())
+        a, bs = ctx.low = _low(call, factors)
+        z = low_rank(rows if seed is None else mask.masked(rows, seed, p), a)
         if seed is not None:
             z.mul_(mask.growth(p))
         ys = [
@@ -222,7 +224,7 @@ def _backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Any, ...]:
         return tuple(result)
     saved, z, *factors = ctx.saved_tensors
     learns = True in needs[2:]
-    a, bs = _low(call, factors)
+    a, bs = ctx.low
     hs = _hidden(z, bs, factors, gated) if z is not None else [None] * len(bs)
     rows: list[Tensor | None] = []
     low: list[Tensor] = []

@@ -9,12 +9,19 @@ from torch import Tensor
 
 from scionwood.kernels import dispatch
 
+FEW = 64
+"""Rows of x below which the library is faster if tensors of rank width are stored by rows of x."""
 _ZEROS: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
 
 def as_dtype(tensor: Any, dtype: torch.dtype) -> Any:
     """Convert a tensor; a call of `Tensor.to` costs a microsecond even if nothing changes."""
     return tensor if tensor is None or tensor.dtype is dtype else tensor.to(dtype)
+
+
+def low_rank(rows: Tensor, a: Tensor) -> Tensor:
+    """Return z (r, m) for x (m, k) and A (r, k)."""
+    return torch.mm(a, rows.t()) if len(rows) >= FEW else torch.mm(rows, a.t()).t()
 
 
 def output(
@@ -43,7 +50,8 @@ def by_rank(
     if h is not None and grad.is_cuda and (fused := dispatch.fused(grad, b, b.shape[1])):
         joint: tuple[Tensor, Tensor] = fused.by_rank(grad, b, h, scaling)
         return joint
-    dh = _scaled(b.t(), grad.t(), scaling)
+    few = len(grad) < FEW
+    dh = _scaled(grad, b, scaling).t() if few else _scaled(b.t(), grad.t(), scaling)
     return dh, None if h is None else _scaled(h, grad, scaling).t()
 
 
