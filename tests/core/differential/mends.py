@@ -1,6 +1,6 @@
 """Take each mend out of a copy of the core, and count the random nets that then differ.
 
-    python tests/core/differential/mends.py            # the table of docs/results/kernels.md: 10 minutes
+    python tests/core/differential/mends.py        # the table of docs/results/kernels.md: 10 min
     python tests/core/differential/mends.py --only "hooks in front of a layer"
 
 A mend is taken out by an edit of the source. An edit that no longer fits the source is an error.
