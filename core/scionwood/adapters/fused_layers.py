@@ -160,6 +160,8 @@ def obstacle(layer: Any) -> str:
         return f"the base {type(base).__name__} is not an {linear_type.__name__}"
     if reason := interception(base) if linear else conv_obstacle(base):
         return f"base layer: {reason}"
+    if linear_type is nn.Linear and type(base.weight) not in (nn.Parameter, Tensor):
+        return f"a weight that is a {type(base.weight).__name__}"
     if linear and base.weight.requires_grad and torch.is_grad_enabled():
         return "the base weight trains: its gradient needs the input anyway"
     dropout = False

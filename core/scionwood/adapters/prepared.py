@@ -11,7 +11,7 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.nn import Dropout, Identity, Linear
+from torch.nn import Dropout, Identity, Linear, Parameter
 
 from scionwood.adapters.lora_parts import PARTS, RECOMPUTE, WATCH, active
 from scionwood.kernels import mask, node
@@ -80,12 +80,19 @@ class Prepared:
             or "forward" in drop.__dict__
             or not (base.__class__ is down.__class__ is up.__class__ is Linear)
             or Linear.forward is not FORWARD
-            or up._parameters["bias"] is not None
             or (drop.__class__ is not Identity and drop.__class__ is not Dropout)
         ):
             return False
-        weight = base._parameters.get("weight")
-        return weight is not None and not (weight.requires_grad and torch.is_grad_enabled())
+        of_base, of_up = base._parameters, up._parameters
+        weight = of_base.get("weight")  # FSDP and old parametrisations take parameters away
+        return (
+            weight.__class__ is Parameter
+            and not (weight.requires_grad and torch.is_grad_enabled())
+            and "bias" in of_base
+            and down._parameters.get("weight") is not None
+            and of_up.get("weight") is not None
+            and of_up.get("bias", weight) is None
+        )
 
     def operands(self) -> tuple[Any, ...]:
         """Return the weight, bias, A, B and scaling of the layer now."""

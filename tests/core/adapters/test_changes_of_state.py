@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.hooks import ModelHook, add_hook_to_module
 from case_table import table
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
@@ -76,6 +77,17 @@ def replace_forward(model: Any) -> None:
     base.forward = lambda x: nn.functional.linear(x, base.weight) * 0.5  # as accelerate does
 
 
+def weight_as_attribute(model: Any) -> None:
+    base = layer(model).base_layer  # as FSDP shows it
+    weight = base._parameters.pop("weight").detach()
+    base.weight = 1.5 * weight
+
+
+class Halved(ModelHook):
+    def post_forward(self, module: nn.Module, output: Tensor) -> Tensor:
+        return output / 2
+
+
 def hook_a(model: Any) -> None:
     layer(model).lora_A["default"].register_forward_hook(lambda module, inputs, z: 3 * z)
 
@@ -110,6 +122,8 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "a deleted adapter": delete_default,
     "another adapter of the same name": exchange_default,
     "a forward on the instance": replace_forward,
+    "a hook of accelerate": lambda m: add_hook_to_module(layer(m).base_layer, Halved()),
+    "a weight that is no parameter": weight_as_attribute,
     "a parametrised base": lambda m: nn.utils.parametrizations.weight_norm(layer(m).base_layer),
 }
 

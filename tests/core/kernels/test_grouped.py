@@ -209,6 +209,29 @@ def test_checkpointed_blocks_have_the_same_gradients(reentrant):
     near(step(net), right)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_compiled_blocks_are_one_graph_with_the_same_gradients(dropout):
+    net = model(torch.float32, dropout, blocks=1)
+    kernels.enable(net)
+    right = step(net)
+    ours = step(torch.compile(net, fullgraph=True, backend="aot_eager"))
+    ours = {name.removeprefix("_orig_mod."): value for name, value in ours.items()}
+    if dropout:  # the seeds are drawn in another order
+        assert all(value.isfinite().all() for value in ours.values())
+    else:
+        near(ours, right, 1e-5)
+
+
+@pytest.mark.slow
+def test_a_compiled_gate_is_one_graph_with_the_same_values():
+    torch.manual_seed(0)
+    x, weight, a, b, gate = (torch.randn(*s) for s in [(5, 8), (4, 8), (2, 8), (4, 2), (2, 8)])
+    right = kernels.lora_linear(x, weight, None, a, b, gate=(gate, None))
+    compiled = torch.compile(kernels.lora_linear, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x, weight, None, a, b, gate=(gate, None)), right)
+
+
 def test_an_output_without_a_gradient_costs_nothing_and_may_change_in_place():
     torch.manual_seed(0)
     x = torch.randn(4, D, dtype=torch.float64).requires_grad_()
