@@ -64,9 +64,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
     "keeping an input that a layer with hooks reads too": (
         Edit(_FUSED, "keep(x)  # hooks may write over it", "pass"),
     ),
-    "outputs that are no views": (
-        Edit("kernels/convolution.py", "if torch.is_grad_enabled():", "if True:"),
-    ),
+    "outputs that are no views": (Edit("kernels/products.py", "y.resize_((", "y.view(("),),
     "both checks of a merge": (_OUTPUTS, _STORED),
     "the outputs before and after a merge": (_OUTPUTS,),
     "the weight that a merge needs to be stored": (_STORED,),
