@@ -11,7 +11,6 @@ from scionwood.kernels import dispatch
 
 FEW = 64
 """Rows of x below which the library is faster if tensors of rank width are stored by rows of x."""
-_ZEROS: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
 
 def as_dtype(tensor: Any, dtype: torch.dtype) -> Any:
@@ -37,8 +36,10 @@ def output(
     if rows.is_cuda and (fused := dispatch.fused(rows, weight, len(h))):
         y: Tensor = fused.product(rows, weight.t(), bias, h.t(), b.t(), scaling)
     else:
-        added, beta = (_zero(rows), 0) if bias is None else (bias, 1)
-        y = torch.addmm(added, h.t(), b.t(), beta=beta, alpha=scaling)
+        if bias is None:
+            y = torch.mm((h * scaling).t(), b.t())
+        else:
+            y = torch.addmm(bias, h.t(), b.t(), alpha=scaling)
         torch.addmm(y, rows, weight.t(), out=y)
     return y if len(shape) == 2 else y.resize_((*shape[:-1], len(weight)))
 
@@ -51,8 +52,8 @@ def by_rank(
         joint: tuple[Tensor, Tensor] = fused.by_rank(grad, b, h, scaling)
         return joint
     few = len(grad) < FEW
-    dh = _scaled(grad, b, scaling).t() if few else _scaled(b.t(), grad.t(), scaling)
-    return dh, None if h is None else _scaled(h, grad, scaling).t()
+    dh = torch.mm(grad, b).mul_(scaling).t() if few else torch.mm(b.t(), grad.t()).mul_(scaling)
+    return dh, None if h is None else torch.mm(h, grad).mul_(scaling).t()
 
 
 def add_by_x(dx: Tensor | None, grad: Tensor, weight: Tensor, dz: Tensor, a: Tensor) -> Tensor:
@@ -74,17 +75,3 @@ def through_gate(dh: Tensor, z: Tensor, gate_bias: Tensor) -> Tensor:
     """Return dz (2r, m) for dh (r, m)."""
     value, gate = gates(z, gate_bias)
     return torch.cat((dh * gate, dh * value * gate * (1 - gate)))
-
-
-def _scaled(left: Tensor, right: Tensor, scaling: float) -> Tensor:
-    """Return `scaling left right`, one operation in place of two."""
-    return torch.addmm(_zero(left), left, right, beta=0, alpha=scaling)
-
-
-def _zero(like: Tensor) -> Tensor:
-    """Return a zero, which `addmm` needs where there is nothing to add."""
-    key = like.dtype, like.device
-    zero = _ZEROS.get(key)
-    if zero is None:
-        zero = _ZEROS[key] = like.new_zeros(())
-    return zero
