@@ -110,7 +110,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_io.py --denoise
 	$(BIN)/python benchmarks/seismic_kurtosis.py
 	$(BIN)/python benchmarks/lora_kernels.py
-	$(BIN)/python benchmarks/lora_recompute.py
 	$(BIN)/python benchmarks/prefix_cache.py
 	$(BIN)/python benchmarks/continual.py
 	$(BIN)/python benchmarks/crash_edge.py

@@ -1,253 +1,157 @@
-"""Whole networks in all compared forms: a ViT, and a convolutional network of volumes."""
+"""One layer, a ViT and a Llama with random weights, in all forms that are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, final
 
-import timm
 import torch
 import torch.nn.functional as F
-import transformers as hf
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import layer as lora
 from torch import Tensor, nn
 
-from lora.timing import Phases
 from scionwood.kernels import enable
 
-PROJECTIONS = {
-    "llama": r".*layers\.\d+\.(self_attn|mlp)\.\w+_proj",
-    "qwen3": r".*layers\.\d+\.(self_attn|mlp)\.\w+_proj",
-    "bert": r".*layer\.\d+\..*(query|key|value|dense)",
-    "t5": r".*block\.\d+\..*\.(q|k|v|o|wi|wo)",
-}
-"""All linear layers of the blocks."""
-
-
-def language_models(width: int, depth: int, tokens: int, batch: int) -> list[Setup]:
-    """Return a Llama, a Qwen3, a BERT and the encoder of a T5 of the same width and depth."""
-    size = {"hidden_size": width, "num_hidden_layers": depth, "num_attention_heads": width // 64}
-    gated = {**size, "intermediate_size": 8 * width // 3 // 8 * 8, "vocab_size": 32}
-    still = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    heads = {"num_key_value_heads": width // 128 or 1, "head_dim": 64}
-    configs: dict[str, tuple[Callable[..., Any], Any]] = {
-        "llama": (hf.LlamaModel, hf.LlamaConfig(**gated, num_key_value_heads=width // 64)),
-        "qwen3": (hf.Qwen3Model, hf.Qwen3Config(**gated, **heads)),
-        "bert": (
-            hf.BertModel,
-            hf.BertConfig(**size, **still, intermediate_size=4 * width, vocab_size=32),
-        ),
-        "t5": (
-            hf.T5EncoderModel,
-            hf.T5Config(
-                d_model=width,
-                d_ff=4 * width,
-                d_kv=64,
-                num_layers=depth,
-                num_heads=width // 64,
-                dropout_rate=0.0,
-                vocab_size=32,
-            ),
-        ),
-    }
-    return [
-        Setup(
-            f"{name}, width {width}, {depth} blocks, {batch} x {tokens} tokens",
-            partial(_Embedded, *configs[name]),
-            (batch, tokens, width),
-            {"all": pattern},
-            "stem",
-        )
-        for name, pattern in PROJECTIONS.items()
-    ]
-
-
-class _Embedded(nn.Module):
-    """A model behind its embedding, whose output is differentiable in every compared form."""
-
-    def __init__(self, build: Callable[..., nn.Module], config: Any) -> None:
-        super().__init__()
-        self.stem, self.model = _Start(), build(config)
-
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.model(inputs_embeds=self.stem(x)).last_hidden_state
-        return output
-
-
-class _Start(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.detach().requires_grad_()
-
-
+FORMS = ("frozen", "peft", "peft, bf16 adapters", "addmm by hand")
+FORMS += ("ours", "ours, memory", "ours, speed")
 RANK, CLASSES = 8, 10
-BLOCK = r".*blocks\.\d+\."
-ADAPTED = {"qkv": BLOCK + r"attn\.qkv", "all": BLOCK + r"(attn\.(qkv|proj)|mlp\.fc[12])"}
-
-
-@final
-class Regime(NamedTuple):
-    """The precision of a training step."""
-
-    name: str
-    base: torch.dtype
-    autocast: bool = False
-
-
-REGIMES = (
-    Regime("float32", torch.float32),
-    Regime("autocast bfloat16", torch.float32, True),
-    Regime("bfloat16 base", torch.bfloat16),
-)
 
 
 @final
 class Setup(NamedTuple):
-    """A network and its input."""
+    """A network, the layers that are adapted, and its input."""
 
-    title: str
-    build: Callable[[], nn.Module]
-    shape: tuple[int, ...]
-    targets: Mapping[str, str]
-    stem: str
-    """The module whose output the frozen floor differentiates by."""
-    head: str = ""
-    """The module that trains whole, in every form."""
-    small: bool = False
-    """Whether a GPU waits for launches."""
+    net: nn.Module
+    targets: str
+    x: Tensor
 
 
-def vit(name: str, batch: int, size: int = 224, small: bool = False, **options: int) -> Setup:
-    """Return a ViT of timm with random weights."""
-    build = partial(timm.create_model, name, img_size=size, num_classes=CLASSES, **options)
-    title = f"{name.removesuffix('_224')}, batch {batch}"
-    return Setup(title, build, (batch, 3, size, size), ADAPTED, "patch_embed", "head", small)
+def layer(width: int, rows: tuple[int, ...]) -> Setup:
+    """Return one linear layer; `rows` are the first axes of its input."""
+    return Setup(nn.Sequential(nn.Linear(width, width)), "0", torch.randn(*rows, width))
 
 
-def convnet(channels: int, size: int, batch: int) -> Setup:
-    """Return four convolutions of volumes with kernels of 3 x 3 x 3, and GELU between them."""
-    shape = (batch, channels, size, size, size)
-    title = f"4 conv3d of {channels} channels, {size}^3, batch {batch}"
-    return Setup(title, partial(_stack, channels), shape, {"conv": r"[0246]"}, "0")
+def vit(depth: int = 2, size: int = 224, batch: int = 4) -> Setup:
+    """Return a ViT-S of timm."""
+    import timm
+
+    options = {"img_size": size, "num_classes": CLASSES, "depth": depth}
+    net = timm.create_model("vit_small_patch16_224", **options)
+    targets = r".*blocks\.\d+\.(attn\.(qkv|proj)|mlp\.fc[12])"
+    return Setup(net, targets, torch.randn(batch, 3, size, size))
 
 
-def _stack(channels: int) -> nn.Module:
-    layers: list[nn.Module] = []
-    for _ in range(4):
-        layers += [nn.Conv3d(channels, channels, 3, padding=1), nn.GELU()]
-    return nn.Sequential(*layers[:-1])
+def llama(depth: int = 6, width: int = 576, tokens: int = 96) -> Setup:
+    """Return a Llama behind its embedding, with the heads of SmolLM."""
+    import transformers as hf
 
-
-SETUPS = {
-    "cpu": [vit("vit_small_patch16_224", 8)],
-    "cuda": [
-        vit("vit_small_patch16_224", 8, small=True),
-        vit("vit_base_patch16_224", 64),
-        vit("vit_large_patch16_224", 64),
-    ],
-}
-CONVNET = convnet(64, 16, 2)
-TINY = vit("vit_tiny_patch16_224", 2, size=32, depth=2)
-TINY_CONVNET = convnet(4, 4, 1)
-
-
-@final
-class Variant(NamedTuple):
-    """What trains, and in which form."""
-
-    form: str
-    regime: Regime
-    targets: str = ""
-    dropout: float = 0.0
-    fused: bool = False
-    wide: bool = True
-    """Whether adapters are float32 on a base of any dtype, which is peft's default."""
-
-
-def floors(regime: Regime) -> list[Variant]:
-    """Return the lower bound of every adapter, and the full fine-tuning that it replaces."""
-    return [Variant("frozen", regime), Variant("full fine-tuning", regime)]
-
-
-def adapters(regime: Regime, targets: str, dropout: float = 0.0) -> Iterator[Variant]:
-    """Return peft and ours with default adapters and, on a bfloat16 base, with bfloat16 ones."""
-    for wide in (True, False) if regime.base != torch.float32 else (True,):
-        for form, fused in (("peft", False), ("ours", True)):
-            name = form if wide else f"{form}, bf16 adapters"
-            yield Variant(name, regime, targets, dropout, fused, wide)
-
-
-def prepare(setup: Setup, variant: Variant) -> nn.Module:
-    """Return the network, ready to train; B is random, so that no gradient is zero."""
-    torch.manual_seed(0)
-    model = setup.build().to(variant.regime.base).train()
-    if variant.form == "full fine-tuning":
-        return model
-    if not variant.targets:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(bool(setup.head) and name.startswith(setup.head))
-        model.get_submodule(setup.stem).register_forward_hook(_differentiate)
-        return model
-    config = LoraConfig(
-        r=RANK,
-        lora_alpha=2 * RANK,
-        target_modules=setup.targets[variant.targets],
-        lora_dropout=variant.dropout,
-        modules_to_save=[setup.head] if setup.head else None,
+    heads = width // 64
+    config = hf.LlamaConfig(
+        hidden_size=width,
+        intermediate_size=8 * width // 3,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        num_key_value_heads=max(1, heads // 3),
+        vocab_size=32,
     )
-    adapted = get_peft_model(model, config, autocast_adapter_dtype=variant.wide).train()
+    targets = r".*(self_attn|mlp)\.\w+_proj"
+    return Setup(_Embedded(hf.LlamaModel(config)), targets, torch.randn(2, tokens, width))
+
+
+class _Embedded(nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.model(inputs_embeds=x).last_hidden_state
+        return output
+
+
+def prepared(setup: Setup, form: str, dtype: torch.dtype) -> tuple[nn.Module, Tensor]:
+    """Return a network in a form, and its input, which needs a gradient.
+
+    B is random, so that no gradient is zero.
+    """
+    net = setup.net.to(dtype).train()
+    x = setup.x.to(dtype).requires_grad_()
+    if form == "frozen":
+        return net.requires_grad_(False), x
+    config = LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=setup.targets)
+    tuned = get_peft_model(net, config, autocast_adapter_dtype="bf16" not in form).train()
     generator = torch.Generator().manual_seed(1)
-    for name, parameter in adapted.named_parameters():
+    for name, parameter in tuned.named_parameters():
         if "lora_B" in name:
             value = torch.randn(parameter.shape, generator=generator) * 0.02
             parameter.data.copy_(value.bfloat16())
-    if variant.fused:
-        enable(adapted)
-    return adapted
+    if form.startswith("ours"):
+        enable(tuned, recompute=form.partition(", ")[2] or "auto")  # type: ignore[arg-type]
+    if form == "addmm by hand":
+        for module in tuned.modules():
+            if type(module) is lora.Linear:
+                module.forward = _by_hand(module)  # type: ignore[method-assign]
+    return tuned, x
 
 
-def _differentiate(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-    return output.requires_grad_()
+class _Hand(torch.autograd.Function):
+    """The function that many libraries have: it keeps x, and knows neither dropout nor hooks."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, bias: Any, a: Tensor, b: Tensor, s: float) -> Any:
+        z = x @ a.t()
+        ctx.save_for_backward(x, w, a, b, z)
+        ctx.s = s
+        return F.linear(x, w, bias).addmm_(z, b.t(), alpha=s)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        x, w, a, b, z = ctx.saved_tensors
+        dz = (grad @ b).mul_(ctx.s)
+        dx = (grad @ w).addmm_(dz, a) if ctx.needs_input_grad[0] else None
+        return dx, None, None, dz.t() @ x, (grad.t() @ z).mul_(ctx.s), None
+
+
+def _by_hand(module: Any) -> Callable[[Tensor], Tensor]:
+    base, s = module.base_layer, module.scaling["default"]
+    a, b = module.lora_A["default"].weight, module.lora_B["default"].weight
+
+    def forward(x: Tensor) -> Tensor:
+        rows = x if x.dim() == 2 else x.reshape(-1, x.shape[-1])
+        y = _Hand.apply(rows, base.weight, base.bias, a.to(x.dtype), b.to(x.dtype), s)
+        return y if x.dim() == 2 else y.view(*x.shape[:-1], -1)  # type: ignore[no-any-return]
+
+    return forward
 
 
 @final
 class Step:
-    """A training step of AdamW on one batch."""
+    """Forward, backward and AdamW on one batch."""
 
-    def __init__(self, setup: Setup, variant: Variant, device: str) -> None:
-        self.regime, self.device = variant.regime, device
-        self.model = prepare(setup, variant).to(device)
-        generator = torch.Generator().manual_seed(3)
-        self.x = torch.randn(setup.shape, generator=generator).to(device, self.regime.base)
-        labels = torch.randint(0, CLASSES, (len(self.x),), generator=generator)
-        self.labels = labels.to(device)
-        learns = [p for p in self.model.parameters() if p.requires_grad]
-        capturable = device == "cuda"  # needed by a CUDA graph
-        self.optimizer = torch.optim.AdamW(learns, lr=1e-4, fused=True, capturable=capturable)
-        self.loss = self.x.new_zeros(())
+    def __init__(self, setup: Setup, form: str, dtype: torch.dtype) -> None:
+        self.model, self.x = prepared(setup, form, dtype)
+        self.grad = torch.randn(self.model(self.x).shape, dtype=dtype) / 100
+        learned = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(learned, 1e-5) if learned else None
 
-    def phases(self) -> Phases:
-        """Return forward, backward and update."""
-        return {"forward": self.forward, "backward": self.backward, "optimizer": self.update}
+    def pass_both_ways(self) -> None:
+        """Run forward and backward."""
+        self.model(self.x).backward(self.grad)
 
     def run(self) -> None:
         """Take one step."""
-        for phase in self.phases().values():
-            phase()
+        self.pass_both_ways()
+        if self.optimizer is not None:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        self.x.grad = None
 
-    def forward(self) -> None:
-        self.optimizer.zero_grad()
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.regime.autocast):
-            output = self.model(self.x)
-        self.loss = F.cross_entropy(output.float(), self.labels)
-
-    def backward(self) -> None:
-        self.loss.backward()
-
-    def update(self) -> None:
-        self.optimizer.step()
-
-    def gradients(self) -> dict[str, Tensor]:
-        """Return the gradients of the last backward pass, by parameter."""
-        parameters = self.model.named_parameters()
-        return {name: p.grad.double() for name, p in parameters if p.grad is not None}
+    def gradients(self) -> Mapping[str, Tensor]:
+        """Return the output and the gradients in float64, by name."""
+        self.x.grad = None
+        y = self.model(self.x)
+        y.backward(self.grad)
+        named = {n: p.grad for n, p in self.model.named_parameters() if p.grad is not None}
+        made = {n: g.double() for n, g in (named | {"x": self.x.grad, "y": y.detach()}).items()}
+        self.model.zero_grad()
+        return made

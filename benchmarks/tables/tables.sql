@@ -1005,63 +1005,23 @@ SELECT arm, spread(spectrum_old, '.2f') AS "spectrum, old",
 FROM line GROUP BY arm ORDER BY min(place);
 
 -- table: lora_layer
-SELECT device, dtype, layer, rank,
-  digits(max(median_ms) FILTER (WHERE form = 'ours'), '.3g') AS "ours, ms",
-  max(ratio) FILTER (WHERE form = 'frozen') AS frozen,
-  max(ratio) FILTER (WHERE form = 'full fine-tuning') AS "full fine-tuning",
-  max(ratio) FILTER (WHERE form = 'peft') AS peft,
-  max(ratio) FILTER (WHERE form = 'peft, bf16 adapters') AS "peft, bf16 adapters",
-  max(ratio) FILTER (WHERE form = 'peft, compiled') AS "peft, compiled",
-  max(ratio) FILTER (WHERE form = 'addmm by hand') AS "addmm by hand",
-  max(ratio) FILTER (WHERE form = 'ours, dropout') AS "ours, dropout",
-  max(ratio) FILTER (WHERE form = 'peft, dropout') AS "peft, dropout",
-  max(error_over_eager) FILTER (WHERE form = 'ours') AS "error over eager's"
-FROM (SELECT *, interval(times_ours, ci_low, ci_high) AS ratio FROM lora_layer
-  WHERE note IS NOT NULL OR pass = 'forward+backward')
-GROUP BY device, dtype, layer, rank ORDER BY min(place);
+SELECT dtype, layer, form, digits(median_us, '.0f') AS us,
+  interval(over_peft, peft_low, peft_high) AS "over peft",
+  interval(over_hand, hand_low, hand_high) AS "over addmm by hand",
+  error_over_peft AS "error over peft's"
+FROM lora_layer WHERE form <> 'peft' ORDER BY place;
 
 -- table: lora_step
-SELECT device, model, regime, targets,
-  digits(max(median_ms) FILTER (WHERE form = 'ours'), '.0f') AS "ours, ms",
-  max(ratio) FILTER (WHERE form = 'frozen') AS frozen,
-  max(ratio) FILTER (WHERE form = 'full fine-tuning') AS "full fine-tuning",
-  max(ratio) FILTER (WHERE form = 'peft') AS peft,
-  max(ratio) FILTER (WHERE form = 'peft, bf16 adapters') AS "peft, bf16 adapters",
-  max(ratio) FILTER (WHERE form = 'ours, float32') AS "ours, float32"
-FROM (SELECT *, interval(times_ours, ci_low, ci_high) AS ratio FROM lora_step WHERE pass = 'step')
-GROUP BY device, model, regime, targets ORDER BY min(place);
+SELECT model, dtype, form, digits(median_us / 1000, '.0f') AS "step, ms",
+  interval(over_peft, peft_low, peft_high) AS "over peft",
+  interval(over_hand, hand_low, hand_high) AS "over addmm by hand",
+  mib AS "MiB kept", over_frozen AS "over frozen", error_over_peft AS "error over peft's"
+FROM lora_step ORDER BY place;
 
 -- table: lora_trainer
 SELECT device, form, operations, digits(median_ms, '.0f') AS "step, ms",
   interval(times_ours, ci_low, ci_high) AS "times the first"
 FROM lora_trainer;
-
--- table: lora_memory
-SELECT device, model, regime, targets, dropout,
-  digits(max(mib) FILTER (WHERE form = 'frozen'), '.1f') AS frozen,
-  digits(max(mib) FILTER (WHERE form = 'full fine-tuning'), '.1f') AS "full fine-tuning",
-  digits(max(mib) FILTER (WHERE form = 'peft'), '.1f') AS peft,
-  digits(max(mib) FILTER (WHERE form = 'peft, bf16 adapters'), '.1f') AS "peft, bf16 adapters",
-  digits(max(mib) FILTER (WHERE form = 'ours'), '.1f') AS ours,
-  max(over_frozen) FILTER (WHERE form = 'ours') AS "ours over frozen"
-FROM lora_memory GROUP BY device, model, regime, targets, dropout ORDER BY min(place);
-
--- table: lora_recompute
-SELECT model AS "model, bfloat16 base", form AS recompute, mib AS MiB,
-  over_frozen AS "MiB over frozen",
-  interval(times_ours, ci_low, ci_high) AS "step over memory's"
-FROM lora_recompute;
-
--- table: lora_overhead
-SELECT dtype, form, us AS microseconds,
-  more_than_hand_us || ' (' || ci_low || ' to ' || ci_high || ')' AS "more than by hand"
-FROM lora_overhead;
-
--- table: lora_real
-SELECT model, dtype, form, digits(median_ms, '.0f') AS "step, ms",
-  interval(times_ours, ci_low, ci_high) AS "time over ours", mib AS "bytes, MiB",
-  loss_distance || ' in ' || steps || ' steps' AS "difference of the loss"
-FROM lora_real;
 
 -- table: lora_capture
 SELECT recipe, task, operations, obstacle AS "what a graph cannot repeat" FROM lora_capture;

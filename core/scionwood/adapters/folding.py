@@ -7,7 +7,7 @@ from typing import Any
 from peft.tuners.lora import layer as lora
 from torch import Tensor, nn
 
-from scionwood.adapters.fusing import FusedLinear
+from scionwood.adapters.fused_layers import FusedLinear
 from scionwood.adapters.lora_parts import active, dropout_in, factors, idle, parts_obstacle
 from scionwood.kernels.interception import global_hooks, hooked, interception
 

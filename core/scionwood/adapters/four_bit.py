@@ -10,7 +10,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from scionwood.adapters import fusing, lora_parts
+from scionwood.adapters import fused_layers, lora_parts
 from scionwood.adapters.head import head_names, in_head
 from scionwood.kernels.linear import lora_linear
 
@@ -71,12 +71,12 @@ def _register() -> Any:
     bnb = import_module("bitsandbytes")
     from peft.tuners.lora.bnb import Linear4bit
 
-    class FusedLinear4bit(fusing.Fused, Linear4bit):  # type: ignore[misc]
+    class FusedLinear4bit(fused_layers.Fused, Linear4bit):  # type: ignore[misc]
         """The LoRA layer of peft on a four-bit weight with the operator `lora_linear`."""
 
         def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             """See `Linear4bit.forward`."""
-            if lora_parts.idle(self) or args or kwargs or fusing.obstacle(self):
+            if lora_parts.idle(self) or args or kwargs or fused_layers.obstacle(self):
                 return Linear4bit.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
             a, b, bias, scaling = lora_parts.factors(self)
             p = lora_parts.dropout_of(self)
@@ -95,5 +95,5 @@ def _register() -> Any:
             """Refuse; `scionwood.merge` turns this into an `AdapterError`."""
             raise NotImplementedError(NO_MERGE)
 
-    fusing.register_linear(Linear4bit, FusedLinear4bit, bnb.nn.Linear4bit)
+    fused_layers.register_linear(Linear4bit, FusedLinear4bit, bnb.nn.Linear4bit)
     return bnb

@@ -1,138 +1,29 @@
 """Switch the LoRA layers of a peft model to a fused forward, and back.
 
-Only the class of a layer changes: it becomes a subclass whose forward calls a fused operator, or
-the forward of peft if the operator does not support the layer. The layer object, its parameters,
-its state dict and every operation of peft stay.
+Only the class of a layer changes. The layer object, its parameters, its state dict and every
+operation of peft stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any
 
-import torch
 import torch.nn as nn
-from peft.tuners.lora import layer as lora
 from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import Tensor
 
+from scionwood.adapters.fused_layers import BASE, FUSED, PLAIN, FusedLinear, obstacle, prepared
 from scionwood.adapters.grouping import group, siblings, ungroup
 from scionwood.adapters.kernel_rows import KernelReport, Row
-from scionwood.adapters.lora_parts import (
-    RECOMPUTE,
-    active,
-    dropout_in,
-    dropout_of,
-    factors,
-    idle,
-    parts_obstacle,
-    recompute_of,
-)
+from scionwood.adapters.lora_parts import RECOMPUTE, WATCH, active, dropout_of
+from scionwood.adapters.prepared import CALL
 from scionwood.errors import AdapterError
-from scionwood.kernels.conv import lora_conv, merged_delta
-from scionwood.kernels.conv import why_not as conv_obstacle
+from scionwood.kernels.again import CHOICES, Recompute, watched
 from scionwood.kernels.dispatch import choose
-from scionwood.kernels.interception import add_forward, global_hooks, interception
-from scionwood.kernels.linear import lora_linear
-from scionwood.kernels.origin import CHOICES, Recompute, keep, produces, remember
-from scionwood.kernels.triton_plan import allows_tf32
 
 MANY_ROWS = 1 << 14
 """The number of tokens that `kernel_report` assumes."""
-
-
-class Fused:
-    """What the fused layers share."""
-
-    def _get_name(self) -> str:
-        """Return the name of the class of peft, so that a printed model stays the same."""
-        return str(_PLAIN[type(self)].__name__)
-
-
-@final
-class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
-    """The LoRA linear layer of peft with the operator `lora_linear`."""
-
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """See `lora.Linear.forward`."""
-        names = active(self)  # once, since a small layer takes no longer than such questions
-        off = self.disable_adapters or self.merged or not names
-        reason = off or args or kwargs or obstacle(self, names)
-        if reason or self._forward_pre_hooks or self._forward_hooks:
-            keep(x)  # hooks may write over it
-        if reason:
-            return lora.Linear.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-        p, again = dropout_in(self, names[0]), recompute_of(self)
-        if not p and (group := siblings(self)) is not None:
-            y = group.output(self, x, again)
-            if y is not None:
-                return y
-        a, b, bias, scaling = factors(self, names)
-        weight = self._modules["base_layer"].weight
-        return lora_linear(x, weight, bias, a, b, scaling=scaling, dropout=p, recompute=again)
-
-
-class _FusedConv(Fused):
-    """The methods that the fused convolutions share."""
-
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """See `lora._ConvNd.forward`."""
-        if idle(self) or args or kwargs or obstacle(self):
-            return super().forward(x, *args, **kwargs)  # type: ignore[misc,no-any-return]
-        base = self.base_layer  # type: ignore[attr-defined]
-        a, b, bias, scaling = factors(self)
-        return lora_conv(
-            x,
-            base.weight,
-            bias,
-            a,
-            b,
-            scaling=scaling,
-            stride=base.stride,
-            padding=base.padding,
-            dilation=base.dilation,
-            groups=base.groups,
-        )
-
-    def get_delta_weight(self, adapter: str) -> Tensor:
-        """See `lora._ConvNd.get_delta_weight`, which fails for a 1 x 1 x 1 kernel."""
-        a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight  # type: ignore[attr-defined]
-        base = self.base_layer  # type: ignore[attr-defined]
-        delta = merged_delta(a.float(), b.float(), base.weight.shape, base.groups)
-        return (delta * self.scaling[adapter]).to(a.dtype)  # type: ignore[attr-defined,no-any-return]
-
-
-@final
-class FusedConv1d(_FusedConv, lora.Conv1d):  # type: ignore[misc]
-    """The LoRA 1-D convolution of peft, computed in weight space."""
-
-
-@final
-class FusedConv2d(_FusedConv, lora.Conv2d):  # type: ignore[misc]
-    """The LoRA 2-D convolution of peft, computed in weight space."""
-
-
-@final
-class FusedConv3d(_FusedConv, lora.Conv3d):  # type: ignore[misc]
-    """The LoRA 3-D convolution of peft, computed in weight space."""
-
-
-_FUSED = {
-    lora.Linear: FusedLinear,
-    lora.Conv1d: FusedConv1d,
-    lora.Conv2d: FusedConv2d,
-    lora.Conv3d: FusedConv3d,
-}
-_PLAIN = {fused: plain for plain, fused in _FUSED.items()}
-_BASE: dict[Any, Any] = {FusedLinear: nn.Linear}
-"""The class of the base that a fused linear layer computes itself."""
-
-
-def register_linear(plain: Any, fused: Any, base: Any) -> None:
-    """Add a fused form of a LoRA linear layer of peft, for bases of exactly one class."""
-    _FUSED[plain], _PLAIN[fused], _BASE[fused] = fused, plain, base
-    add_forward(base)
 
 
 def enable(model: nn.Module, *, recompute: Recompute = "auto") -> KernelReport:
@@ -171,14 +62,11 @@ def enable(model: nn.Module, *, recompute: Recompute = "auto") -> KernelReport:
     if recompute not in CHOICES:
         rule = f"recompute is one of {', '.join(CHOICES)}"
         raise AdapterError(f"recompute {recompute!r}", rule, "Use `auto` if in doubt")
-    _swap(model, _FUSED)
-    group(model, FusedLinear, obstacle)
+    _swap(model, FUSED)
+    group(model, FusedLinear, prepared)
+    watch = watched(model.modules())
     for _, layer in _layers(model):
-        vars(layer)[RECOMPUTE] = recompute
-    linear = any(type(layer) in _BASE for _, layer in _layers(model))
-    for module in model.modules():
-        if linear and produces(module) and remember not in module._forward_hooks.values():
-            module.register_forward_hook(remember)
+        vars(layer).update({RECOMPUTE: recompute, WATCH: watch, CALL: None})
     return kernel_report(model)
 
 
@@ -195,22 +83,22 @@ def disable(model: nn.Module) -> None:
         >>> print(kernels.kernel_report(tuned))
         base_model.model.0  peft  kernels are off: kernels.enable(model)
     """
-    _swap(model, _PLAIN)
+    _swap(model, PLAIN)
     ungroup(model)
-    for module in model.modules():
-        for key in [key for key, hook in module._forward_hooks.items() if hook is remember]:
-            del module._forward_hooks[key]
+    for _, layer in _layers(model):
+        for name in (RECOMPUTE, WATCH, CALL):
+            vars(layer).pop(name, None)
 
 
 @contextmanager
 def fused_classes(model: nn.Module) -> Iterator[None]:
     """Use the fused classes inside the block; they can merge kernels that those of peft cannot."""
-    changed = _swap(model, _FUSED)
+    changed = _swap(model, FUSED)
     try:
         yield
     finally:
         for layer in changed:
-            layer.__class__ = _PLAIN[type(layer)]
+            layer.__class__ = PLAIN[type(layer)]
 
 
 def kernel_report(model: nn.Module) -> KernelReport:
@@ -243,9 +131,9 @@ def _row(name: str, layer: Any, names: dict[int, str]) -> Row:
 
 
 def _status(layer: Any) -> tuple[str, str]:
-    if type(layer) in _FUSED:
+    if type(layer) in FUSED:
         return "peft", "kernels are off: kernels.enable(model)"
-    if type(layer) not in _PLAIN:
+    if type(layer) not in PLAIN:
         return "peft", f"no fused form for {type(layer).__name__}"
     if layer.disable_adapters or layer.merged:
         return "peft", "adapters are merged or disabled: the base layer alone runs"
@@ -253,43 +141,12 @@ def _status(layer: Any) -> tuple[str, str]:
         return "peft", "no active adapter is here: the base layer alone runs"
     if reason := obstacle(layer):
         return "peft", reason
-    if type(layer) not in _BASE:
+    if type(layer) not in BASE:
         return "weight-space", "one convolution forward, low rank backward"
     weight = layer.base_layer.weight
     rank = sum(layer.r[name] for name in active(layer))
     width = max(layer.out_features, layer.in_features)
-    tf32 = allows_tf32(weight.dtype)
-    return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank, tf32=tf32)
-
-
-def obstacle(layer: Any, names: list[str] | None = None) -> str:
-    """Return why a layer must run the forward of peft, or an empty string if it need not."""
-    parts = layer._modules  # much faster than attributes; this runs in every forward
-    base, names = parts["base_layer"], names or active(layer)
-    if layer.lora_variant and any(name in layer.lora_variant for name in names):
-        return "a variant of LoRA, such as DoRA, has its own forward"
-    if global_hooks():
-        return "a hook on all modules of the process would not run"
-    linear_type = _BASE.get(type(layer))
-    linear = linear_type is not None
-    if linear_type is not None and type(base) is not linear_type:
-        return f"the base {type(base).__name__} is not an {linear_type.__name__}"
-    if reason := interception(base) if linear else conv_obstacle(base):
-        return f"base layer: {reason}"
-    if linear and base.weight.requires_grad and torch.is_grad_enabled():
-        return "the base weight trains: its gradient needs the input anyway"
-    dropout = False
-    for name in names:
-        if reason := parts_obstacle(layer, name):
-            return reason
-        dropout = dropout or dropout_in(layer, name) > 0
-    if dropout and not linear:
-        return "dropout before the adapter cannot be folded into a kernel"
-    if len(names) > 1 and dropout:
-        return "several adapters with dropout need a mask each"
-    if len(names) > 1 and getattr(base, "groups", 1) > 1:
-        return "several adapters on a grouped convolution"
-    return ""
+    return choose(weight.device.type, weight.dtype, MANY_ROWS, width, rank)
 
 
 def _swap(model: nn.Module, classes: dict[Any, Any]) -> list[Any]:

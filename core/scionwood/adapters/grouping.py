@@ -19,14 +19,10 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from scionwood.adapters.lora_parts import active, dropout_of, factors, idle
-from scionwood.kernels import operators
-from scionwood.kernels.grouped import lora_linears
-from scionwood.kernels.reference import Member
-from scionwood.kernels.saved import read_late
-
-SIBLINGS = "_scionwood_siblings"
-"""The attribute of a layer that has its group; it is not part of the state dict."""
+from scionwood.adapters.lora_parts import SIBLINGS
+from scionwood.adapters.prepared import Prepared
+from scionwood.kernels import node
+from scionwood.kernels.again import read_late
 
 
 @final
@@ -34,7 +30,7 @@ class _Result(NamedTuple):
     """What the call of the first layer has computed for another one."""
 
     y: Tensor
-    member: Member
+    operands: tuple[Any, ...]
     versions: tuple[int, ...]
 
 
@@ -42,52 +38,56 @@ class _Result(NamedTuple):
 class Siblings:
     """Layers of a module in the order of their calls."""
 
-    def __init__(self, layers: list[Any], obstacle: Callable[[Any], str]) -> None:
+    def __init__(self, layers: list[Any], prepared: Callable[[Any], Prepared | None]) -> None:
         """Group some layers.
 
         Args:
             layers: The layers in the order of their calls.
-            obstacle: Why a layer must run the forward of peft now; empty if it need not.
+            prepared: The call of a layer; `None` if something acts on it.
         """
-        self.layers, self.obstacle, self.off = layers, obstacle, False
+        self.layers, self.prepared, self.off = layers, prepared, False
         self._results: dict[int, _Result] = {}
-        self._source: tuple[Any, int, torch.dtype | None] | None = None
+        self._source: tuple[Any, int, torch.dtype] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy needs, without results."""
         return {**self.__dict__, "_results": {}, "_source": None}
 
-    def output(self, layer: Any, x: Tensor, recompute: Any) -> Tensor | None:
-        """Return the output of a layer, or `None` if the layer must run alone."""
-        if torch.compiler.is_compiling() or self.off or not torch.is_grad_enabled():
+    def output(self, call: Prepared, x: Tensor) -> Tensor | None:
+        """Return the output of the layer with a call, or `None` if the layer must run alone."""
+        if self.off or not torch.is_grad_enabled() or read_late():
             return None
-        if operators.traced(x) or read_late():
-            return None
-        if layer is not self.layers[0]:
-            return self._take(layer, x)
+        if call.own is not self.layers[0].__dict__:
+            return self._take(call, x)
         if self._results:  # nobody has taken them: the module does not do what its source says
             self._stop()
             return None
-        if any(not _plain(sibling) or self.obstacle(sibling) for sibling in self.layers):
+        calls = [call, *map(self.prepared, self.layers[1:])]
+        if any(other is None or other.dropout() for other in calls):
             return None  # what acts on one of them could also change the input of the next
-        members = [_member(sibling) for sibling in self.layers]
-        first, *others = lora_linears(x, members, recompute=recompute)
-        self._source = weakref.ref(x), x._version, _autocast(x)
-        for follower, member, y in zip(self.layers[1:], members[1:], others, strict=True):
-            self._results[id(follower)] = _Result(y, member, _versions(member))
+        operands = [other.operands() for other in calls if other is not None]
+        weights, biases, a, b, scalings = zip(*operands, strict=True)
+        dtype = node.working(x)
+        together = node.Call(dtype, weights, scalings, call.recompute, call.watch)
+        first, *others = node.run(x, together, *sum(zip(a, b, biases, strict=True), ()))
+        self._source = weakref.ref(x), x._version, dtype
+        for layer, of, y in zip(self.layers[1:], operands[1:], others, strict=True):
+            self._results[id(layer.__dict__)] = _Result(y, of, _versions(of))
         return first
 
-    def _take(self, layer: Any, x: Tensor) -> Tensor | None:
-        result = self._results.pop(id(layer), None)
+    def _take(self, call: Prepared, x: Tensor) -> Tensor | None:
+        result = self._results.pop(id(call.own), None)
         if result is None or self._source is None:
             return None
-        source, version, autocast = self._source
-        current_member = _member(layer)
-        same = source() is x and x._version == version and _autocast(x) is autocast
-        same = same and all(
-            one is two for one, two in zip(current_member, result.member, strict=True)
-        )
-        if same and _versions(current_member) == result.versions:
+        source, version, dtype = self._source
+        operands = call.operands()
+        if (
+            source() is x
+            and x._version == version
+            and node.working(x) is dtype
+            and all(one is two for one, two in zip(operands, result.operands, strict=True))
+            and _versions(operands) == result.versions
+        ):
             return result.y
         self._stop()
         return None
@@ -96,41 +96,18 @@ class Siblings:
         self._results, self._source, self.off = {}, None, True
 
 
-def _plain(layer: Any) -> bool:
-    """Return whether nothing beside the operator acts on a layer: dropout, hooks, more adapters."""
-    attributes = vars(layer)
-    if (
-        attributes["_forward_pre_hooks"]
-        or attributes["_backward_hooks"]
-        or attributes["_backward_pre_hooks"]
-    ):
-        return False
-    if "forward" in attributes or idle(layer) or len(active(layer)) > 1 or dropout_of(layer):
-        return False
-    return attributes["_modules"]["lora_B"]._modules[active(layer)[0]].bias is None
+def _versions(operands: tuple[Any, ...]) -> tuple[int, ...]:
+    weight, bias, a, b, _ = operands
+    return weight._version, 0 if bias is None else bias._version, a._version, b._version
 
 
-def _member(layer: Any) -> Member:
-    a, b, bias, scaling = factors(layer)
-    return Member(layer._modules["base_layer"].weight, bias, a, b, scaling)
-
-
-def _versions(member: Member) -> tuple[int, ...]:
-    return tuple(tensor._version for tensor in member[:4] if tensor is not None)
-
-
-def _autocast(x: Tensor) -> torch.dtype | None:
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-
-
-def group(model: nn.Module, kind: type, obstacle: Callable[[Any], str]) -> None:
+def group(model: nn.Module, kind: type, prepared: Callable[[Any], Prepared | None]) -> None:
     """Give each layer of a kind its group; a layer without siblings gets none.
 
     Args:
         model: A model.
         kind: The class of fused linear layers.
-        obstacle: Why a layer must run the forward of peft now; empty if it need not.
+        prepared: The call of a layer; `None` if something acts on it.
     """
     ungroup(model)
     for parent in model.modules():
@@ -140,7 +117,7 @@ def group(model: nn.Module, kind: type, obstacle: Callable[[Any], str]) -> None:
         for names in together(type(parent)):
             layers = [children[name] for name in names if type(children.get(name)) is kind]
             if len(set(map(id, layers))) == len(layers) > 1:
-                shared = Siblings(layers, obstacle)
+                shared = Siblings(layers, prepared)
                 for layer in layers:
                     vars(layer)[SIBLINGS] = shared
 

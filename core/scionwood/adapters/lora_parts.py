@@ -8,11 +8,17 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
+from scionwood.kernels.again import Recompute
 from scionwood.kernels.interception import interception
-from scionwood.kernels.origin import Recompute
 
 RECOMPUTE = "_scionwood_recompute"
 """The attribute of a layer that says whether its input is computed again."""
+WATCH = "_scionwood_watch"
+"""The attribute of a layer that has the hooks of the modules in front; see `again.source_of`."""
+SIBLINGS = "_scionwood_siblings"
+"""The attribute of a layer that has its group; see `grouping`."""
+PARTS = ("lora_A", "lora_B", "lora_dropout")
+"""What a layer has for each adapter."""
 
 
 def idle(layer: Any) -> bool:
@@ -40,7 +46,7 @@ def dropout_in(layer: Any, name: str) -> float:
 def parts_obstacle(layer: Any, name: str) -> str:
     """Return why A, B or the dropout of an adapter must be called, or an empty string."""
     parts = layer._modules
-    for part in ("lora_A", "lora_B", "lora_dropout"):
+    for part in PARTS:
         if reason := interception(parts[part]._modules[name]):
             return f"{part}: {reason}"
     return ""
@@ -71,6 +77,8 @@ def factors(
 
 
 def recompute_of(layer: Any) -> Recompute:
-    """Return whether the input of a layer is computed again in the backward pass."""
+    """Return whether the input of a layer without a prepared call is computed again."""
+    if any(layer.__dict__.get(WATCH, ())) or layer._forward_hooks or layer._forward_pre_hooks:
+        return "speed"
     recompute: Recompute = layer.__dict__.get(RECOMPUTE, "auto")
     return recompute

@@ -24,9 +24,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from scionwood.errors import AdapterError
-from scionwood.kernels.convolution import Geometry, convolve, geometry_of, gradients
+from scionwood.kernels.convolution import Geometry, convolve, geometry_of, gradients, reshaped
 from scionwood.kernels.interception import interception
-from scionwood.kernels.operators import reshaped
 
 Form = Literal["separate", "merged", "whole"]
 MERGED = (torch.float32, torch.float64)

@@ -1,27 +1,15 @@
-"""The definition of the LoRA linear operator in plain torch, differentiable by autograd."""
+"""The definition of the LoRA linear operator in plain torch, differentiable by autograd.
+
+Compilers and the transforms of `torch.func` run it in place of the node, see `node.lora_linear`.
+"""
 
 from __future__ import annotations
-
-from typing import NamedTuple, final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from scionwood.kernels import mask
-
-LOW = (torch.float16, torch.bfloat16)
-
-
-@final
-class Member(NamedTuple):
-    """One of several layers that read the same tensor; shapes are those of `lora_linear`."""
-
-    weight: Tensor
-    bias: Tensor | None
-    a: Tensor
-    b: Tensor
-    scaling: float = 1.0
 
 
 def lora_linear(
@@ -41,7 +29,7 @@ def lora_linear(
     of the adapter followed by the r rows of the gate.
 
     Args:
-        x: (m, k), of any floating dtype; the other tensors have the same dtype.
+        x: (..., k), of any floating dtype; the other tensors have the same dtype.
         weight: (n, k).
         bias: (n,) or `None`.
         a: (r, k), or (2r, k) with a gate.
@@ -52,16 +40,12 @@ def lora_linear(
         p: The probability of dropout.
 
     Returns:
-        y (m, n), and z (m, r or 2r), which the backward pass needs.
+        y (..., n), and z (..., r or 2r).
     """
     dropped = x if seed is None else mask.masked(x, seed, p) * mask.growth(p)
     z = F.linear(dropped, a)
-    return F.linear(x, weight, bias) + scaling * F.linear(gated(z, gate_bias), b), z
-
-
-def gated(z: Tensor, gate_bias: Tensor | None) -> Tensor:
-    """Return the rank activations h for z; see `lora_linear`."""
-    if gate_bias is None:
-        return z
-    value, gate = z.chunk(2, -1)
-    return value * (gate + gate_bias).sigmoid()
+    h = z
+    if gate_bias is not None:
+        value, gate = z.chunk(2, -1)
+        h = value * (gate + gate_bias).sigmoid()
+    return torch.add(F.linear(x, weight, bias), F.linear(h, b), alpha=scaling), z

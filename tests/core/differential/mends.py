@@ -1,6 +1,6 @@
 """Take each mend out of a copy of the core, and count the random nets that then differ.
 
-    python tests/core/differential/mends.py            # the table of docs/kernels.md: 10 minutes
+    python tests/core/differential/mends.py        # the table of docs/results/kernels.md: 10 min
     python tests/core/differential/mends.py --only "hooks in front of a layer"
 
 A mend is taken out by an edit of the source. An edit that no longer fits the source is an error.
@@ -36,71 +36,35 @@ class Edit(NamedTuple):
 
 
 _INTERCEPTION = "kernels/interception.py"
-_ORIGIN = "kernels/origin.py"
-_FUSING = "adapters/fusing.py"
+_AGAIN = "kernels/again.py"
+_PREPARED = "adapters/prepared.py"
+_FUSED = "adapters/fused_layers.py"
 _LAYERS = "adapters/layers"
 _FAITHFUL = "adapters/faithful.py"
 _TARGETING = f"{_LAYERS}/targeting.py"
 _OUTPUTS = Edit(_FAITHFUL, "if after is None or _differs(", "if False and _differs(")
 _STORED = Edit(_FAITHFUL, "if stored or not", "if True or not")
-_GRAPH = "return  # the graph of autograd shows what it computes"
 
 MENDS: dict[str, tuple[Edit, ...]] = {
-    "the graph of autograd in place of the module in front": (
-        Edit(
-            _ORIGIN,
-            _GRAPH,
-            "again = type(module).forward.__get__(module)\n"
-            "            plan = _plan((inputs[0],), again, module)\n"
-            "            setattr(output, _TAG, (plan, output._version))\n"
-            "            return",
-        ),
-    ),
-    "the guard of hooks in front": (Edit(_ORIGIN, "hooked(module, marks=1) or ", ""),),
-    "the guard of `forward` on an instance in front": (
-        Edit(_ORIGIN, ' or "forward" in module.__dict__', ""),
-    ),
-    "the exact class of a norm in front": (
-        Edit(_ORIGIN, "isinstance(module, nn.LayerNorm) or (", "isinstance(module, _NORMS) or ("),
-        Edit(
-            _ORIGIN,
-            "_PRODUCERS = (",
-            "_NORMS = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)\n_PRODUCERS = (",
-        ),
-        Edit(_ORIGIN, "if type(module).forward is not FORWARDS[type(module)] or len(", "if len("),
-    ),
-    "the trial of a recipe": (Edit(_ORIGIN, "torch.equal(plan.compute(plan.tensors), x)", "True"),),
+    "comparing while a module in front has hooks": (Edit(_AGAIN, " or any(watch)", ""),),
+    "the trial of a recipe": (Edit(_AGAIN, "if torch.equal(_value(node, eps), x):", "if True:"),),
     "the exact class of a layer": (
-        Edit(_FUSING, "type(base) is not linear_type:", "not isinstance(base, linear_type):"),
+        Edit(_FUSED, "type(base) is not linear_type:", "not isinstance(base, linear_type):"),
         Edit(_INTERCEPTION, "if FORWARDS.get(kind) is not kind.forward:", "if False:"),
     ),
     "the guard of `forward` on an instance of a layer": (
         Edit(_INTERCEPTION, 'if "forward" in attributes:', "if False:"),
     ),
     "the guard of hooks on a layer": (
-        Edit(
-            _INTERCEPTION,
-            'if hooks or attributes["_backward_hooks"]',
-            'if False and attributes["_backward_hooks"]',
-        ),
+        Edit(_INTERCEPTION, 'if hooked(module) else ""', 'if False else ""'),
     ),
-    "the guard of A, B and dropout": (
-        Edit("adapters/lora_parts.py", 'in ("lora_A", "lora_B", "lora_dropout"):', "in ():"),
-    ),
-    "the guard of hooks on all modules": (Edit(_FUSING, "if global_hooks():", "if False:"),),
-    "giving up a group for what acts on one of its layers": (
-        Edit(
-            "adapters/grouping.py",
-            "not _plain(sibling) or self.obstacle(sibling)",
-            "not _plain(sibling)",
-        ),
-    ),
+    "the guard of A, B and dropout": (Edit("adapters/lora_parts.py", "in PARTS:", "in ():"),),
+    "the guard of hooks on all modules": (Edit(_FUSED, "if global_hooks():", "if False:"),),
+    "the guard of hooks in a prepared call": (Edit(_PREPARED, "or any(self.hooks)", "or False"),),
     "keeping an input that a layer with hooks reads too": (
-        Edit(_FUSING, "keep(x)  # hooks may write over it", "pass"),
+        Edit(_FUSED, "keep(x)  # hooks may write over it", "pass"),
     ),
-    "outputs that are no views": (
-        Edit("kernels/operators.py", "if torch.is_grad_enabled():", "if True:"),
-    ),
+    "outputs that are no views": (Edit("kernels/products.py", "y.resize_((", "y.view(("),),
     "both checks of a merge": (_OUTPUTS, _STORED),
     "the outputs before and after a merge": (_OUTPUTS,),
     "the weight that a merge needs to be stored": (_STORED,),

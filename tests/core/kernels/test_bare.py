@@ -48,13 +48,13 @@ def test_the_tests_are_collected_and_skip_with_one_reason(bare):
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("SKIPPED")]
     assert {line.split(": ", 1)[1] for line in lines} == {"needs a CUDA device"}
-    assert sum(int(line.split("[")[1].split("]")[0]) for line in lines) > 70
+    assert sum(int(line.split("[")[1].split("]")[0]) for line in lines) > 40
 
 
 @pytest.mark.slow
 def test_the_benchmark_of_layers_imports_nothing_else(bare, tmp_path):
-    """It runs on the CPU here, with tiny layers."""
-    words = ["--quick", "--only", "layer", "--rounds", "2", "--output", tmp_path]
+    """It runs on the CPU here."""
+    words = ["--only", "layer", "--rounds", "2", "--output", tmp_path]
     done = bare(ROOT / "benchmarks" / "lora_kernels.py", *words)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "lora_layer.csv").exists()

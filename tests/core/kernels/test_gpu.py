@@ -5,28 +5,21 @@ It imports torch, triton, peft and pytest only. Times are recorded in the report
 
 from __future__ import annotations
 
-import time
 import warnings
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from scionwood.kernels import addmm, dispatch, lora_linear, mask, reference, triton_plan
-from scionwood.kernels.cards import COPIES
+from scionwood.kernels import dispatch, lora_linear, mask, node
+from scionwood.kernels.dispatch import LOW
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
-SHAPES = [
-    (1576, 384, 1152, 8),
-    (12608, 768, 768, 8),
-    (12608, 768, 2304, 16),
-    (8192, 4096, 4096, 16),
-]
-"""Tokens, inputs, outputs and rank: ViT-S, two of ViT-B, and Llama-8B."""
-LOW = [torch.float16, torch.bfloat16]
+SHAPES = [(1576, 384, 1152, 8), (12608, 768, 768, 8), (12608, 768, 2304, 16), (1571, 1021, 389, 64)]
+"""Tokens, inputs, outputs and rank: ViT-S, two of ViT-B, and one that is ragged."""
 
 
 @pytest.fixture(autouse=True)
@@ -43,45 +36,37 @@ def kernels():
     return triton_lora
 
 
-def layer(m, k, n, r, gated=False, dtype=torch.bfloat16, wide=False):
-    """Return x, weight, bias, a, b and the gate's bias; wide factors are float32."""
+def layer(m, k, n, r, dtype=torch.bfloat16, wide=False):
+    """Return x, weight, bias, a, b and the gradient of y; wide factors are float32."""
     generator = torch.Generator().manual_seed(0)
     low = torch.float32 if wide else dtype
 
     def draw(*shape, scale=1.0, dtype=dtype):
         return (torch.randn(shape, generator=generator) * scale).to("cuda", dtype)
 
-    both = 2 * r if gated else r
-    rows, weight, bias = draw(m, k), draw(n, k, scale=k**-0.5), draw(n)
-    a, b = draw(both, k, scale=k**-0.5, dtype=low), draw(n, r, scale=r**-0.5, dtype=low)
-    return [rows, weight, bias, a, b, draw(r, dtype=low) if gated else None]
+    weight, a = draw(n, k, scale=k**-0.5), draw(r, k, scale=k**-0.5, dtype=low)
+    return draw(m, k), weight, draw(n), a, draw(n, r, scale=r**-0.5, dtype=low), draw(m, n)
 
 
-def seeded(p):
-    return torch.tensor(-77, dtype=torch.int32, device="cuda") if p else None
+def run(operands, **options):
+    """Return y and the gradients of x, a and b."""
+    x, weight, bias, a, b, grad = operands
+    learned = [t.detach().requires_grad_() for t in (x, a, b)]
+    torch.manual_seed(1)
+    y = lora_linear(learned[0], weight, bias, *learned[1:], scaling=0.7, **options)
+    return [y.detach(), *torch.autograd.grad(y, learned, grad)]
 
 
-def run(module, operands, grad, p=0.0):
-    """Return y and every gradient."""
-    x, weight, _, a, b, gate_bias = operands
-    y, z = module.lora_linear(*operands, seeded(p), 0.7, p)
-    rest = (x, weight, a, b, z, gate_bias, seeded(p), 0.7, p, True)
-    return [t for t in (y, *module.lora_linear_backward(grad, *rest)) if t is not None]
+@pytest.fixture
+def library(monkeypatch):
+    """A function that runs an operator without Triton."""
 
+    def call(operands, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(dispatch, "fused", lambda *_: None)
+            return run(operands, **options)
 
-def gradient(m, n, dtype=torch.bfloat16):
-    return torch.randn(m, n, generator=torch.Generator().manual_seed(1)).to("cuda", dtype)
-
-
-def check(kernels, operands, grad, p=0.0):
-    """Compare both implementations with float64: ours may have 1.1 times the error."""
-    dtype = operands[0].dtype
-    low = [None if t is None else t.to(dtype) for t in operands]
-    exact = run(addmm, [None if t is None else t.double() for t in operands], grad.double(), p)
-    ours, library = run(kernels, operands, grad, p), run(addmm, low, grad, p)
-    for one, other, right in zip(ours, library, exact, strict=True):
-        allowed = 1.1 * (other - right).abs().max() + torch.finfo(dtype).eps * right.abs().max()
-        assert (one - right).abs().max() <= allowed
+    return call
 
 
 def seconds(call, repeats=20):
@@ -98,85 +83,35 @@ def seconds(call, repeats=20):
 
 
 def test_a_compilation_warns_of_nothing(kernels):
-    """Shapes that no other test has, so that Triton compiles here."""
+    """A rank that no other test has, so that Triton compiles here."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run(kernels, layer(131, 48, 80, 5), gradient(131, 80))
+        run(layer(600, 48, 80, 33))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, *LOW], ids=str)
-@pytest.mark.parametrize("p", [0.0, 0.1])
-@pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize(("m", "k", "n", "r"), [(12608, 768, 2304, 8), (1571, 1021, 389, 64)])
-def test_errors_are_at_most_those_of_library_products(kernels, dtype, p, gated, m, k, n, r):
-    check(kernels, layer(m, k, n, r, gated, dtype), gradient(m, n, dtype), p)
-
-
-@pytest.mark.parametrize("precision", ["highest", "high"])
-def test_float32_is_rounded_to_tf32_where_torch_allows_it(kernels, precision):
-    """With `high`, the library rounds too, and ours may have 1.1 times its error."""
-    before = torch.get_float32_matmul_precision()
-    operands, grad = layer(4096, 768, 2304, 8, dtype=torch.float32), gradient(4096, 2304).float()
-    try:
-        torch.set_float32_matmul_precision(precision)
-        assert kernels.planned(operands[0], operands[1], operands[3]).tf32 is (precision == "high")
-        check(kernels, operands, grad, 0.1)
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("dtype", LOW, ids=str)
 @pytest.mark.parametrize(("m", "k", "n", "r"), SHAPES)
-def test_the_base_product_equals_that_of_cublas(kernels, record_property, m, k, n, r):
-    """With B = 0 the layer is the base alone; the report has the time of cuBLAS over ours."""
-    x, weight, bias, a, b, _ = layer(m, k, n, r)
-    b.zero_()
-    cut = kernels.planned(x, weight, a)
-
-    def ours():
-        return kernels.lora_linear(x, weight, bias, a, b, None, None, 1.0, 0.0, cut)[0]
-
-    theirs = F.linear(x, weight, bias)
-    assert (ours() - theirs).abs().max() <= 0.02 * theirs.abs().max()
-    record_property("of_cublas", seconds(lambda: F.linear(x, weight, bias)) / seconds(ours))
-    record_property("plan", str(cut))
+def test_errors_are_at_most_those_of_library_products(library, m, k, n, r, dtype, wide):
+    operands = layer(m, k, n, r, dtype, wide)
+    exact = library([t.double() for t in operands])
+    for one, other, right in zip(run(operands), library(operands), exact, strict=True):
+        allowed = 1.1 * (other - right).abs().max() + torch.finfo(dtype).eps * right.abs().max()
+        assert (one - right).abs().max() <= allowed
 
 
-@pytest.mark.parametrize("rank", [16, 32, 64])
-def test_joint_and_separate_products_of_dy_agree_with_float64(kernels, rank):
-    """Up to rank 32 one kernel reads dY for dh and dB; above, two kernels do."""
-    check(kernels, layer(12608, 768, 768, rank), gradient(12608, 768))
-
-
-@pytest.mark.parametrize("p", [0.0, 0.1])
-def test_float32_adapters_on_a_low_base_need_no_copies(kernels, p):
-    check(kernels, layer(4096, 768, 768, 8, wide=True), gradient(4096, 768), p)
+@pytest.mark.parametrize(("m", "k", "n", "r"), SHAPES[:3])
+def test_the_time_of_a_layer_is_recorded(library, record_property, m, k, n, r):
+    operands = layer(m, k, n, r)
+    record_property("frozen", seconds(lambda: F.linear(*operands[:3])))
+    record_property("triton", seconds(lambda: run(operands)))
+    record_property("library", seconds(lambda: library(operands)))
 
 
 @pytest.mark.parametrize(("m", "k"), [(301, 257), (300, 256), (1, 16)])
-@pytest.mark.parametrize("dtype", LOW, ids=str)
-def test_dropout_bits_equal_those_of_the_cpu(kernels, m, k, dtype):
+def test_dropout_bits_equal_those_of_the_cpu(m, k):
     seed, p = torch.tensor(12345, dtype=torch.int32), 0.3
-    kept = mask.keep(seed, (m, k), p)
-    x, weight = torch.ones(m, k), torch.zeros(m, k)
-    operands = [t.to("cuda", dtype) for t in (x, weight, torch.eye(k), torch.zeros(m, k))]
-    x, weight, a, b = operands
-    _, z = kernels.lora_linear(x, weight, None, a, b, None, seed.cuda(), 1.0, p)
-    assert torch.equal((z != 0).cpu(), kept)
-
-
-@pytest.mark.parametrize("rows", ["strided", "transposed"])
-def test_ragged_and_non_contiguous_inputs(kernels, rows):
-    x, weight, bias, a, b, _ = layer(1571, 1021, 389, 8)
-    grad = gradient(1571, 389)
-
-    def far(t):
-        wide = torch.zeros(t.shape[0], t.shape[1] + 3, dtype=t.dtype, device="cuda")
-        return wide[:, : t.shape[1]].copy_(t) if rows == "strided" else t.t().contiguous().t()
-
-    near = run(kernels, [x, weight, bias, a, b, None], grad)
-    operands = [far(x), far(weight), bias, far(a), far(b), None]
-    for one, other in zip(run(kernels, operands, far(grad)), near, strict=True):
-        torch.testing.assert_close(one, other, rtol=2e-2, atol=2e-2)
+    assert torch.equal(mask.keep(seed.cuda(), (m, k), p).cpu(), mask.keep(seed, (m, k), p))
 
 
 def test_rows_may_be_more_than_2_to_the_31_elements_apart(kernels):
@@ -184,109 +119,56 @@ def test_rows_may_be_more_than_2_to_the_31_elements_apart(kernels):
     far = far.as_strided((3, 16), (2**30, 1))
     near = torch.randn(3, 16, device="cuda").half()
     far.copy_(near)
-    weight, a, b = (near.new_ones(shape) for shape in ((8, 16), (4, 16), (8, 4)))
-    grad = near.new_ones(3, 8)
-    for one, other in zip(
-        run(kernels, [far, weight, None, a, b, None], grad),
-        run(kernels, [near, weight, None, a, b, None], grad),
-        strict=True,
-    ):
-        assert torch.equal(one, other)
+    weight, low, b = (near.new_ones(shape) for shape in ((16, 8), (3, 4), (4, 8)))
+    one, other = (kernels.product(x, weight, None, low, b, 1.0) for x in (far, near))
+    assert torch.equal(one, other)
 
 
-def test_100_runs_give_the_same_bits(kernels):
-    operands, grad = layer(12608, 768, 768, 8), gradient(12608, 768)
-    first = run(kernels, operands, grad, 0.1)
-    for _ in range(99):
-        again = run(kernels, operands, grad, 0.1)
-        assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
-
-
-@pytest.mark.parametrize("tile", triton_plan.STREAM)
 @pytest.mark.parametrize("p", [0.0, 0.1])
-def test_persistent_products_have_the_same_bits_in_100_runs(kernels, monkeypatch, tile, p):
-    if torch.cuda.get_device_capability() < COPIES:
-        pytest.skip("the card has no copy engine")
-    operands, grad = layer(12608, 768, 2304, 8), gradient(12608, 2304)
-    cut = kernels.planned(operands[0], operands[1], operands[3])._replace(up=tile, dx=tile)
-    monkeypatch.setattr(kernels, "planned", lambda *_: cut)
-    check(kernels, operands, grad, p)
-    first = run(kernels, operands, grad, p)
+def test_100_runs_give_the_same_bits(p):
+    operands = layer(12608, 768, 768, 8)
+    first = run(operands, dropout=p)
     for _ in range(99):
-        again = run(kernels, operands, grad, p)
+        again = run(operands, dropout=p)
         assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
 
 
-def test_layers_that_read_one_tensor_agree_with_layers_alone(kernels):
-    from scionwood.kernels import triton_grouped
-
+def test_layers_that_read_one_tensor_agree_with_layers_alone():
     layers = [layer(4096, 1024, n, 8) for n in (1024, 256, 256)]
-    x, grads = layers[0][0], [gradient(4096, n) for n in (1024, 256, 256)]
-    members = [reference.Member(weight, bias, a, b) for _, weight, bias, a, b, _ in layers]
-    ys, z = triton_grouped.lora_linears(x, members)
-    dx, pairs = triton_grouped.lora_linears_backward(grads, x, members, z, True)
-    right, low = addmm.lora_linears(x, members)
-    by_x, factors = addmm.lora_linears_backward(grads, x, members, low, True)
-    ours = (*ys, dx, *sum(pairs, ()))
-    for one, other in zip(ours, (*right, by_x, *sum(factors, ())), strict=True):
-        assert (one.float() - other.float()).abs().max() <= 0.02 * other.float().abs().max()
+    call = node.Call(torch.bfloat16, tuple(of[1] for of in layers), (0.7,) * 3)
+    x = layers[0][0].requires_grad_()
+    learned = [[t.requires_grad_() for t in (a, b)] for *_, a, b, _ in layers]
+    flat = [t for (_, _, bias, *_), low in zip(layers, learned, strict=True) for t in (*low, bias)]
+    ys = node.run(x, call, *flat)
+    dx = torch.autograd.grad(ys, x, [of[-1] for of in layers])[0]
+    alone = [run((x.detach(), *of[1:])) for of in layers]
+    for y, (right, *_) in zip(ys, alone, strict=True):
+        assert torch.equal(y, right)
+    right = sum(by_x.float() for _, by_x, *_ in alone)
+    assert (dx.float() - right).abs().max() <= 0.02 * right.abs().max()
 
 
-def test_a_captured_graph_replays_new_inputs(kernels):
-    operands, grad = layer(2048, 768, 768, 8), gradient(2048, 768)
-    run(kernels, operands, grad)  # compilation does not belong into a graph
+def test_a_captured_graph_replays_new_inputs():
+    operands = layer(2048, 768, 768, 8)
+    run(operands)  # compilation does not belong into a graph
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        captured = run(kernels, operands, grad)
+        captured = lora_linear(*operands[:5], scaling=0.7)
     operands[0].mul_(-0.5)
     graph.replay()
-    for one, other in zip(captured, run(kernels, operands, grad), strict=True):
-        assert torch.equal(one, other)
+    assert torch.equal(captured, lora_linear(*operands[:5], scaling=0.7))
 
 
-def test_streams_do_not_disturb_each_other(kernels):
-    operands, grad = layer(4096, 768, 768, 8), gradient(4096, 768)
-    expected = run(kernels, operands, grad)
+def test_streams_do_not_disturb_each_other():
+    operands = layer(4096, 768, 768, 8)
+    expected = run(operands)
     streams = [torch.cuda.Stream() for _ in range(4)]
     torch.cuda.synchronize()
     results = []
     for _ in range(8):
         for stream in streams:
             with torch.cuda.stream(stream):
-                results.append(run(kernels, operands, grad))
+                results.append(run(operands))
     torch.cuda.synchronize()
     for result in results:
         assert all(torch.equal(one, other) for one, other in zip(result, expected, strict=True))
-
-
-def test_the_operator_trains_with_them():
-    x, weight, bias, a, b, _ = layer(2048, 768, 768, 8, wide=True)
-    learned = [t.requires_grad_() for t in (x, a, b)]
-    torch.manual_seed(1)
-    y = lora_linear(x, weight, bias, a, b, scaling=0.7, dropout=0.1)
-    gradients = torch.autograd.grad(y.float().square().mean(), learned)
-    torch.manual_seed(1)
-    seed = mask.new_seed(x.device)
-    low = [a.bfloat16(), b.bfloat16()]
-    right, _ = reference.lora_linear(x, weight, bias, *low, None, seed, 0.7, 0.1)
-    expected = torch.autograd.grad(right.float().square().mean(), learned)
-    for one, other in zip(gradients, expected, strict=True):
-        assert (one - other).abs().max() < 0.03 * other.abs().max()
-
-
-def test_launches_are_those_of_the_plan(kernels, record_property):
-    """The profiler's count; the report also has the host time of a layer."""
-    operands, grad = layer(2048, 768, 768, 8, wide=True), gradient(2048, 768)
-    run(kernels, operands, grad)
-    torch.cuda.synchronize()
-    start = time.perf_counter()
-    for _ in range(100):
-        run(kernels, operands, grad)
-    record_property("host_microseconds", (time.perf_counter() - start) * 1e4)
-    torch.cuda.synchronize()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as trace:
-        run(kernels, operands, grad)
-        torch.cuda.synchronize()
-    names = [event.name for event in trace.events() if event.device_type.name == "CUDA"]
-    launches = [name for name in names if not name.startswith(("Memcpy", "Memset"))]
-    assert len(launches) <= 5, launches

@@ -12,9 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 from scionwood.kernels import lora_linear, mask, reference
-from scionwood.kernels.dispatch import choose
-
-LOW = (torch.float16, torch.bfloat16)
+from scionwood.kernels.dispatch import LOW
 
 
 def tensors(m=7, k=24, n=32, r=4, dtype=torch.float64, seed=0):
@@ -102,26 +100,6 @@ def test_gradcheck(gated, p):
     assert torch.autograd.gradcheck(run, [t[name] for name in names])
 
 
-@table(
-    ("gated", "p", "dtype"),  # every pair of values
-    [
-        (False, 0.0, torch.float32),
-        (False, 0.1, torch.bfloat16),
-        (True, 0.0, torch.bfloat16),
-        (True, 0.1, torch.float32),
-    ],
-)
-def test_opcheck(gated, p, dtype):
-    t = {name: value.detach() for name, value in tensors(dtype=dtype).items()}
-    a = torch.cat((t["a"], t["gate"])) if gated else t["a"]
-    factors = (t["gate_bias"] if gated else None, mask.new_seed(a.device) if p else None, 0.7, p)
-    forward = (t["x"], t["weight"], t["bias"], a, t["b"], *factors)
-    torch.library.opcheck(torch.ops.scionwood.lora_linear.default, forward)
-    y, z = torch.ops.scionwood.lora_linear(*forward)
-    backward = (y, t["x"], t["weight"], a, t["b"], z, *factors, True)
-    torch.library.opcheck(torch.ops.scionwood.lora_linear_backward.default, backward)
-
-
 @table("p", [0.0, 0.3])
 @table("autocast", [False, True])
 def test_a_weight_that_a_function_returns_has_the_same_bits_and_is_not_kept(p, autocast):
@@ -140,7 +118,7 @@ def test_a_weight_that_a_function_returns_has_the_same_bits_and_is_not_kept(p, a
     learned = [name for name, value in expected.items() if value is not None]
     assert learned == ["x", "bias", "a", "b"]
     assert all(torch.equal(found[name], expected[name]) for name in learned)
-    assert len(saved) <= 5  # x, A, B, z and the seed
+    assert len(saved) <= 4  # x, A, B and z
 
 
 def eager(t, scaling=0.7):
@@ -213,9 +191,8 @@ def test_autocast_leaves_float64_alone():
         assert operator(t).dtype == torch.float64
 
 
-def test_dropout_keeps_four_more_bytes():
-    kept = [kept_bytes(p) for p in (0.0, 0.5)]
-    assert kept[1] - kept[0] == 4
+def test_dropout_keeps_no_mask():
+    assert kept_bytes(0.5) == kept_bytes(0.0)
 
 
 def kept_bytes(p):
@@ -280,13 +257,3 @@ def test_refuses_a_trainable_weight_and_shapes_that_do_not_fit():
         lora_linear(t["x"], t["weight"], None, t["a"], t["b"].t())
     with pytest.raises(ValueError, match="shape of a"):
         lora_linear(t["x"], t["weight"], None, t["a"], t["b"], gate=(t["b"], None))
-
-
-def test_no_rows_a_wide_layer_and_a_high_rank_use_the_library_everywhere():
-    for device in ("cuda", "cpu", "mps"):
-        assert choose(device, torch.bfloat16, 0, 10**6, 10**4).implementation == "addmm"
-
-
-def test_few_rows_and_float32_use_the_library_on_a_gpu():
-    assert choose("cuda", torch.bfloat16, 100, 768, 8).implementation == "addmm"
-    assert choose("cuda", torch.float32, 10**5, 768, 8).implementation == "addmm"

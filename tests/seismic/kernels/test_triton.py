@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scionwood.kernels import dispatch
-from scionwood.kernels.cards import Card
+from scionwood.kernels.dispatch import Card
 from scionwood_seismic.kernels import operators, reference, report
 
 HERE = Path(__file__).parent

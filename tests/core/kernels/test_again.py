@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from scionwood.authoring import lora_linear
-from scionwood.kernels.origin import keep, remember
-from scionwood.kernels.saved import plan_of
+from scionwood.kernels.again import EPS, keep, source_of
 
 D = 8
 
@@ -35,6 +34,8 @@ CASES: dict[str, Callable[[Tensor], Tensor]] = {
     "SiLU": lambda x: F.silu(x + 0),
     "dropout of ReLU": lambda x: F.dropout(F.relu(x), 0.5),
     "ReLU": lambda x: F.relu(x),
+    "LayerNorm": lambda x: F.layer_norm(x + 0, (D,), torch.ones(D).to(x.dtype), None, 1e-12),
+    "LayerNorm of a cast": lambda x: F.layer_norm(x + 0, (D,)).float().to(x.dtype),
     "a product times a number": lambda x: (x * x.sin()) * 2.0,
     "views": lambda x: (x * x.sin()).transpose(0, -2).transpose(-2, 0).reshape(-1, D),
 }
@@ -45,9 +46,9 @@ CASES: dict[str, Callable[[Tensor], Tensor]] = {
 def test_a_tensor_is_computed_again_bit_for_bit(case: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     x = CASES[case](torch.randn(3, 5, D, dtype=dtype).requires_grad_())
-    plan = plan_of(x)
-    assert plan is not None
-    again = plan.recompute(plan.tensors)
+    source = source_of(x, torch.ones(1), "memory")
+    assert source is not None
+    again = source.read(x.grad_fn)
     assert again.dtype is dtype
     assert torch.equal(again, x)
 
@@ -71,7 +72,13 @@ def test_gradients_are_those_of_a_kept_input(case: str) -> None:
 def test_what_autograd_does_not_save_is_kept() -> None:
     x = torch.randn(3, D).requires_grad_()
     for y in (x, x + 1, x.exp() + x, (x + 1) * (x + 2).detach(), x.detach()):
-        assert plan_of(y) is None
+        assert source_of(y, torch.ones(1), "memory") is None
+
+
+def test_a_norm_whose_eps_is_none_of_those_tried_is_kept() -> None:
+    assert 0.03 not in EPS
+    y = F.layer_norm(torch.randn(3, D).requires_grad_(), (D,), eps=0.03)
+    assert source_of(y, torch.ones(1), "memory") is None
 
 
 def test_a_changed_factor_is_no_error_until_its_gradient_is_wanted() -> None:
@@ -113,7 +120,6 @@ def test_checkpointed_and_offloaded_blocks_give_the_same_gradients() -> None:
 
 def test_a_checkpointed_block_saves_the_same_when_its_input_is_written_over() -> None:
     block, norm, start = Half(), nn.LayerNorm(D), torch.randn(2, 3, D).requires_grad_()
-    norm.register_forward_hook(remember)
 
     def run(x: Tensor) -> Tensor:
         y = lora_linear(x, block.weight, None, block.a, block.b, recompute="memory")
