@@ -205,13 +205,15 @@ class _Work:
         if reason:
 
             def mend(record: np.ndarray, denoised: np.ndarray) -> np.ndarray:
-                return denoised + envelope.resembling(record, record - denoised, window)
+                lost = envelope.resembling(record, record - denoised, window)
+                mended: np.ndarray = denoised + lost
+                return mended
 
-            mended = [event for trial in trials for event in trial.kept(mend)]
-            recovered = gate.amplitudes(events), gate.amplitudes(mended)
+            others = [event for trial in trials for event in trial.kept(mend)]
+            recovered = gate.amplitudes(events), gate.amplitudes(others)
             back = share_to_put_back(*recovered, self.options)
             # A result is linear in what goes back, and so are the amplitudes.
-            events = [a.towards(b, back) for a, b in zip(events, mended, strict=True)]
+            events = [a.towards(b, back) for a, b in zip(events, others, strict=True)]
             removed = removed - np.float32(back) * envelope.resembling(signal, removed, window)
             share, still = share_to_keep(gate.amplitudes(events), self.options)
             reason = f"{still or reason}; lost signal was put back" if share else still
