@@ -1,0 +1,220 @@
+"""Fourier symbols with a learned gain for each shell: what a stencil cannot see from its points.
+
+A vorticity determines its velocity by an inverse Laplacian, and a velocity its pressure by a double
+Riesz transform. Both see the whole box, and are one factor for each wave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+from typing import Literal, final
+
+import torch
+from torch import Tensor, nn
+
+from scionwood_pde.model.processes import mean_over_processes
+from scionwood_pde.model.spectra import modes, shells
+from scionwood_pde.model.stencils import StencilNet
+
+Feature = Literal["poisson", "gradient"]
+
+FAINT = 1e-9
+"""Share of all energy below which a shell is empty, as beyond the limit of de-aliasing."""
+
+
+def symbols(names: Sequence[str], like: Tensor) -> Tensor:
+    """Return the symbols of operators, where k counts the waves of the longest axis.
+
+    Args:
+        names: `poisson`, 1/k^2; `gradient`, i k_d/k^2 for each axis d; `riesz`, k_a k_b/k^2 for
+            each pair of axes and i k_d/|k| for each axis. The symbol of the mean is 0.
+        like: (batch, field, *space), for its sides and its device.
+
+    Returns:
+        (symbol, *spectrum) complex64, for `torch.fft.rfftn`.
+    """
+    sides = like.shape[2:]
+    lines = modes(sides, like.device)
+    shape = torch.broadcast_shapes(*(line.shape for line in lines))
+    square = sum((line.square() for line in lines), start=torch.zeros(shape, device=like.device))
+    inverse = torch.where(square > 0, 1 / square.clamp(min=0.25), 0.0)
+    # An odd symbol is 0 at the Nyquist wave, whose sine vanishes on the grid.
+    half = 0.5 * max(sides)
+    odd = [torch.where(line.abs() == half, 0.0, line) for line in lines]
+    smooth = sum((k.square() for k in odd), start=torch.zeros(shape, device=like.device))
+    smooth = torch.where(smooth > 0, 1 / smooth.clamp(min=0.25), 0.0)
+    parts: dict[str, list[Tensor]] = {
+        "poisson": [inverse + 0j],
+        "gradient": [1j * k * inverse for k in odd],
+        "riesz": [a * b * smooth + 0j for a, b in combinations_with_replacement(odd, 2)]
+        + [1j * k * inverse.sqrt() for k in odd],
+    }
+    return torch.stack([part for name in names for part in parts[name]])
+
+
+def count(names: Sequence[str], dims: int) -> int:
+    """Return the number of symbols in `dims` dimensions."""
+    counts = {"poisson": 1, "gradient": dims, "riesz": dims * (dims + 1) // 2 + dims}
+    return sum(counts[name] for name in names)
+
+
+def waves(x: Tensor) -> Tensor:
+    """Return the spectrum of a field, (batch, field, *spectrum), in single precision or better."""
+    single = x if x.dtype == torch.float64 else x.float()  # half precision has few transforms
+    return torch.fft.rfftn(single, dim=tuple(range(2, x.ndim)))
+
+
+def points(spectrum: Tensor, like: Tensor) -> Tensor:
+    """Return the field of a spectrum, with the sides of another field."""
+    axes = tuple(range(-len(like.shape[2:]), 0))
+    field: Tensor = torch.fft.irfftn(spectrum, s=tuple(like.shape[2:]), dim=axes)
+    return field
+
+
+@final
+class SpectralNet(nn.Module):
+    """Products of stencils over fields and spectral features of them, then symbols after them.
+
+    Args:
+        channels: channels of the input.
+        fields: fields of a state.
+        last: position of the first field of the last frame among the channels.
+        dims: number of space dimensions.
+        width: products of stencils, and as many stencils with a GELU.
+        size: odd side of the stencils.
+        features: symbols before the products.
+        most: most spectral features; more are mixed linearly.
+        after: multiply the output by gains and Riesz symbols.
+        linear: add one real matrix (field, field) for each shell.
+        shells: shells that have numbers of their own; finer ones share those of the last.
+    """
+
+    multiple = 1
+    rms: Tensor
+    finest: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        fields: int,
+        *,
+        last: int = 0,
+        dims: int = 2,
+        width: int = 24,
+        size: int = 5,
+        features: Sequence[Feature] = ("poisson", "gradient"),
+        most: int = 6,
+        after: bool = True,
+        linear: bool = True,
+        shells: int = 64,
+    ) -> None:
+        super().__init__()
+        self.fields, self.last, self.names = fields, last, tuple(features)
+        n = fields * count(self.names, dims)
+        self.register_buffer("rms", torch.ones(n))
+        self.register_buffer("finest", torch.tensor(shells - 1))
+        self.gain = nn.Parameter(torch.ones(count(self.names, dims), shells)) if n else None
+        self.mix: nn.Parameter | None = None
+        if n > most:
+            rows = torch.linalg.qr(torch.randn(n, most))[0].mT.contiguous()
+            self.mix, n = nn.Parameter(rows), most
+        self.stencils = StencilNet(channels + n, fields, width=width, size=size, dims=dims)
+        self.after, self.gain_after = None, None
+        if after:
+            number = count(("riesz",), dims)
+            self.gain_after = nn.Parameter(torch.ones(1 + number, shells))
+            self.after = nn.Parameter(torch.zeros(number, fields, fields))
+        self.linear = nn.Parameter(torch.zeros(shells, fields, fields)) if linear else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, *space) to (batch, field, *space)."""
+        state = x[:, self.last : self.last + self.fields]
+        spectrum, shell = waves(state), self.shell(x)
+        h = x
+        if self.gain is not None:
+            h = torch.cat([x, self.mixed(self._features(spectrum, state)).to(x.dtype)], dim=1)
+        y: Tensor = self.stencils(h)
+        added = None
+        if self.linear is not None:
+            added = torch.einsum("...ab,nb...->na...", self.linear[shell] + 0j, spectrum)
+        if self.after is None or self.gain_after is None:
+            return y if added is None else y + points(added, x)
+        gain = self.gain_after[:, shell]
+        symbol = symbols(("riesz",), x) * gain[1:]
+        matrix = torch.einsum("jab,j...->ab...", self.after + 0j, symbol)
+        w = waves(y)
+        total = gain[0] * w + torch.einsum("ab...,nb...->na...", matrix, w)
+        return points(total if added is None else total + added, x)
+
+    def shell(self, like: Tensor) -> Tensor:
+        """Return the place of each wave among the numbers by shell."""
+        return torch.minimum(shells(like.shape[2:], like.device), self.finest)
+
+    def mixed(self, features: Tensor) -> Tensor:
+        """Return the features, or their mixture if there are more than `most`."""
+        if self.mix is None:
+            return features
+        return torch.einsum("pn,bn...->bp...", self.mix, features)
+
+    def _features(self, spectrum: Tensor, like: Tensor) -> Tensor:
+        """Return the features in units of their size in training."""
+        assert self.gain is not None
+        symbol = symbols(self.names, like) * self.gain[:, self.shell(like)]
+        features = points(spectrum[:, :, None] * symbol, like).flatten(1, 2)
+        # The sizes of k^-2 features differ from those of the fields by up to a thousand.
+        return features / self.rms.view(-1, *[1] * (like.ndim - 2))
+
+    @torch.no_grad()
+    def measure(self, states: Sequence[Tensor], changes: Sequence[Tensor]) -> None:
+        """Measure the sizes of the features, and fit the linear part by least squares.
+
+        In each shell it is the matrix L that minimises |change - L state|^2 over the waves, so that
+        a training starts near the best linear filter by shell.
+
+        Args:
+            states: batches of (batch, field, *space).
+            changes: the changes to the next states, in the units of the output.
+        """
+        number = len(self.linear if self.linear is not None else self.finest.view(1))
+        sums = torch.zeros(3, number, self.fields, self.fields, device=self.rms.device)
+        sums, squares = sums.double(), []
+        self.finest.copy_(
+            torch.minimum(self.finest, shells(states[0].shape[2:], sums.device).max())
+        )
+        for state, change in zip(states, changes, strict=True):
+            spectrum, other = waves(state), waves(change)
+            if self.gain is not None:
+                features = self._features(spectrum, state).square()
+                squares.append(features.mean((0, *range(2, state.ndim))))
+            if self.linear is not None:
+                shell = self.shell(state)
+                for place, (a, b) in enumerate(((spectrum, spectrum), (other, spectrum))):
+                    sums[place] += _by_shell(a, b, shell, number)
+                sums[2] += _by_shell(other, other, shell, number)
+        if squares:
+            # `rms` is 1 at the first measurement, and what it was divided by at a second one.
+            size = mean_over_processes(torch.stack(squares).mean(0)).sqrt() * self.rms
+            self.rms.copy_(size.clamp(min=1e-9))
+        if self.linear is not None:
+            self._fit(*mean_over_processes(sums))
+
+    def _fit(self, state: Tensor, product: Tensor, change: Tensor) -> None:
+        """Fit the linear part, and start the gains of shells without energy at 0."""
+        assert self.linear is not None
+        power = state.diagonal(dim1=1, dim2=2).sum(1)
+        filled = power > FAINT * power.sum()
+        eye = torch.eye(self.fields, dtype=power.dtype, device=power.device)
+        ridge = (1e-6 * power + 1e-30)[:, None, None] * eye
+        fitted = torch.linalg.solve(state + ridge, product, left=False)
+        self.linear[filled] = fitted[filled].to(self.linear.dtype)
+        if self.gain_after is not None:
+            moving = change.diagonal(dim1=1, dim2=2).sum(1)
+            self.gain_after[0, moving <= FAINT * moving.sum()] = 0
+
+
+def _by_shell(a: Tensor, b: Tensor, shell: Tensor, number: int) -> Tensor:
+    """Return the sums of Re a b* over the waves of each shell, (shell, field, field) float64."""
+    product = torch.einsum("nap,nbp->pab", a.flatten(2), b.flatten(2).conj()).real.double()
+    total = product.new_zeros(number, *product.shape[1:])
+    return total.index_add_(0, shell.flatten(), product)
