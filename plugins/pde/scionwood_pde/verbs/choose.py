@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -16,6 +16,8 @@ from scionwood_pde.verbs.words import print_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from scionwood_pde.evaluation.modes import Modes
 
 Row: TypeAlias = Mapping[str, str | float]
 Name: TypeAlias = Literal["filter", "bilinear", "spectral", "unet", "fno"]
@@ -111,23 +113,11 @@ def choose(
     axes = (0, 1, *range(3, states[0].ndim))
     mean, std = states[0].mean(axes, keepdim=True), states[0].std(axes, keepdim=True)
     train, val, *others = (((x - mean) / std.clamp(min=1e-30)).float() for x in states)
-    given = {"solenoidal": tuple(options.solenoidal), "forced_mode": options.forced_mode}
-    flow = Flow(
-        train,
-        val,
-        modes,
-        tuple(std.flatten().tolist()),
-        {**given, "forced_axis": options.forced_axis},
-    )
-    rows = compared(
-        flow,
-        others[0] if others else None,
-        options.candidates,
-        seconds=options.seconds,
-        search=options.search,
-        rates=options.rates,
-        seed=options.seed,
-    )
+    settings = asdict(options)
+    of_networks = {k: settings[k] for k in ("solenoidal", "forced_axis", "forced_mode")}
+    flow = Flow(train, val, modes, tuple(std.flatten().tolist()), of_networks)
+    budget = {k: settings[k] for k in ("seconds", "search", "rates", "seed")}
+    rows = compared(flow, others[0] if others else None, options.candidates, **budget)
     if table is not None:
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -138,7 +128,7 @@ def choose(
     return [*rows]
 
 
-def _read(files: Sequence[States], options: ChooseOptions) -> tuple[list[Tensor], object]:
+def _read(files: Sequence[States], options: ChooseOptions) -> tuple[list[Tensor], Modes]:
     """Return the states of each file in double precision, and the modes of their grid."""
     import numpy as np
     import torch
