@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
     from scionwood_pde.evaluation.modes import Modes
 
+    Candidates: TypeAlias = Sequence[Literal["filter", "bilinear", "spectral", "unet", "fno"]]
+    Rates: TypeAlias = Sequence[float]
+    Positions: TypeAlias = Sequence[int]
+else:  # what the command line can pass
+    Candidates = list[Literal["filter", "bilinear", "spectral", "unet", "fno"]]
+    Rates, Positions = list[float], list[int]
+
 Row: TypeAlias = Mapping[str, str | float]
-Name: TypeAlias = Literal["filter", "bilinear", "spectral", "unet", "fno"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +48,11 @@ class ChooseOptions(Placing):
         ('filter', 'bilinear', 'spectral', 'unet', 'fno')
     """
 
-    candidates: Sequence[Name] = ("filter", "bilinear", "spectral", "unet", "fno")
+    candidates: Candidates = ("filter", "bilinear", "spectral", "unet", "fno")
     seconds: float = 20.0
     search: float = 4.0
-    rates: Sequence[float] = (1e-3, 3e-3, 1e-2)
-    solenoidal: Sequence[int] = ()
+    rates: Rates = (1e-3, 3e-3, 1e-2)
+    solenoidal: Positions = ()
     forced_axis: Literal["x", "y", "z"] | None = None
     forced_mode: int = 1
     seed: int = 0
