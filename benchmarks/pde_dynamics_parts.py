@@ -15,7 +15,6 @@ from runner import Row
 from torch import Tensor, nn
 
 import scionwood_pde as pde
-from scionwood.authoring import atomic_path
 from scionwood_pde.data.files import Files
 from scionwood_pde.data.trajectories import Trajectories
 from scionwood_pde.evaluation.metrics import by_window, vrmse
@@ -161,14 +160,13 @@ def trained(
     n: int,
     lr: float,
     seconds: float,
-    path: Path | None = None,
     steps: int = 0,
     unroll: Unroll = ONE,
 ) -> Forecast:
     """Train a network for CPU seconds; warm-up and cosine follow the time that was spent.
 
-    With a number of steps, these count instead. With a file, the state is kept there every 20 s,
-    and a stopped training continues from it. `unroll` says how many predicted states the loss has.
+    With a number of steps, these count instead. `unroll` says how many predicted states the loss
+    has.
     """
     case, data = CASES[name], data_of(name, seed)
     states = data.trajectories("train")[:n]
@@ -181,8 +179,7 @@ def trained(
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=lr, weight_decay=0.0)
     generator = torch.Generator().manual_seed(seed)
-    spent = _continued(path, model, optimizer, generator)
-    start, saved, count_of_steps = time.process_time() - spent, spent, 0
+    spent, start, count_of_steps = 0.0, time.process_time(), 0
     while count_of_steps < steps if steps else spent < seconds:
         share = count_of_steps / steps if steps else spent / seconds
         rate = min(1.0, share / 0.05 + 0.02) * 0.5 * (1 + math.cos(math.pi * share))
@@ -195,28 +192,7 @@ def trained(
         optimizer.step()
         count_of_steps += 1
         spent = time.process_time() - start
-        if path and (spent > saved + 20 or spent >= seconds):
-            states_of = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            with atomic_path(path) as file:
-                torch.save(states_of | {"draws": generator.get_state(), "spent": spent}, file)
-            saved = spent
     return model.eval()
-
-
-def _continued(
-    path: Path | None,
-    model: Forecast,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-) -> float:
-    """Load the state of a stopped training, if there is one, and return its CPU seconds."""
-    if path is None or not path.is_file():
-        return 0.0
-    saved = torch.load(path, weights_only=True)
-    model.load_state_dict(saved["model"])
-    optimizer.load_state_dict(saved["optimizer"])
-    generator.set_state(saved["draws"])
-    return float(saved["spent"])
 
 
 def _loss(

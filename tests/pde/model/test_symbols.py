@@ -62,7 +62,7 @@ def test_measures_a_linear_part_that_is_the_least_squares_filter():
     torch.testing.assert_close(model(now), turned, rtol=0, atol=1e-4)
     assert model.network.linear[7:12].abs().max() == 0
     assert model.network.gain_after[0, 7:12].abs().max() == 0
-    sizes = model.network._features(waves(now), now).square().mean((0, 2, 3))
+    sizes = model.network.features(waves(now), now).square().mean((0, 2, 3))
     torch.testing.assert_close(sizes, torch.ones(6), rtol=1e-4, atol=0)
     assert model(normal(1, 2, 32, 24)).isfinite().all()
 

@@ -53,12 +53,6 @@ def symbols(names: Sequence[str], like: Tensor) -> Tensor:
     return torch.stack([part for name in names for part in parts[name]])
 
 
-def count(names: Sequence[str], dims: int) -> int:
-    """Return the number of symbols in `dims` dimensions."""
-    counts = {"poisson": 1, "gradient": dims, "riesz": dims * (dims + 1) // 2 + dims}
-    return sum(counts[name] for name in names)
-
-
 def waves(x: Tensor) -> Tensor:
     """Return the spectrum of a field, (batch, field, *spectrum), in single precision or better."""
     single = x if x.dtype == torch.float64 else x.float()  # half precision has few transforms
@@ -111,10 +105,12 @@ class SpectralNet(nn.Module):
     ) -> None:
         super().__init__()
         self.fields, self.last, self.names = fields, last, tuple(features)
-        n = fields * count(self.names, dims)
+        smallest = torch.empty(1, fields, *(4,) * dims)
+        number = len(symbols(self.names, smallest)) if self.names else 0
+        n = fields * number
         self.register_buffer("rms", torch.ones(n))
         self.register_buffer("finest", torch.tensor(shells - 1))
-        self.gain = nn.Parameter(torch.ones(count(self.names, dims), shells)) if n else None
+        self.gain = nn.Parameter(torch.ones(number, shells)) if n else None
         self.mix: nn.Parameter | None = None
         if n > most:
             rows = torch.linalg.qr(torch.randn(n, most))[0].mT.contiguous()
@@ -122,7 +118,7 @@ class SpectralNet(nn.Module):
         self.stencils = StencilNet(channels + n, fields, width=width, size=size, dims=dims)
         self.after, self.gain_after = None, None
         if after:
-            number = count(("riesz",), dims)
+            number = len(symbols(("riesz",), smallest))
             self.gain_after = nn.Parameter(torch.ones(1 + number, shells))
             self.after = nn.Parameter(torch.zeros(number, fields, fields))
         self.linear = nn.Parameter(torch.zeros(shells, fields, fields)) if linear else None
@@ -133,7 +129,10 @@ class SpectralNet(nn.Module):
         spectrum, shell = waves(state), self.shell(x)
         h = x
         if self.gain is not None:
-            h = torch.cat([x, self.mixed(self._features(spectrum, state)).to(x.dtype)], dim=1)
+            features = self.features(spectrum, state)
+            if self.mix is not None:
+                features = torch.einsum("pn,bn...->bp...", self.mix, features)
+            h = torch.cat([x, features.to(x.dtype)], dim=1)
         y: Tensor = self.stencils(h)
         added = None
         if self.linear is not None:
@@ -151,13 +150,7 @@ class SpectralNet(nn.Module):
         """Return the place of each wave among the numbers by shell."""
         return torch.minimum(shells(like.shape[2:], like.device), self.finest)
 
-    def mixed(self, features: Tensor) -> Tensor:
-        """Return the features, or their mixture if there are more than `most`."""
-        if self.mix is None:
-            return features
-        return torch.einsum("pn,bn...->bp...", self.mix, features)
-
-    def _features(self, spectrum: Tensor, like: Tensor) -> Tensor:
+    def features(self, spectrum: Tensor, like: Tensor) -> Tensor:
         """Return the features in units of their size in training."""
         assert self.gain is not None
         symbol = symbols(self.names, like) * self.gain[:, self.shell(like)]
@@ -176,28 +169,22 @@ class SpectralNet(nn.Module):
             states: batches of (batch, field, *space).
             changes: the changes to the next states, in the units of the output.
         """
-        number = len(self.linear if self.linear is not None else self.finest.view(1))
-        sums = torch.zeros(3, number, self.fields, self.fields, device=self.rms.device)
-        sums, squares = sums.double(), []
-        self.finest.copy_(
-            torch.minimum(self.finest, shells(states[0].shape[2:], sums.device).max())
-        )
+        self.finest.copy_(self.shell(states[0]).max())
+        squares, sums = [], []
         for state, change in zip(states, changes, strict=True):
-            spectrum, other = waves(state), waves(change)
+            z, c, shell = waves(state), waves(change), self.shell(state)
             if self.gain is not None:
-                features = self._features(spectrum, state).square()
-                squares.append(features.mean((0, *range(2, state.ndim))))
+                squares.append(self.features(z, state).square().mean((0, *range(2, state.ndim))))
             if self.linear is not None:
-                shell = self.shell(state)
-                for place, (a, b) in enumerate(((spectrum, spectrum), (other, spectrum))):
-                    sums[place] += _by_shell(a, b, shell, number)
-                sums[2] += _by_shell(other, other, shell, number)
+                pairs = ((z, z), (c, z), (c, c))
+                parts = [_by_shell(a, b, shell, len(self.linear)) for a, b in pairs]
+                sums.append(torch.stack(parts))
         if squares:
-            # `rms` is 1 at the first measurement, and what it was divided by at a second one.
+            # At a second measurement the features were divided by the size of the first one.
             size = mean_over_processes(torch.stack(squares).mean(0)).sqrt() * self.rms
             self.rms.copy_(size.clamp(min=1e-9))
-        if self.linear is not None:
-            self._fit(*mean_over_processes(sums))
+        if sums:
+            self._fit(*mean_over_processes(torch.stack(sums).sum(0)))
 
     def _fit(self, state: Tensor, product: Tensor, change: Tensor) -> None:
         """Fit the linear part, and start the gains of shells without energy at 0."""
