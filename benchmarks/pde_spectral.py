@@ -1,6 +1,7 @@
 """Models of dynamics on eight flows at equal CPU seconds, and what validation chooses.
 
     python benchmarks/pde_spectral.py --flows k2w d2w --seeds 0
+    python benchmarks/pde_spectral.py --train spectral --flows k2w  # one network, in a process
     python benchmarks/pde_spectral.py --ablations
 
 Flows: plane vorticity, forced (k2w) and decaying (d2w); the velocity of k2w (k2u); Kuramoto and
@@ -15,8 +16,8 @@ make them.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pde_flows import flow_of
 from runner import SEEDS, Row, Table, option, out, parsed
 from torch import Tensor
 
+from scionwood.authoring import atomic_path
 from scionwood_pde.backbones import SpectralForecast
 from scionwood_pde.evaluation.candidates import (
     NETWORKS,
@@ -34,9 +36,12 @@ from scionwood_pde.evaluation.candidates import (
     forecast,
     mixed,
     scores,
+    searched,
     trained,
 )
+from scionwood_pde.evaluation.horizons import Model
 from scionwood_pde.evaluation.modes import Modes
+from scionwood_pde.model.forecast import Forecast
 
 FLOWS = ("k2w", "d2w", "k2u", "ks2", "gs2", "bu2", "ks1", "k3d")
 FORCED = {"k2w": 4, "k2u": 4, "k3d": 2}
@@ -49,6 +54,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "no linear part": {"linear": False},
     "neither": {"features": (), "after": "none"},
 }
+PAIR = ("spectral", "unet")
 ABLATED = ("k2w", "k2u", "ks2")
 
 
@@ -65,70 +71,86 @@ def data_of(name: str, seed: int, work: Path) -> tuple[Flow, Tensor]:
     return Flow(states[:TRAIN], states[TRAIN:VAL], modes, std_of_fields, options), states[VAL:]
 
 
-def rows_of(name: str, seed: int, work: Path) -> Iterator[Row]:
-    """Yield the rows of all candidates of a flow, and those of the mixture in the same seconds."""
+def network(job: str, work: Path) -> tuple[float, Forecast]:
+    """Return the rate and the network of a job, trained unless the folder has it.
+
+    Args:
+        job: flow, seed and network, such as `k2w 0 spectral`; `spectral 10` and `unet 10` have half
+            of the seconds at the rate of the whole ones, and `bilinear projected` is divergence
+            free.
+        work: the folder of the states.
+    """
+    name, seed, title, *kind = job.split()
+    flow, _ = data_of(name, int(seed), work)
+    if kind == ["projected"]:
+        flow = replace(flow, options={**flow.options, "solenoidal": (0, 1, 2)})
+    path = work / f"{job.replace(' ', '_')}.pt"
+    if not path.is_file():
+        if kind == ["10"]:
+            rate, _ = network(f"{name} {seed} {title}", work)
+            model = trained(NETWORKS[title], flow, rate, SECONDS / 2, int(seed))
+        else:
+            rate, model = searched(NETWORKS[title], flow, seconds=SECONDS, seed=int(seed))
+        with atomic_path(path) as part:
+            torch.save({"rate": rate, "state": model.state_dict()}, part)
+        print(job, rate, flush=True)
+    saved = torch.load(path, weights_only=True)
+    model = flow.untrained(NETWORKS[title], int(seed))
+    model.load_state_dict(saved["state"])
+    return saved["rate"], model.eval()
+
+
+def rows_of(name: str, seed: int, work: Path) -> list[Row]:
+    """Return the rows of all candidates of a flow, and those of the mixture in the same seconds."""
     flow, test = data_of(name, seed, work)
-    begin = time.process_time()
-    rows = compared(flow, test, seconds=SECONDS, seed=seed)
-    yield from ({**row, "part": ""} for row in rows)
-    rates = {row["candidate"]: row["rate"] for row in rows}
-    models = [
-        trained(NETWORKS[title], flow, float(rates[title]), SECONDS / 2, seed)
-        for title in ("spectral", "unet")
-    ]
-    pair = mixed(models, flow)
-    errors = [scores(forecast(pair, states, 0), states)["next"] for states in (flow.val, test)]
-    yield {
-        "horizon": "next",
-        "candidate": "two, 10 s each",
-        "weight": pair.weights[0],
-        "validation": errors[0],
-        "test": errors[1],
-    }
+    job = f"{name} {seed}"
+    rows = compared(flow, {n: network(f"{job} {n}", work) for n in NETWORKS}, test)
+    pair = mixed([network(f"{job} {n} 10", work)[1] for n in PAIR], flow)
+    models: dict[str, Model] = {"two, 10 s each": pair}
     if name == "k3d":  # the model that the velocity suits, with Leray's projection
-        projected = Flow(
-            flow.train, flow.val, flow.modes, flow.std, {**flow.options, "solenoidal": (0, 1, 2)}
-        )
-        names = ("filter", "bilinear")
-        lines = compared(projected, test, names, seconds=SECONDS, seed=seed)
-        yield from (
-            {**row, "candidate": "bilinear, projected", "chosen": ""}
-            for row in lines
-            if row["candidate"] == "bilinear"
-        )
-    print(name, seed, f"{time.process_time() - begin:.0f} CPU s", flush=True)
+        models["bilinear, projected"] = network(f"{job} bilinear projected", work)[1]
+    for title, model in models.items():
+        errors = [scores(forecast(model, states, 0), states)["next"] for states in (flow.val, test)]
+        row: Row = {"horizon": "next", "candidate": title, "rate": "", "weight": ""}
+        rows.append({**row, "validation": errors[0], "test": errors[1], "chosen": ""})
+    return rows
 
 
-def ablations(name: str, seed: int, work: Path) -> Iterator[Row]:
-    """Yield the error of the next state without each part, at the rate 0.01 and equal seconds."""
+def ablations(name: str, seed: int, work: Path) -> list[Row]:
+    """Return the error of the next state without each part, at the rate 0.01 and equal seconds."""
     flow, test = data_of(name, seed, work)
+    rows = []
     for part, options in PARTS.items():
         model = trained(partial(SpectralForecast, **options), flow, 1e-2, SECONDS, seed)
         values = [scores(forecast(model, states, 0), states)["next"] for states in (flow.val, test)]
         row: Row = {"horizon": "next", "candidate": "spectral", "part": part, "rate": 1e-2}
-        yield {**row, "validation": values[0], "test": values[1]}
+        rows.append({**row, "validation": values[0], "test": values[1]})
+    return rows
 
 
 def main() -> None:
-    """Measure what is missing; a flow and seed is one job."""
+    """Measure what is missing; a flow and seed is one job, and so is each network before."""
     options = parsed(
         __doc__,
         SEEDS,
         option("--flows", nargs="*", choices=FLOWS, default=list(FLOWS)),
         option("--work", type=Path, default=Path("runs/pde_flows")),
+        option("--train", nargs="*", default=[], help="networks that are trained, and no rows"),
         option("--ablations", action="store_true", help="of the parts of pde/spectral only"),
         out("pde_spectral"),
     )
-    measure = ablations if options.ablations else rows_of
-    part = "all" if options.ablations else ""
-    flows = [f for f in options.flows if f in ABLATED or not options.ablations]
+    pairs = [(flow, seed) for seed in options.seeds for flow in options.flows]
+    if options.train:
+        for title in options.train:
+            for flow, seed in pairs:
+                network(f"{flow} {seed} {title}", options.work)
+        return
+    measure, part = (ablations, "all") if options.ablations else (rows_of, "")
+    pairs = [pair for pair in pairs if pair[0] in ABLATED or not options.ablations]
     table = Table(options.out)
-    jobs = ({"flow": f, "seed": seed, "part": part} for seed in options.seeds for f in flows)
-    for job in table.missing(jobs):
-        rows = list(measure(job["flow"], job["seed"], options.work))
-        texts = [
-            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
-        ]
+    for job in table.missing({"flow": flow, "seed": seed, "part": part} for flow, seed in pairs):
+        rows = measure(job["flow"], job["seed"], options.work)
+        texts = ({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in r.items()} for r in rows)
         table.add(*({**job, **row} for row in texts))
 
 

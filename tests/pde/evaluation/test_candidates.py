@@ -17,7 +17,7 @@ from scionwood_pde.evaluation.modes import Modes
 def test_validation_chooses_one_candidate_for_each_horizon(tmp_path):
     states = pde.simulate(equation="burgers", n=4, n_points=16, dims=2, n_steps=8)
     budget = {"seconds": 0.05, "search": 0.02, "rates": (1e-2,)}
-    options = pde.ChooseOptions(candidates=("filter", "bilinear", "spectral"), **budget)
+    options = pde.ChooseOptions(candidates=("bilinear", "spectral"), **budget)
     path = tmp_path / "table.csv"
     rows = pde.choose(states[:2], states[2:3], path, options, test=states[3:])
     assert {row["horizon"] for row in rows} == {"next", "6:12"}

@@ -12,7 +12,7 @@ from torch import Tensor
 from scionwood import RecipeError
 from scionwood_pde.backbones import SpectralForecast
 from scionwood_pde.model.spectra import shells, without_divergence
-from scionwood_pde.model.symbols import SpectralNet, points, symbols, waves
+from scionwood_pde.model.symbols import Multipliers, points, symbols, waves
 
 SIDES = [(16, 16), (16, 24), (12, 16, 16)]
 
@@ -25,13 +25,12 @@ def normal(*shape: int) -> Tensor:
 @torch.no_grad()
 def test_the_symbols_after_the_products_can_be_lerays_projection(sides):
     dims = len(sides)
-    net = SpectralNet(dims, dims, dims=dims, features=(), linear=False)
-    net.stencils = torch.nn.Identity()
+    net = Multipliers(dims, dims=dims, features=(), linear=False)
     pairs = [(a, b) for a in range(dims) for b in range(a, dims)]
     for j, (a, b) in enumerate(pairs):  # delta_ab - k_a k_b / k^2
         net.after[j, a, b] = net.after[j, b, a] = -1
     x = normal(2, dims, *sides)
-    torch.testing.assert_close(net(x), without_divergence(x), rtol=0, atol=1e-5)
+    torch.testing.assert_close(net(x, x), without_divergence(x), rtol=0, atol=1e-5)
 
 
 @table("sides", SIDES, ids=["square", "unequal", "3d"])
@@ -60,9 +59,10 @@ def test_measures_a_linear_part_that_is_the_least_squares_filter():
     turned = torch.stack([now[:, 0] - 0.5 * now[:, 1], 0.2 * now[:, 1]], dim=1)
     model.measure([{"state": now, "next": turned}])
     torch.testing.assert_close(model(now), turned, rtol=0, atol=1e-4)
-    assert model.network.linear[7:12].abs().max() == 0
-    assert model.network.gain_after[0, 7:12].abs().max() == 0
-    sizes = model.network.features(waves(now), now).square().mean((0, 2, 3))
+    parts = model.network.multipliers
+    assert parts.linear[7:12].abs().max() == 0
+    assert parts.gain_after[0, 7:12].abs().max() == 0
+    sizes = parts.features(waves(now), now).square().mean((0, 2, 3))
     torch.testing.assert_close(sizes, torch.ones(6), rtol=1e-4, atol=0)
     assert model(normal(1, 2, 32, 24)).isfinite().all()
 

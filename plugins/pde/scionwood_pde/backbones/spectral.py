@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Literal, cast, final
 
 from torch import Tensor, nn
 
@@ -53,6 +53,7 @@ class SpectralForecast(TiledForecast):
     after: Literal["riesz", "none"] = "riesz"
     linear: bool = True
     shells: int = 64
+    head = ("network.multipliers",)
     adapter_targets: ClassVar[Mapping[str, str]] = {
         "conv": r"network\.stencils\..*\.(stencil|out)",
         "stencils": r"network\.stencils\..*\.stencil",
@@ -98,4 +99,4 @@ class SpectralForecast(TiledForecast):
             (batch["next"].to(scale) - state) / scale
             for batch, state in zip(seen, states, strict=True)
         ]
-        self.network.measure(states, changes)
+        cast(SpectralNet, self.network).multipliers.measure(states, changes)

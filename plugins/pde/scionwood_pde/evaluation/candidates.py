@@ -176,26 +176,42 @@ def mixed(models: Sequence[Model], flow: Flow) -> Mixture:
     return Mixture(models, torch.linalg.solve(gram + ridge, parts @ target).tolist())
 
 
-def compared(
+def searched(
+    make: Callable[..., Forecast],
     flow: Flow,
-    test: Tensor | None = None,
-    names: Sequence[str] = (FILTER, *NETWORKS),
     *,
     seconds: float = 20.0,
     search: float = 4.0,
     rates: Sequence[float] = RATES,
     seed: int = 0,
+) -> tuple[float, Forecast]:
+    """Return the rate that the next state of the validation chooses, and a network trained with it.
+
+    Args:
+        make: a backbone.
+        flow: the trajectories.
+        seconds: CPU seconds of the training.
+        search: CPU seconds for each rate, before that.
+        rates: the rates.
+        seed: seed of weights and samples.
+    """
+    errors = {}
+    for rate in rates:
+        model = trained(make, flow, rate, search, seed)
+        errors[rate] = _finite(scores(forecast(model, flow.val, 0), flow.val)["next"])
+    best = min(errors, key=errors.__getitem__)
+    return best, trained(make, flow, best, seconds, seed)
+
+
+def compared(
+    flow: Flow, networks: Mapping[str, tuple[float, Forecast]], test: Tensor | None = None
 ) -> list[dict[str, str | float]]:
-    """Train candidates, and return their errors with the choice of the validation.
+    """Return the errors of networks, of the linear filter and of a mixture, and the choice.
 
     Args:
         flow: the trajectories for training and validation.
+        networks: a rate and the network trained with it, by name. Several make a `mixture`.
         test: trajectories that nothing is chosen on.
-        names: the candidates, `filter` or of `NETWORKS`. Several networks also make a `mixture`.
-        seconds: CPU seconds of each network.
-        search: CPU seconds for each rate of a network.
-        rates: the rates, of which the next state of the validation chooses one.
-        seed: seed of weights and samples.
 
     Returns:
         A row for each horizon and candidate: its `rate`, its `weight` in the mixture, the VRMSE on
@@ -203,10 +219,15 @@ def compared(
     """
     splits = [flow.val] if test is None else [flow.val, test]
     made: dict[str, list[dict[str, float]]] = {}
-    models: dict[str, Forecast] = {}
-    chosen: dict[str, float] = {}
-
-    def add(name: str, model: Model) -> None:
+    filters = filtered(flow)
+    made[FILTER] = [scores(filters(states), states) for states in splits]
+    models: dict[str, Model] = {name: model for name, (_, model) in networks.items()}
+    weights: dict[str, float] = {}
+    if len(models) > 1:
+        mixture = mixed([*models.values()], flow)
+        weights = dict(zip(models, mixture.weights, strict=True))
+        models[MIXTURE] = mixture
+    for name, model in models.items():
         horizons = calibrated(model, [*flow.train, *flow.val], flow.modes)
         made[name], made[name + CALIBRATED] = [], []
         for states in splits:
@@ -216,32 +237,13 @@ def compared(
             after = scores((following, torch.stack(parts, dim=1)), states)
             # The next state is that of the model itself.
             made[name + CALIBRATED].append({h: e for h, e in after.items() if h != "next"})
-
-    def error(name: str, rate: float) -> float:
-        model = trained(NETWORKS[name], flow, rate, search, seed)
-        return _finite(scores(forecast(model, flow.val, 0), flow.val)["next"])
-
-    for name in names:
-        if name == FILTER:
-            predict = filtered(flow)
-            made[name] = [scores(predict(states), states) for states in splits]
-            continue
-        errors = {rate: error(name, rate) for rate in rates}
-        chosen[name] = min(errors, key=errors.__getitem__)
-        models[name] = trained(NETWORKS[name], flow, chosen[name], seconds, seed)
-        add(name, models[name])
-    weights: dict[str, float] = {}
-    if len(models) > 1:
-        mixture = mixed(list(models.values()), flow)
-        weights = dict(zip(models, mixture.weights, strict=True))
-        add(MIXTURE, mixture)
     rows: list[dict[str, str | float]] = []
-    for horizon in made[names[0]][0]:
+    for horizon in made[FILTER][0]:
         lines = {name: errors for name, errors in made.items() if horizon in errors[0]}
         best = min(lines, key=lambda name: _finite(lines[name][0][horizon]))
         for name, (validation, *others) in lines.items():
-            rate = chosen.get(name.removesuffix(CALIBRATED), "")
-            row = {"horizon": horizon, "candidate": name, "rate": rate}
+            rate, _ = networks.get(name.removesuffix(CALIBRATED), ("", None))
+            row: dict[str, str | float] = {"horizon": horizon, "candidate": name, "rate": rate}
             row |= {"weight": weights.get(name, ""), "validation": validation[horizon]}
             row |= {"test": others[0][horizon]} if others else {}
             rows.append({**row, "chosen": "yes" if name == best else ""})

@@ -184,4 +184,5 @@ def _solved(sums: Tensor, ridge: float) -> Tensor:
     matrix = torch.stack([torch.stack([pp, ps], -1), torch.stack([ps, ss], -1)], -2)
     diagonal = matrix.diagonal(dim1=-2, dim2=-1)
     matrix = matrix + torch.diag_embed(ridge * diagonal + 1e-12)
-    return torch.linalg.solve(matrix, torch.stack([tp, ts], -1))
+    solved: Tensor = torch.linalg.solve(matrix, torch.stack([tp, ts], -1))
+    return solved

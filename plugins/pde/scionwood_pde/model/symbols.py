@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,8 @@ def symbols(names: Sequence[str], like: Tensor) -> Tensor:
 def waves(x: Tensor) -> Tensor:
     """Return the spectrum of a field, (batch, field, *spectrum), in single precision or better."""
     single = x if x.dtype == torch.float64 else x.float()  # half precision has few transforms
-    return torch.fft.rfftn(single, dim=tuple(range(2, x.ndim)))
+    spectrum: Tensor = torch.fft.rfftn(single, dim=tuple(range(2, x.ndim)))
+    return spectrum
 
 
 def points(spectrum: Tensor, like: Tensor) -> Tensor:
@@ -67,36 +68,34 @@ def points(spectrum: Tensor, like: Tensor) -> Tensor:
 
 
 @final
-class SpectralNet(nn.Module):
-    """Products of stencils over fields and spectral features of them, then symbols after them.
+class Multipliers(nn.Module):
+    """All that `SpectralNet` multiplies in Fourier space: features, symbols after, a linear part.
+
+    It is one module, because its numbers are measured and trained beside any adapter.
 
     Args:
-        channels: channels of the input.
         fields: fields of a state.
         last: position of the first field of the last frame among the channels.
         dims: number of space dimensions.
-        width: products of stencils, and as many stencils with a GELU.
-        size: odd side of the stencils.
         features: symbols before the products.
         most: most spectral features; more are mixed linearly.
         after: multiply the output by gains and Riesz symbols.
         linear: add one real matrix (field, field) for each shell.
         shells: shells that have numbers of their own; finer ones share those of the last.
+
+    Attributes:
+        number: how many features it adds.
     """
 
-    multiple = 1
     rms: Tensor
     finest: Tensor
 
     def __init__(
         self,
-        channels: int,
         fields: int,
         *,
         last: int = 0,
         dims: int = 2,
-        width: int = 24,
-        size: int = 5,
         features: Sequence[Feature] = ("poisson", "gradient"),
         most: int = 6,
         after: bool = True,
@@ -106,45 +105,54 @@ class SpectralNet(nn.Module):
         super().__init__()
         self.fields, self.last, self.names = fields, last, tuple(features)
         smallest = torch.empty(1, fields, *(4,) * dims)
-        number = len(symbols(self.names, smallest)) if self.names else 0
-        n = fields * number
+        each = len(symbols(self.names, smallest)) if self.names else 0
+        n = fields * each
+        self.number = min(n, most)
         self.register_buffer("rms", torch.ones(n))
         self.register_buffer("finest", torch.tensor(shells - 1))
-        self.gain = nn.Parameter(torch.ones(number, shells)) if n else None
-        self.mix: nn.Parameter | None = None
-        if n > most:
-            rows = torch.linalg.qr(torch.randn(n, most))[0].mT.contiguous()
-            self.mix, n = nn.Parameter(rows), most
-        self.stencils = StencilNet(channels + n, fields, width=width, size=size, dims=dims)
+        self.gain = nn.Parameter(torch.ones(each, shells)) if n else None
+        rows = torch.linalg.qr(torch.randn(n, most))[0].mT.contiguous() if n > most else None
+        self.mix = None if rows is None else nn.Parameter(rows)
         self.after, self.gain_after = None, None
         if after:
-            number = len(symbols(("riesz",), smallest))
-            self.gain_after = nn.Parameter(torch.ones(1 + number, shells))
-            self.after = nn.Parameter(torch.zeros(number, fields, fields))
+            count = len(symbols(("riesz",), smallest))
+            self.gain_after = nn.Parameter(torch.ones(1 + count, shells))
+            self.after = nn.Parameter(torch.zeros(count, fields, fields))
         self.linear = nn.Parameter(torch.zeros(shells, fields, fields)) if linear else None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, channels, *space) to (batch, field, *space)."""
-        state = x[:, self.last : self.last + self.fields]
-        spectrum, shell = waves(state), self.shell(x)
-        h = x
-        if self.gain is not None:
-            features = self.features(spectrum, state)
-            if self.mix is not None:
-                features = torch.einsum("pn,bn...->bp...", self.mix, features)
-            h = torch.cat([x, features.to(x.dtype)], dim=1)
-        y: Tensor = self.stencils(h)
-        added = None
+    def before(self, x: Tensor) -> Tensor:
+        """Return the channels (batch, channel, *space), and the features after them."""
+        if self.gain is None:
+            return x
+        state = self._state(x)
+        features = self.features(waves(state), state)
+        if self.mix is not None:
+            features = torch.einsum("pn,bn...->bp...", self.mix, features)
+        return torch.cat([x, features.to(x.dtype)], dim=1)
+
+    def forward(self, y: Tensor, x: Tensor) -> Tensor:
+        """Return the change of a state (batch, field, *space).
+
+        Args:
+            y: what the stencils return, of the same shape.
+            x: the channels that they saw.
+        """
+        if self.after is None and self.linear is None:
+            return y
+        shell, total = self.shell(x), waves(y)
+        if self.after is not None and self.gain_after is not None:
+            gain = self.gain_after[:, shell]
+            symbol = symbols(("riesz",), x) * gain[1:]
+            matrix = torch.einsum("jab,j...->ab...", self.after + 0j, symbol)
+            total = gain[0] * total + torch.einsum("ab...,nb...->na...", matrix, total)
         if self.linear is not None:
-            added = torch.einsum("...ab,nb...->na...", self.linear[shell] + 0j, spectrum)
-        if self.after is None or self.gain_after is None:
-            return y if added is None else y + points(added, x)
-        gain = self.gain_after[:, shell]
-        symbol = symbols(("riesz",), x) * gain[1:]
-        matrix = torch.einsum("jab,j...->ab...", self.after + 0j, symbol)
-        w = waves(y)
-        total = gain[0] * w + torch.einsum("ab...,nb...->na...", matrix, w)
-        return points(total if added is None else total + added, x)
+            matrix = self.linear[shell] + 0j
+            total = total + torch.einsum("...ab,nb...->na...", matrix, waves(self._state(x)))
+        return points(total, x)
+
+    def _state(self, x: Tensor) -> Tensor:
+        """Return the last frame of the channels."""
+        return x[:, self.last : self.last + self.fields]
 
     def shell(self, like: Tensor) -> Tensor:
         """Return the place of each wave among the numbers by shell."""
@@ -198,6 +206,35 @@ class SpectralNet(nn.Module):
         if self.gain_after is not None:
             moving = change.diagonal(dim1=1, dim2=2).sum(1)
             self.gain_after[0, moving <= FAINT * moving.sum()] = 0
+
+
+@final
+class SpectralNet(nn.Module):
+    """Products of stencils over channels and spectral features of them, and symbols after them.
+
+    Args:
+        channels: channels of the input.
+        fields: fields of a state.
+        dims: number of space dimensions.
+        width: products of stencils, and as many stencils with a GELU.
+        size: odd side of the stencils.
+        options: see `Multipliers`.
+    """
+
+    multiple = 1
+
+    def __init__(
+        self, channels: int, fields: int, *, dims: int, width: int, size: int, **options: Any
+    ) -> None:
+        super().__init__()
+        self.multipliers = Multipliers(fields, dims=dims, **options)
+        inputs = channels + self.multipliers.number
+        self.stencils = StencilNet(inputs, fields, width=width, size=size, dims=dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channels, *space) to (batch, field, *space)."""
+        y: Tensor = self.multipliers(self.stencils(self.multipliers.before(x)), x)
+        return y
 
 
 def _by_shell(a: Tensor, b: Tensor, shell: Tensor, number: int) -> Tensor:

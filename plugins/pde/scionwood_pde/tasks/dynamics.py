@@ -83,7 +83,8 @@ class Dynamics(StatesTask):
         self.noise, self.shifts, self.measured = noise, tuple(shifts), measured
         self.unroll, self.history = unroll, int(getattr(backbone, "history", 1))
         self.ramp, self.steady, self.calibrate = ramp, not ramp, calibrate
-        if calibrate and (getattr(backbone, "conditions", ()) or not hasattr(backbone, "limited")):
+        conditions: Sequence[str] = getattr(backbone, "conditions", ())
+        if calibrate and (conditions or not hasattr(backbone, "limited")):
             rule = "rollouts are calibrated of models that have a cap and no conditions"
             raise RecipeError("calibrate: true", rule, "Leave it out, or take pde/spectral")
         self.baselines: Baselines | None = None

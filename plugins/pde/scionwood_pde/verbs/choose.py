@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from scionwood_pde.evaluation.modes import Modes
 
-    Candidates: TypeAlias = Sequence[Literal["filter", "bilinear", "spectral", "unet", "fno"]]
+    Candidates: TypeAlias = Sequence[Literal["bilinear", "spectral", "unet", "fno"]]
     Rates: TypeAlias = Sequence[float]
     Positions: TypeAlias = Sequence[int]
 else:  # what the command line can pass
-    Candidates = list[Literal["filter", "bilinear", "spectral", "unet", "fno"]]
+    Candidates = list[Literal["bilinear", "spectral", "unet", "fno"]]
     Rates, Positions = list[float], list[int]
 
 Row: TypeAlias = Mapping[str, str | float]
@@ -34,7 +34,7 @@ class ChooseOptions(Placing):
     """The candidates, their budget, and how the states are read.
 
     Attributes:
-        candidates: `filter`, the linear one by shell and horizon, and backbones of this plugin.
+        candidates: backbones of this plugin, beside the linear filter by shell and horizon.
         seconds: CPU seconds in which each network is trained.
         search: CPU seconds for each rate of a network, before that.
         rates: learning rates that the validation chooses from.
@@ -45,10 +45,10 @@ class ChooseOptions(Placing):
 
     Example:
         >>> ChooseOptions(seconds=5.0).candidates
-        ('filter', 'bilinear', 'spectral', 'unet', 'fno')
+        ('bilinear', 'spectral', 'unet', 'fno')
     """
 
-    candidates: Candidates = ("filter", "bilinear", "spectral", "unet", "fno")
+    candidates: Candidates = ("bilinear", "spectral", "unet", "fno")
     seconds: float = 20.0
     search: float = 4.0
     rates: Rates = (1e-3, 3e-3, 1e-2)
@@ -104,13 +104,13 @@ def choose(
 
     Example:
         >>> states = simulate(equation="burgers", n=4, n_points=16, dims=2, n_steps=8)
-        >>> budget = ChooseOptions(candidates=("filter", "spectral"), seconds=0.2, search=0.1)
+        >>> budget = ChooseOptions(candidates=("spectral",), seconds=0.2, search=0.1)
         >>> rows = choose(states[:3], states[3:], options=budget)
         >>> [row["horizon"] for row in rows if row["chosen"]]
         ['next', '6:12']
     """
     from scionwood.authoring import atomic_path, check_target, writing
-    from scionwood_pde.evaluation.candidates import Flow, compared
+    from scionwood_pde.evaluation.candidates import NETWORKS, Flow, compared, searched
 
     if table is not None:
         check_target(Path(table), overwrite=force)
@@ -123,7 +123,8 @@ def choose(
     of_networks = {k: settings[k] for k in ("solenoidal", "forced_axis", "forced_mode")}
     flow = Flow(train, val, modes, tuple(std.flatten().tolist()), of_networks)
     budget = {k: settings[k] for k in ("seconds", "search", "rates", "seed")}
-    rows = compared(flow, others[0] if others else None, options.candidates, **budget)
+    networks = {n: searched(NETWORKS[n], flow, **budget) for n in options.candidates}
+    rows = compared(flow, networks, others[0] if others else None)
     if table is not None:
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -73,7 +73,8 @@ def rollout(
     check_apart(states, predicted)
     inference.check_device(options.device)
     folder = find_run(options.run)
-    scale, domain, horizons = (kind.read(folder) for kind in (Normaliser, Domain, Horizons))
+    scale, domain = Normaliser.read(folder), Domain.read(folder)
+    horizons = Horizons.read(folder)
     solids = domain is not None and domain.solids
     names = options.fields or (scale and scale.fields)
     array = opened(states, names, solids=solids, **options.places())
