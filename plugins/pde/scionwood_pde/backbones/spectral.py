@@ -28,7 +28,7 @@ class SpectralForecast(TiledForecast):
         width: products of stencils, and as many stencils with a GELU.
         stencil: odd side of the stencils, in voxels.
         features: symbols of the features before the products; `[]` means none.
-        most: most features that the stencils see; more are mixed linearly.
+        feature_channels: most features that the stencils see; more are mixed linearly.
         after: symbols after the products, `riesz` or `none`.
         linear: add the linear part.
         shells: shells that have numbers of their own. Finer ones share those of the last one, so
@@ -49,7 +49,7 @@ class SpectralForecast(TiledForecast):
     width: int = 24
     stencil: int = 5
     features: Sequence[Feature] = ("poisson", "gradient")
-    most: int = 6
+    feature_channels: int = 6
     after: Literal["riesz", "none"] = "riesz"
     linear: bool = True
     shells: int = 64
@@ -76,7 +76,7 @@ class SpectralForecast(TiledForecast):
             width=self.width,
             size=self.stencil,
             features=self.features,
-            most=self.most,
+            feature_channels=self.feature_channels,
             after=self.after == "riesz",
             linear=self.linear,
             shells=self.shells,
@@ -91,12 +91,12 @@ class SpectralForecast(TiledForecast):
         self, batches: Iterable[Mapping[str, Tensor]], std: Sequence[float] | None = None
     ) -> None:
         """Measure the scales, the sizes of the features and the linear part on training data."""
-        seen = list(batches)
-        super().measure(seen, std)
+        sample = list(batches)
+        super().measure(sample, std)
         scale = self.scales.change.view(-1, *[1] * self.dims)
-        states = [batch["state"][:, -self.fields :].to(scale) for batch in seen]
+        states = [batch["state"][:, -self.fields :].to(scale) for batch in sample]
         changes = [
             (batch["next"].to(scale) - state) / scale
-            for batch, state in zip(seen, states, strict=True)
+            for batch, state in zip(sample, states, strict=True)
         ]
         cast(SpectralNet, self.network).multipliers.measure(states, changes)

@@ -218,9 +218,9 @@ def compared(
         `validation` and `test`, and `chosen`, which is `yes` once for each horizon.
     """
     splits = [flow.val] if test is None else [flow.val, test]
-    made: dict[str, list[dict[str, float]]] = {}
+    scored: dict[str, list[dict[str, float]]] = {}
     filters = filtered(flow)
-    made[FILTER] = [scores(filters(states), states) for states in splits]
+    scored[FILTER] = [scores(filters(states), states) for states in splits]
     models: dict[str, Model] = {name: model for name, (_, model) in networks.items()}
     weights: dict[str, float] = {}
     if len(models) > 1:
@@ -229,17 +229,17 @@ def compared(
         models[MIXTURE] = mixture
     for name, model in models.items():
         horizons = calibrated(model, [*flow.train, *flow.val], flow.modes)
-        made[name], made[name + CALIBRATED] = [], []
+        scored[name], scored[name + CALIBRATED] = [], []
         for states in splits:
             following, steps = forecast(model, states)
-            made[name].append(scores((following, steps), states))
+            scored[name].append(scores((following, steps), states))
             parts = [horizons.apply(x, states[:, 0], n) for n, x in enumerate(steps.unbind(1), 1)]
             after = scores((following, torch.stack(parts, dim=1)), states)
             # The next state is that of the model itself.
-            made[name + CALIBRATED].append({h: e for h, e in after.items() if h != "next"})
+            scored[name + CALIBRATED].append({h: e for h, e in after.items() if h != "next"})
     rows: list[dict[str, str | float]] = []
-    for horizon in made[FILTER][0]:
-        lines = {name: errors for name, errors in made.items() if horizon in errors[0]}
+    for horizon in scored[FILTER][0]:
+        lines = {name: errors for name, errors in scored.items() if horizon in errors[0]}
         best = min(lines, key=lambda name: _finite(lines[name][0][horizon]))
         for name, (validation, *others) in lines.items():
             rate, _ = networks.get(name.removesuffix(CALIBRATED), ("", None))

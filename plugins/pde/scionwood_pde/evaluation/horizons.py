@@ -95,14 +95,14 @@ class Horizons:
             ReadError: the file is damaged.
         """
 
-        def made(card: dict[str, Any]) -> tuple[Self, bool]:
+        def build(card: dict[str, Any]) -> tuple[Self, bool]:
             names = ("sides", "periodic", "lengths", "weights")
             horizons = cls(*(tuple(card[name]) for name in names))
             factors, shells = horizons._factors, int(horizons.modes.shells.max()) + 1
             fits = factors.ndim == 4 and factors.shape[2:] == (shells, 2)
             return horizons, fits and bool(factors.isfinite().all())
 
-        horizons, valid = read_card(folder, FILE, "horizons", made) or (None, True)
+        horizons, valid = read_card(folder, FILE, "horizons", build) or (None, True)
         if not valid:
             rule = "its weights are finite, two for each horizon, field and shell of the grid"
             raise ReadError(str(Path(folder) / FILE), rule, "Copy it again")

@@ -78,7 +78,7 @@ class Multipliers(nn.Module):
         last: position of the first field of the last frame among the channels.
         dims: number of space dimensions.
         features: symbols before the products.
-        most: most spectral features; more are mixed linearly.
+        feature_channels: most features that are added; more are mixed linearly.
         after: multiply the output by gains and Riesz symbols.
         linear: add one real matrix (field, field) for each shell.
         shells: shells that have numbers of their own; finer ones share those of the last.
@@ -97,7 +97,7 @@ class Multipliers(nn.Module):
         last: int = 0,
         dims: int = 2,
         features: Sequence[Feature] = ("poisson", "gradient"),
-        most: int = 6,
+        feature_channels: int = 6,
         after: bool = True,
         linear: bool = True,
         shells: int = 64,
@@ -105,14 +105,16 @@ class Multipliers(nn.Module):
         super().__init__()
         self.fields, self.last, self.names = fields, last, tuple(features)
         smallest = torch.empty(1, fields, *(4,) * dims)
-        each = len(symbols(self.names, smallest)) if self.names else 0
-        n = fields * each
-        self.number = min(n, most)
+        per_field = len(symbols(self.names, smallest)) if self.names else 0
+        n = fields * per_field
+        self.number = min(n, feature_channels)
         self.register_buffer("rms", torch.ones(n))
         self.register_buffer("finest", torch.tensor(shells - 1))
-        self.gain = nn.Parameter(torch.ones(each, shells)) if n else None
-        rows = torch.linalg.qr(torch.randn(n, most))[0].mT.contiguous() if n > most else None
-        self.mix = None if rows is None else nn.Parameter(rows)
+        self.gain = nn.Parameter(torch.ones(per_field, shells)) if n else None
+        self.mix: nn.Parameter | None = None
+        if n > feature_channels:
+            rows = torch.linalg.qr(torch.randn(n, feature_channels))[0].mT
+            self.mix = nn.Parameter(rows.contiguous())
         self.after, self.gain_after = None, None
         if after:
             count = len(symbols(("riesz",), smallest))

@@ -123,7 +123,8 @@ def choose(
     of_networks = {k: settings[k] for k in ("solenoidal", "forced_axis", "forced_mode")}
     flow = Flow(train, val, modes, tuple(std.flatten().tolist()), of_networks)
     budget = {k: settings[k] for k in ("seconds", "search", "rates", "seed")}
-    networks = {n: searched(NETWORKS[n], flow, **budget) for n in options.candidates}
+    names: Sequence[str] = options.candidates
+    networks = {name: searched(NETWORKS[name], flow, **budget) for name in names}
     rows = compared(flow, networks, others[0] if others else None)
     if table is not None:
         text = io.StringIO()
