@@ -1282,7 +1282,7 @@ FROM line GROUP BY equation, method, cpu_s ORDER BY nr, coalesce(cpu_s + 0, 0), 
 WITH line AS (
   SELECT *, replace(candidate, ', calibrated', '') AS method,
     candidate LIKE '%, calibrated' AS after, min(place) OVER (PARTITION BY flow) AS nr
-  FROM pde_spectral WHERE part = ''
+  FROM pde_spectral WHERE part IS NULL
 )
 SELECT flow, method, count(DISTINCT seed) AS seeds,
   spread(test, '.4f') FILTER (WHERE horizon = 'next') AS next,
@@ -1296,7 +1296,7 @@ FROM line GROUP BY flow, method ORDER BY nr, min(place);
 -- table: pde_choice
 WITH line AS (
   SELECT *, min(place) OVER (PARTITION BY flow) AS nr FROM pde_spectral
-  WHERE part = '' AND candidate NOT IN ('two, 10 s each', 'bilinear, projected')
+  WHERE part IS NULL AND candidate NOT IN ('two, 10 s each', 'bilinear, projected')
 ), best AS (
   SELECT flow, seed, horizon, candidate, min(test + 0) AS error FROM line
   GROUP BY flow, seed, horizon
