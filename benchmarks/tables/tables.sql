@@ -1307,6 +1307,10 @@ SELECT line.flow, line.seed, line.horizon, line.candidate AS "chosen by validati
 FROM line JOIN best USING (flow, seed, horizon)
 WHERE line.chosen = 'yes' ORDER BY nr, line.seed, line.place;
 
+-- table: pde_parts
+SELECT flow, seed, part, digits(validation, '.4f') AS validation, digits(test, '.4f') AS test
+FROM pde_spectral WHERE part IS NOT NULL ORDER BY place;
+
 -- table: pde_few
 -- With all eight trajectories, the runs of the same seconds.
 WITH flow AS (SELECT * FROM pde_dynamics WHERE equation = 'kolmogorov_flow')
