@@ -133,6 +133,7 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/crash_size.py
 	$(BIN)/python benchmarks/crash_assemblies.py
 	$(BIN)/python benchmarks/pde_dynamics.py
+	$(BIN)/python benchmarks/pde_spectral.py  # needs exponax
 	$(BIN)/python benchmarks/pde_corrector.py
 	$(BIN)/python benchmarks/pde_pretraining.py
 	$(BIN)/python benchmarks/pde_tiny.py

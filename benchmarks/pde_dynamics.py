@@ -10,8 +10,7 @@ of the forced flow, which no row uses; it holds for all equations. Rows of ten m
 choose from `LONG_RATES` by the same rule, with the seconds of `LONG_SEARCH`. All networks get the
 same data, noise, projection and forcing, and differ in the network only. The seconds of the forced
 flow were chosen in the same way: Tadpole has no skill after 12 s, and 0.37 on the validation
-trajectories of `TUNING` after 40 s. `KEPT=FOLDER` keeps the states of trainings, so that a stopped
-one continues.
+trajectories of `TUNING` after 40 s.
 
 Skill is one minus VRMSE over that of the best linear filter of the same horizon. Filters have all
 eight trajectories, also beside a network that has fewer.
@@ -19,7 +18,6 @@ eight trajectories, also beside a network that has fewer.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -73,9 +71,6 @@ FEW = (1, 2, 4)
 """Numbers of trajectories for the few-shot rows, of Kolmogorov flow and the networks `MIXED`."""
 
 BLANK = ("parameters", "rate", "cpu_s", "ms", "next", "6:12", "13:30")
-STATES_FOLDER = Path(os.environ["KEPT"]) if "KEPT" in os.environ else None
-"""Folder of the states of trainings, so that a stopped one continues."""
-
 OPERATORS = ("FNO", "U-Net", "bilinear", "bilinear, unrolled", "U-Net, unrolled")
 """Networks of the long rows."""
 
@@ -106,9 +101,8 @@ def network_rows(
 ) -> dict[str, Row]:
     """Train a network, and return its rows: rolled out, and for some also blended."""
     data = data_of(name, seed)
-    path = STATES_FOLDER / f"{name}-{title}-{seed}-{n}-{seconds:.0f}.pt" if STATES_FOLDER else None
     unroll = UNROLL.get(title, ONE)
-    model = trained(NETWORKS[title], name, seed, n, lr, seconds, path, unroll=unroll)
+    model = trained(NETWORKS[title], name, seed, n, lr, seconds, unroll=unroll)
     cost: Row = {
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "rate": lr,

@@ -1236,6 +1236,39 @@ SELECT equation, method, digits(parameters, ',.0f') AS trained, digits(cpu_s, '.
   spread([skill 13:30], '.2f') AS "skill, 13:30", spread(ms, '.1f') AS "a step, ms"
 FROM line GROUP BY equation, method, cpu_s ORDER BY nr, coalesce(cpu_s + 0, 0), min(place);
 
+-- table: pde_spectral
+WITH line AS (
+  SELECT *, replace(candidate, ', calibrated', '') AS method,
+    candidate LIKE '%, calibrated' AS after, min(place) OVER (PARTITION BY flow) AS nr
+  FROM pde_spectral WHERE part IS NULL
+)
+SELECT flow, method, count(DISTINCT seed) AS seeds,
+  spread(test, '.4f') FILTER (WHERE horizon = 'next') AS next,
+  spread(test, '.3f') FILTER (WHERE horizon = '6:12' AND NOT after) AS [6:12],
+  spread(test, '.3f') FILTER (WHERE horizon = '6:12' AND after) AS calibrated,
+  spread(test, '.3f') FILTER (WHERE horizon = '13:30' AND NOT after) AS [13:30],
+  spread(test, '.3f') FILTER (WHERE horizon = '13:30' AND after) AS calibrated,
+  digits(max(rate + 0), 'g') AS rate
+FROM line GROUP BY flow, method ORDER BY nr, min(place);
+
+-- table: pde_choice
+WITH line AS (
+  SELECT *, min(place) OVER (PARTITION BY flow) AS nr FROM pde_spectral
+  WHERE part IS NULL AND candidate NOT IN ('two, 10 s each', 'bilinear, projected')
+), best AS (
+  SELECT flow, seed, horizon, candidate, min(test + 0) AS error FROM line
+  GROUP BY flow, seed, horizon
+)
+SELECT line.flow, line.seed, line.horizon, line.candidate AS "chosen by validation",
+  digits(line.test, '.4f') AS test, best.candidate AS "best on test",
+  digits(best.error, '.4f') AS "its test", digits(line.test / best.error, '.3f') AS ratio
+FROM line JOIN best USING (flow, seed, horizon)
+WHERE line.chosen = 'yes' ORDER BY nr, line.seed, line.place;
+
+-- table: pde_parts
+SELECT flow, seed, part, digits(validation, '.4f') AS validation, digits(test, '.4f') AS test
+FROM pde_spectral WHERE part IS NOT NULL ORDER BY place;
+
 -- table: pde_few
 -- With all eight trajectories, the runs of the same seconds.
 WITH flow AS (SELECT * FROM pde_dynamics WHERE equation = 'kolmogorov_flow')

@@ -15,6 +15,7 @@ plugin = Plugin(
         "tadpole_flow": "scionwood_pde.backbones:TadpoleFlow",
         "tadpole_mixed": "scionwood_pde.backbones:MixedForecast",
         "bilinear": "scionwood_pde.backbones:BilinearForecast",
+        "spectral": "scionwood_pde.backbones:SpectralForecast",
         "corrector": "scionwood_pde.backbones:Corrector",
         "unet": "scionwood_pde.backbones:UNetForecast",
         "fno": "scionwood_pde.backbones:FNOForecast",
@@ -47,6 +48,7 @@ plugin = Plugin(
         "decode": "scionwood_pde.verbs.decode:decode",
         "rollout": "scionwood_pde.verbs.rollout:rollout",
         "evaluate": "scionwood_pde.verbs.evaluate:evaluate",
+        "choose": "scionwood_pde.verbs.choose:choose",
     },
     probes={
         "autoencode": "scionwood_pde.evaluation.behaviour:autoencode",

@@ -4,6 +4,8 @@ from scionwood_pde.readers.files import open_states as open_states
 from scionwood_pde.readers.files import write_states as write_states
 from scionwood_pde.readers.states import as_dataset as as_dataset
 from scionwood_pde.verbs.accessor import register as register
+from scionwood_pde.verbs.choose import ChooseOptions as ChooseOptions
+from scionwood_pde.verbs.choose import choose as choose
 from scionwood_pde.verbs.convert import convert as convert
 from scionwood_pde.verbs.decode import decode as decode
 from scionwood_pde.verbs.encode import encode as encode

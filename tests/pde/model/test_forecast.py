@@ -16,6 +16,7 @@ from scionwood_pde.backbones import (
     BilinearForecast,
     FNOForecast,
     MixedForecast,
+    SpectralForecast,
     TFNOForecast,
     UNetForecast,
 )
@@ -30,8 +31,10 @@ MODELS: list[tuple[Make, dict[str, Any]]] = [
     (UNetForecast, {"width": 4}),
     (FNOForecast, FNO_SMALL),
     (TFNOForecast, FNO_SMALL),
+    (SpectralForecast, {"width": 4, "stencil": 3}),
     (MixedForecast, {"width": 2}),
 ]
+TILED = [pair for pair in MODELS if pair[0] is not SpectralForecast]
 
 
 def moved(model: Forecast) -> Forecast:
@@ -61,7 +64,7 @@ def test_predicts_no_change_before_training_and_a_solenoidal_one_after(make, opt
     torch.testing.assert_close(without_divergence(vector), vector, rtol=1e-3, atol=1e-5)
 
 
-@table(("make", "options"), MODELS[:4], ids=[m.__name__ for m, _ in MODELS[:4]])
+@table(("make", "options"), MODELS[:5], ids=[m.__name__ for m, _ in MODELS[:5]])
 @table("dims", [1, 2])
 @torch.no_grad()
 def test_fewer_dimensions_history_and_conditions(make, options, dims):
@@ -123,7 +126,7 @@ def test_measures_the_scales_of_the_training_data():
     assert torch.equal(model.limited(x), x)
 
 
-@table(("make", "options"), MODELS, ids=[m.__name__ for m, _ in MODELS])
+@table(("make", "options"), TILED, ids=[m.__name__ for m, _ in TILED])
 @table("tile", [None, 16])
 @table("boundary", ["edge", "periodic"])
 def test_a_rollout_of_any_network_is_held_to_the_energy_of_its_training(

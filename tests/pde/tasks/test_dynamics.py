@@ -16,7 +16,10 @@ from torch.utils.data import DataLoader
 import scionwood_pde as pde
 from scionwood import RecipeError, fit, load_run, resolve
 from scionwood.scale.graph import obstacle
+from scionwood_pde import inference
 from scionwood_pde.backbones import BilinearForecast
+from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.evaluation.horizons import Horizons
 from scionwood_pde.tasks.dynamics import Dynamics
 
 
@@ -58,6 +61,29 @@ def test_a_run_rolls_out_from_two_frames(run):
     with pytest.raises(RecipeError, match=r"given: 1: the next 1 equal.*Set given to 2"):
         pde.evaluate(predicted, states)
     assert pde.evaluate(predicted, states, given=2)[0]["vrmse"] > 0
+
+
+def test_a_calibrated_run_changes_what_a_rollout_shows(tmp_path):
+    changes = ["task.calibrate=true", "backbone.name=pde/spectral"]
+    with undrawn():
+        run = fit(resolve("pde/dynamics_skill", changes, smoke=True), run_dir=tmp_path / "run")
+    horizons, model = Horizons.read(run), load_run(run).backbone
+    assert horizons is not None
+    states = pde.simulate(equation="kolmogorov_flow", n=1, n_points=16, n_steps=1, interval=0.25)
+    shown = pde.rollout(states, options=pde.RolloutOptions(run=run, steps=3))
+    scale = Normaliser.read(run)
+    raw, same = (
+        inference.rollout(model, states, 3, normaliser=scale, horizons=h) for h in (None, horizons)
+    )
+    np.testing.assert_array_equal(shown.values, same.values)
+    first = scale.apply(torch.from_numpy(states.values[0, 0])[None])
+    for step in (1, 3):  # the third state too comes from the raw second one
+        state = scale.apply(torch.from_numpy(raw.values[0, step])[None])
+        wanted = scale.undo(horizons.apply(state, first, step))[0]
+        np.testing.assert_allclose(shown.values[0, step], wanted.numpy(), atol=1e-4)
+    assert not np.allclose(shown.values[:, 1:], raw.values[:, 1:], atol=1e-3)
+    with pytest.raises(RecipeError, match=r"calibrate: true.*no conditions"):
+        Dynamics(BilinearForecast(conditions=["dt"]), calibrate=True)
 
 
 def test_the_loss_counts_errors_in_units_of_the_change():

@@ -7,6 +7,7 @@ from scionwood_pde.backbones.forecasts import BilinearForecast, MixedForecast, U
 from scionwood_pde.backbones.mpp import MPPForecast
 from scionwood_pde.backbones.operators import FNOForecast, TFNOForecast
 from scionwood_pde.backbones.poseidon import PoseidonForecast
+from scionwood_pde.backbones.spectral import SpectralForecast
 from scionwood_pde.backbones.walrus import WalrusForecast
 from scionwood_pde.model import Tadpole, TadpoleDynamics, TadpoleFlow
 
@@ -17,6 +18,7 @@ __all__ = [
     "MPPForecast",
     "MixedForecast",
     "PoseidonForecast",
+    "SpectralForecast",
     "TFNOForecast",
     "Tadpole",
     "TadpoleDynamics",

@@ -22,6 +22,7 @@ from scionwood_pde.data.splits import (
 )
 from scionwood_pde.data.windows import Runs, Windows
 from scionwood_pde.evaluation.filters import Filters, fitted
+from scionwood_pde.evaluation.modes import Modes
 from scionwood_pde.evaluation.skill import modes_of
 from scionwood_pde.readers.cache import Cache
 
@@ -180,10 +181,19 @@ class Files(SplitData):
 
     def filters(self) -> Filters | None:
         """Return linear filters fitted on the training split, or `None` without whole domains."""
+        runs = self.trajectories("train")
+        return None if runs is None else fitted(runs, self.modes, horizons=1)
+
+    def trajectories(self, split: Split) -> Runs | None:
+        """Return the normalised trajectories of a split, or `None` without whole domains."""
         if self.crop is not None or not self.stride:
             return None
-        runs = Runs(self.sources, self.split["train"], self.normaliser)
-        return fitted(runs, modes_of(self.sources[0].layout), stride=self.stride, horizons=1)
+        return Runs(self.sources, self.split[split], self.normaliser, self.stride)
+
+    @property
+    def modes(self) -> Modes:
+        """The modes of the grid."""
+        return modes_of(self.sources[0].layout)
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""

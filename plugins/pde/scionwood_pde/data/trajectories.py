@@ -136,9 +136,12 @@ class Trajectories(SplitData):
         """Return linear filters fitted on the training split, or `None` with several strides."""
         if len(self.strides) > 1:
             return None
-        runs = self.trajectories("train")
-        modes = Modes(runs.shape[3:], (True,) * 3)
-        return fitted(runs, modes, stride=self.strides[0], horizons=1)
+        return fitted(self.trajectories("train"), self.modes, stride=self.strides[0], horizons=1)
+
+    @property
+    def modes(self) -> Modes:
+        """The modes of the grid."""
+        return Modes((self.n_points,) * 3, (True,) * 3)
 
     def _check_conditions(self) -> None:
         """Check that each condition is `dt` or a parameter of the equation.

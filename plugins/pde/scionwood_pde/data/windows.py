@@ -98,12 +98,24 @@ class Windows(Dataset[dict[str, Tensor]]):
 
 @final
 class Runs:
-    """The trajectories of a split, normalised, which are read when they are used."""
+    """The trajectories of a split, normalised, which are read when they are used.
+
+    Args:
+        sources: the files.
+        places: the trajectories of the split.
+        normaliser: the normaliser of the fields.
+        stride: stored times from a state to the next.
+    """
 
     def __init__(
-        self, sources: Sequence[Source], places: Sequence[Trajectory], normaliser: Normaliser
+        self,
+        sources: Sequence[Source],
+        places: Sequence[Trajectory],
+        normaliser: Normaliser,
+        stride: int = 1,
     ) -> None:
         self.sources, self.places, self.normaliser = sources, places, normaliser
+        self.stride = stride
 
     def __len__(self) -> int:
         return len(self.places)
@@ -111,7 +123,8 @@ class Runs:
     def __getitem__(self, index: int) -> Tensor:
         number, sample = self.places[index]
         source = self.sources[number]
-        frames = source.frames((sample, time) for time in range(len(source.layout.times)))
+        times = range(0, len(source.layout.times), self.stride)
+        frames = source.frames((sample, time) for time in times)
         states = torch.from_numpy(np.stack([np.array(frame, np.float32) for frame in frames]))
         return self.normaliser.apply(states)
 

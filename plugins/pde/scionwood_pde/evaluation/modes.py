@@ -34,7 +34,7 @@ class Modes:
         lengths: Sequence[float] | None = None,
     ) -> None:
         self.sides, self.periodic = tuple(sides), tuple(periodic)
-        boxes = [abs(float(n)) for n in lengths or sides]
+        boxes = self.lengths = tuple(abs(float(n)) for n in lengths or sides)
         dims = len(self.sides)
         self._fourier = [axis - dims for axis in range(dims) if self.periodic[axis]]
         self._cosines = {a - dims: _cosines(sides[a]) for a in range(dims) if not periodic[a]}

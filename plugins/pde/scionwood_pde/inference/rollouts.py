@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scionwood import RecipeError, WriteError
 from scionwood_pde.data.normaliser import Normaliser
+from scionwood_pde.evaluation.horizons import Horizons
 from scionwood_pde.inference.states import fitting, in_memory, tensor_of
 from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.regions import Put
@@ -37,6 +38,7 @@ def rollout(
     conditions: Mapping[str, ArrayLike] | None = None,
     solids: bool = False,
     put: Put | None = None,
+    horizons: Horizons | None = None,
     device: str = "cpu",
 ) -> xr.DataArray | None:
     """Predict states one after another, each from the previous one, or from several of them.
@@ -57,6 +59,8 @@ def rollout(
             the field there.
         put: stores a field of a state; then memory holds one state and those that the model sees.
             `None` means that all states are collected in memory.
+        horizons: the calibration of the run. It changes what is returned, and not the states from
+            which the rollout goes on.
         device: where to compute.
 
     Returns:
@@ -85,6 +89,7 @@ def rollout(
         for time, place in enumerate(places):
             _store(store, (sample, time), states[sample, place].values)
         frames = [frame.masked_fill(solid, 0) for frame in frames]
+        start = frames[-1]
         for time in range(history, len(layout.times)):
             numbers_of_sample = numbers if numbers is None else numbers[sample : sample + 1]
             state = _next(step, frames, numbers_of_sample).masked_fill(solid, 0)
@@ -94,6 +99,8 @@ def rollout(
             frames = [*frames[1:], state]
             # The mean may be much larger than the field: the sum in single precision would lose the
             # field.
+            if horizons is not None:
+                state = horizons.apply(state, start, time - history + 1)
             precise = state.double() if layout.dtype == np.float64 else state
             visible = _scaled(normaliser.undo, precise).masked_fill(solid, torch.nan)
             _store(store, (sample, time), visible[0].cpu().numpy())

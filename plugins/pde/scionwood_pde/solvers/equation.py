@@ -25,7 +25,7 @@ Advance: TypeAlias = Callable[[Tensor], Tensor]
 @final
 @dataclass(frozen=True)
 class Term:
-    """The place of a parameter in APEBench's form of an equation, `difficulty.py`.
+    """The place of a parameter in APEBench's form of an equation, arXiv:2411.00180.
 
     Args:
         kind: linear, `a_j sum_i d^j u / dx_i^j`; convection, `b_1 (u . grad) u`; or gradient_norm,

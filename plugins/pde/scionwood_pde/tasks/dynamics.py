@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Unpack, cast, final
 
+import lightning as L
 import torch
 from torch import Tensor, nn
 
 from scionwood import Optimiser, RecipeError
 from scionwood.authoring import Corruption, Deployed
 from scionwood_pde.data.domain import CLOSE, Domain
+from scionwood_pde.evaluation.horizons import calibrated
 from scionwood_pde.model.forecast import Axis, Forecast
 from scionwood_pde.tasks.baselines import Baselines, baselines
 from scionwood_pde.tasks.deployed import deployed
 from scionwood_pde.tasks.states import StatesTask, mean_over, mean_vrmse
+
+CALIBRATING = 12
+"""Most trajectories of each split whose rollouts are calibrated."""
 
 
 @final
@@ -35,7 +40,7 @@ class Dynamics(StatesTask):
     Units: each field has about zero mean and unit variance, the same for both.
 
     Raises:
-        RecipeError: `unroll` is below 1, or `ramp` is no share.
+        RecipeError: `unroll` is below 1, `ramp` is no share, or there is nothing to calibrate.
 
     Source: Tadpole, arXiv:2605.15284; VRMSE is that of The Well, arXiv:2412.00568; noise on the
         inputs is that of Sanchez-Gonzalez et al. 2020, arXiv:2002.09405.
@@ -54,6 +59,8 @@ class Dynamics(StatesTask):
             minus 1.
         ramp: share of the training in which these steps rise evenly from 1 to `unroll`; 0 means all
             from the beginning. First steps are cheaper, and learn from a single step.
+        calibrate: after the training, fit how far each horizon, field and shell of a rollout can be
+            trusted; `rollout` then shows less of what it cannot know. See `evaluation.horizons`.
     """
 
     def __init__(
@@ -65,6 +72,7 @@ class Dynamics(StatesTask):
         measured: int = 64,
         unroll: int = 1,
         ramp: float = 0.0,
+        calibrate: bool = False,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
@@ -74,7 +82,11 @@ class Dynamics(StatesTask):
             raise RecipeError(f"ramp: {ramp}", "it is a share of the training", "Use 0.5")
         self.noise, self.shifts, self.measured = noise, tuple(shifts), measured
         self.unroll, self.history = unroll, int(getattr(backbone, "history", 1))
-        self.ramp, self.steady = ramp, not ramp
+        self.ramp, self.steady, self.calibrate = ramp, not ramp, calibrate
+        conditions: Sequence[str] = getattr(backbone, "conditions", ())
+        if calibrate and (conditions or not hasattr(backbone, "limited")):
+            rule = "rollouts are calibrated of models that have a cap and no conditions"
+            raise RecipeError("calibrate: true", rule, "Leave it out, or take pde/spectral")
         self.baselines: Baselines | None = None
 
     @property
@@ -91,7 +103,27 @@ class Dynamics(StatesTask):
         domain: Domain | None = getattr(self.trainer.datamodule, "domain", None)  # type: ignore[attr-defined]  # Lightning sets it
         if domain is not None and self.scaled is not None and len(self.scaled.scales.vector):
             check_cubes(domain)
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        runs = data.trajectories("val") if hasattr(data, "modes") else None
+        if self.calibrate and runs is None:
+            rule = "it needs whole trajectories of one time step"
+            raise RecipeError("calibrate: true", rule, "Take pde/trajectories, or files uncropped")
         super().on_fit_start()
+
+    @torch.no_grad()
+    def before_export(self, trainer: L.Trainer) -> None:
+        """Fit the calibration with the chosen weights, and write it into the run folder."""
+        if not (self.calibrate and trainer.is_global_zero):
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        splits = (data.trajectories(split) for split in ("train", "val"))
+        runs = chain.from_iterable(
+            (run[i] for i in range(min(CALIBRATING, len(run)))) for run in splits
+        )
+        model, training = cast(Forecast, self.backbone), self.backbone.training
+        states = (torch.nan_to_num(run).to(self.device) for run in runs)
+        calibrated(model.eval(), states, data.modes).write(trainer.default_root_dir)
+        model.train(training)
 
     def on_train_start(self) -> None:
         """Measure the scales; a resumed run has them from its checkpoint.

@@ -25,8 +25,9 @@ def rollout(
 
     The run supplies the names of the fields, their normalisation, and the time of a step. Units,
     spacing and equation of the states are compared with those of its training. A warning names what
-    cannot be compared, a grid of another size, conditions far from those of the training, and a
-    first step that is no better than persistence if the states hold the truth.
+    cannot be compared, a grid of another size, for which a calibrated run has no calibration,
+    conditions far from those of the training, and a first step that is no better than persistence
+    if the states hold the truth.
 
     Args:
         states: the file with the first states: Zarr, NetCDF, HDF5 of The Well or PDEBench; in
@@ -64,6 +65,7 @@ def rollout(
     from scionwood_pde import inference
     from scionwood_pde.data.domain import Domain
     from scionwood_pde.data.normaliser import Normaliser
+    from scionwood_pde.evaluation.horizons import Horizons
     from scionwood_pde.evaluation.skill import check_regular, no_better_than_persistence
     from scionwood_pde.readers.files import check_apart, opened, stored
     from scionwood_pde.readers.states import layout_of
@@ -72,6 +74,7 @@ def rollout(
     inference.check_device(options.device)
     folder = find_run(options.run)
     scale, domain = Normaliser.read(folder), Domain.read(folder)
+    horizons = Horizons.read(folder)
     solids = domain is not None and domain.solids
     names = options.fields or (scale and scale.fields)
     array = opened(states, names, solids=solids, **options.places())
@@ -82,6 +85,10 @@ def rollout(
     if options.steps is None or scale is None or scale.interval is None:
         check_regular(layout, "states")
     scale = inference.normaliser_for(scale, array, options.statistics)
+    if horizons is not None and horizons.sides != layout.sides:
+        sides = f"{layout.sides}; the run was calibrated on {horizons.sides}"
+        warnings.warn(f"no calibration for a grid of {sides}", stacklevel=2)
+        horizons = None
     model = load_run(folder, options.device).backbone
     history = int(getattr(model, "history", 1))
     count = inference.steps_of(layout, scale, options.steps, history)
@@ -100,6 +107,7 @@ def rollout(
             conditions=conditions,
             solids=solids,
             put=put,
+            horizons=horizons,
             device=options.device,
         )
 
