@@ -171,6 +171,11 @@ class Dynamics(StatesTask):
         full_mask = mask if mask is None else mask.repeat(1, len(errors), *[1] * (mask.ndim - 2))
         return {"loss": mean_over(error.square(), full_mask)}
 
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """Return the points that count, over which the loss is a mean."""
+        mask = batch.get("mask")
+        return {} if mask is None else {"loss": float(mask.sum())}
+
     def corruption(self) -> Corruption | None:
         """Return the noise on the input; None without it."""
         if not self.noise:

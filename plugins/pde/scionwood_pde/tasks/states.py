@@ -90,6 +90,11 @@ class Autoencode(StatesTask):
             losses |= {"loss": losses["loss"] + term, "adversarial": term}
         return losses
 
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """Return the points that count, over which the squared error is a mean."""
+        mask = batch.get("mask")
+        return {} if mask is None else {"mse": float(mask.sum())}
+
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the VRMSE of reconstructions from the latents' means, averaged over fields."""
         x = batch["state"]
