@@ -36,7 +36,7 @@ plugin = Plugin(
             "lora_plus",
             "peft",
         ),
-        *("selection", "shared"),
+        *("selection", "shared", "trials"),
     ),
 )
 

@@ -8,7 +8,6 @@ from scionwood_methods.selection.options import ProxyRun as ProxyRun
 from scionwood_methods.verbs.diagnose import diagnose as diagnose
 from scionwood_methods.verbs.select import select_examples as select_examples
 from scionwood_methods.verbs.sequence import learn_sequence as learn_sequence
-from scionwood_methods.verbs.study import Study as Study
 from scionwood_methods.verbs.study import study as study
 
 plugin: Plugin

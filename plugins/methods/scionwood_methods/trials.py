@@ -9,16 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 from lightning.pytorch.callbacks import Callback
 
 import scionwood
 from scionwood import AdapterError, OutputExistsError, RecipeError, Run, TrainingError
 from scionwood.authoring import atomic_path, read_utf8, reading
-
-if TYPE_CHECKING:
-    from scionwood.recipes.resolved import Recipe
 
 RATES: Mapping[str, tuple[float, float, float]] = {"full": (0.02, 0.1, 0.5), "ia3": (0.5, 2.0, 8.0)}
 """The rates of a method as shares of the recipe's own, which suits LoRA."""
@@ -96,7 +93,7 @@ class Trials:
 
     Args:
         folder: the folder of the study.
-        recipe: the recipe; its adapter and its rate are those of the arms.
+        recipe: the resolved recipe; its adapter and its rate are those of the arms.
         seconds: of each fit.
         fixed: steps of each fit instead of its seconds.
         force: whether arms of another recipe or budget are replaced.
@@ -109,7 +106,7 @@ class Trials:
     def __init__(
         self,
         folder: Path,
-        recipe: Recipe,
+        recipe: Any,
         seconds: float,
         *,
         fixed: int | None = None,

@@ -51,7 +51,8 @@ def test_linear_time_gives_the_matches_of_python(parts):
     pattern = "".join(parts)
     try:
         linear = Patterns(NAMES, AdapterError).compile(pattern, "targets")
-    except AdapterError:
+        re.compile(pattern)  # `(?)` has a meaning in linear time alone
+    except (AdapterError, re.error):
         return
     for name in (*NAMES[:3], "e", "en", "nen", "a.0"):
         assert bool(linear.fullmatch(name)) == bool(re.fullmatch(pattern, name))

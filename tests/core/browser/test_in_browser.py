@@ -59,14 +59,14 @@ def quality(tmp_path_factory: pytest.TempPathFactory) -> Path:
         render_qc,
         sheet_numbers,
     )
-    from scionwood_seismic.inference.gate import Kept
+    from scionwood_seismic.inference.gate import Returned
 
     values = dict.fromkeys(READING, 0.123)
     rows = [Row(n, f"fldr {100 + n}", 24, n, 0, values, values) for n in range(3)]
     png = io.BytesIO()
     gather = np.sin(np.linspace(0, 60, 24 * 64)).reshape(24, 64)
     result = Result(gather, 0.9 * gather, Geometry(0.004))
-    places = [Kept("strong own", 4, 8, 0.9), Kept("weak steep", 12, 40, 0.2)]
+    places = [Returned("strong own", 4, 8, 0.9), Returned("weak steep", 12, 40, 0.2)]
     numbers = sheet_numbers(measure(result))
     draw_qc_sheet(result, similarity_map(result), numbers, places).savefig(png)
     facts = {"source": "a_long_name_of_a_file_" * 6 + ".sgy", "result": "clean.sgy"}

@@ -10,7 +10,7 @@ from scionwood_seismic.evaluation.figures import draw_panels, draw_qc_sheet
 from scionwood_seismic.evaluation.gather_qc import measure, similarity_map
 from scionwood_seismic.evaluation.panels import Geometry, Result, fk, thin
 from scionwood_seismic.evaluation.qc_page import sheet_numbers
-from scionwood_seismic.inference.gate import Kept
+from scionwood_seismic.inference.gate import Returned
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_the_sheet_shows_gathers_spectra_and_leakage(noisy):
 
 
 def test_the_sheet_shows_where_added_events_are_lost(noisy):
-    places = [Kept("strong own", 4, 8, 0.9), Kept("weak steep", 12, 20, 0.2)]
+    places = [Returned("strong own", 4, 8, 0.9), Returned("weak steep", 12, 20, 0.2)]
     result = Result(noisy, 0.5 * noisy, Geometry(0.004))
     figure = draw_qc_sheet(result, similarity_map(result), {}, places)
     strong, weak = axes_of(figure, "kept amplitude").collections

@@ -15,7 +15,7 @@ from scionwood_seismic.inference.beams import Beams, beams
 from scionwood_seismic.inference.decision import share_to_keep
 from scionwood_seismic.inference.events import KINDS, GatherEvents
 from scionwood_seismic.inference.field import denoise_record
-from scionwood_seismic.inference.gate import BLOCKS, RUNS, Kept, amplitudes, tried
+from scionwood_seismic.inference.gate import BLOCKS, RUNS, Returned, amplitudes, tried
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.tiles import TILES
 
@@ -28,10 +28,10 @@ def layers(shape: tuple[int, int] = (96, 512)) -> np.ndarray:
     return (events(0.6, traces=shape[0], samples=shape[1]) + 0.05 * noise).astype(np.float32)
 
 
-def measured(denoise: Callable[[np.ndarray], np.ndarray], record: np.ndarray) -> list[Kept]:
+def measured(denoise: Callable[[np.ndarray], np.ndarray], record: np.ndarray) -> list[Returned]:
     source = GatherEvents(record, beams(record, 12.0))
     trials, _ = tried(denoise, record, denoise(record), source, np.random.default_rng(0))
-    return [event for trial in trials for event in trial.kept()]
+    return [event for trial in trials for event in trial.returned()]
 
 
 def mean_of(traces: int, samples: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -72,7 +72,7 @@ def test_the_gate_runs_a_denoiser_at_most_ten_times(shape):
     trials, samples = tried(denoise, record, denoise(record), source, np.random.default_rng(0))
     assert len(runs) <= 1 + max(RUNS, 2 * BLOCKS) <= 11
     assert samples == sum(runs[1:]) <= 12 * max(record.size, 128 * 512)
-    places = {(event.trace, event.sample) for trial in trials for event in trial.kept()}
+    places = {(event.trace, event.sample) for trial in trials for event in trial.returned()}
     assert len(places) >= min(8, record.size // (64 * 128))
 
 
@@ -172,7 +172,7 @@ def band(found: Beams) -> tuple[float, float]:
 class TestBeams:
     def test_the_slopes_and_the_band_are_those_of_the_events(self):
         found = beams(layers(), 12.0)
-        assert found.found
+        assert found.has_events
         assert np.median(found.slopes) == pytest.approx(0.6 / 12, abs=0.01)
         low, high = band(found)
         assert 0.02 < low < 1 / 12 < high < 0.25
@@ -186,7 +186,7 @@ class TestBeams:
 
     def test_white_noise_has_no_event(self):
         rng = np.random.default_rng(0)
-        found = [beams(rng.standard_normal((64, 400)), 12.0).found for _ in range(10)]
+        found = [beams(rng.standard_normal((64, 400)), 12.0).has_events for _ in range(10)]
         assert not any(found)
 
     def test_what_is_coherent_in_a_removal_is_found(self):

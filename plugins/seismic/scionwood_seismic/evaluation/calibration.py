@@ -98,7 +98,7 @@ def truth(
     size = min(CELL[0], record.shape[0]), min(round(CELL[1] * period), record.shape[1])
     corners = grid(record.shape, size, (0, 0))
     level = local_rms(record, (25, int(6 * period)))
-    found: dict[str, list[float]] = {}
+    returned: dict[str, list[float]] = {}
     for index, (family, name) in enumerate(product(FAMILIES, LEVELS)):
         rng = np.random.default_rng([seed, 17, index])
         for run in range(min(RUNS, -(-EVENTS // len(corners)))):
@@ -113,8 +113,8 @@ def truth(
             change = denoise((record + added).astype(np.float32)) - before
             for key, place, wave in events:
                 came = float((change[place] * wave).sum() / np.square(wave).sum())
-                found.setdefault(key, []).append(came)
-    return {key: float(np.mean(values)) for key, values in found.items()}
+                returned.setdefault(key, []).append(came)
+    return {key: float(np.mean(values)) for key, values in returned.items()}
 
 
 def compare(
@@ -131,8 +131,8 @@ def compare(
     verdict = judge({"gather": name, **report.as_json()}, gate)
     strong, weak = (worst(true, level)[1] for level in LEVELS)
     light: Light = "red" if strong < RED else "yellow" if weak < YELLOW else "green"
-    found = verdict.strong, verdict.weak, strong, weak
-    return Pair(name, verdict.light, light, *found, verdict.reason, report.recovered, true)
+    amplitudes = verdict.strong, verdict.weak, strong, weak
+    return Pair(name, verdict.light, light, *amplitudes, verdict.reason, report.recovered, true)
 
 
 @final
@@ -176,18 +176,18 @@ def rates(pairs: Sequence[Pair]) -> Rates:
         >>> rates([pair]).false_green
         (1, 1)
     """
-    judged = [pair for pair in pairs if pair.light != "grey"]
-    bad = [pair for pair in judged if pair.truth != "green"]
-    good = [pair for pair in judged if pair.truth == "green"]
-    measured = [(pair.strong, pair.true_strong) for pair in judged]
+    tested_pairs = [pair for pair in pairs if pair.light != "grey"]
+    bad = [pair for pair in tested_pairs if pair.truth != "green"]
+    good = [pair for pair in tested_pairs if pair.truth == "green"]
+    measured = [(pair.strong, pair.true_strong) for pair in tested_pairs]
     varied = len(measured) > 1 and all(np.ptp(values) > 0 for values in zip(*measured, strict=True))
     return Rates(
-        len(judged),
-        len(pairs) - len(judged),
+        len(tested_pairs),
+        len(pairs) - len(tested_pairs),
         (sum(pair.light == "green" for pair in bad), len(bad)),
         (sum(pair.light != "green" for pair in good), len(good)),
         float(np.corrcoef(np.array(measured).T)[0, 1]) if varied else float("nan"),
-        sum(pair.light == pair.truth for pair in judged),
+        sum(pair.light == pair.truth for pair in tested_pairs),
     )
 
 
@@ -195,8 +195,8 @@ def calibrate_file(path: Path, options: DenoiseOptions, *, limit: int, seed: int
     """Compare the light of the gathers of a file with the truth; see `verbs.calibrate`."""
     options, section = choose_gathers(path, options)
     with options.open(path) as reader:
-        wanted = "stack" if section and options.model == "auto" else options.model
-        name = choose(reader, wanted).name
+        model_name = "stack" if section and options.model == "auto" else options.model
+        name = choose(reader, model_name).name
         model = load_run(find_run(options.run or run_of(name)), device=options.device).backbone
         denoise = partial(denoise_record, model, dt=reader.dt, domain=name)
         off = replace(options, gate="off")

@@ -25,7 +25,7 @@ from scionwood_seismic.evaluation.panels import (
     thin,
     thinned,
 )
-from scionwood_seismic.inference.gate import Kept
+from scionwood_seismic.inference.gate import Returned
 
 WIGGLES = 60
 """In gathers with fewer traces, each trace is also drawn as a line."""
@@ -55,7 +55,7 @@ def draw_qc_sheet(
     result: Result,
     similarity: np.ndarray,
     numbers: Mapping[str, str],
-    places: Sequence[Kept] = (),
+    places: Sequence[Returned] = (),
     *,
     title: str = "",
     footer: str = "",
@@ -83,7 +83,7 @@ def draw_qc_sheet(
     _spectra(spectra, result)
     _similarity(leak, similarity, result.geometry)
     if places:
-        _kept(last[2], places, result)
+        _draw_returned(last[2], places, result)
     _numbers(table, numbers)
     note = thinned(result.noisy.shape)
     heading = f"{title}\n{note}" if title and note else title + note
@@ -201,15 +201,15 @@ def _similarity(axes: Axes, similarity: np.ndarray, geometry: Geometry) -> None:
     axes.figure.colorbar(image, ax=axes, label="local similarity (0 to 1)")
 
 
-def _kept(axes: Axes, places: Sequence[Kept], result: Result) -> None:
+def _draw_returned(axes: Axes, places: Sequence[Returned], result: Result) -> None:
     """Draw the amplitude that came back of each event, in the middle of its energy."""
     left, right, bottom, top = _extent(result.noisy, result.geometry)
     for level, size in (("strong", 90), ("weak", 25)):
-        some = [place for place in places if place.kind.startswith(level)]
+        shown_places = [place for place in places if place.kind.startswith(level)]
         points = axes.scatter(
-            [place.trace + 1 for place in some],
-            [top + (result.geometry.dt or 1.0) * (place.sample + 0.5) for place in some],
-            c=[place.amplitude for place in some],
+            [place.trace + 1 for place in shown_places],
+            [top + (result.geometry.dt or 1.0) * (place.sample + 0.5) for place in shown_places],
+            c=[place.amplitude for place in shown_places],
             s=size,
             cmap="cividis",
             vmin=0,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from scionwood_seismic.inference.decision import EXACT, worst
-from scionwood_seismic.inference.gate import Kept
+from scionwood_seismic.inference.gate import Returned
 from scionwood_seismic.inference.options import GateOptions
 from scionwood_seismic.inference.reports import NO_EVENT
 
@@ -50,7 +50,7 @@ class Verdict:
     weak: float | None = None
     removed: float = 0.0
     passed: bool = False
-    places: tuple[Kept, ...] = ()
+    places: tuple[Returned, ...] = ()
 
     @property
     def phrase(self) -> str:
@@ -84,23 +84,23 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
         why = report.get("reason") or "not tested"
         return Verdict(name, "grey", f"{why}; {text}", removed=removed)
     (strong_kind, strong), (weak_kind, weak) = (worst(recovered, x) for x in ("strong", "weak"))
-    places = tuple(Kept(**place) for place in report.get("places", ()))
-    found = strong, weak, removed, False, places
+    places = tuple(Returned(**place) for place in report.get("places", ()))
+    numbers = strong, weak, removed, False, places
     if strong < gate.strong - EXACT:
-        kept = f"{strong_kind} events keep {strong:.2f} (limit {gate.strong:g})"
-        return Verdict(name, "red", f"{kept}; {text}", *found)
+        amplitude = f"{strong_kind} events keep {strong:.2f} (limit {gate.strong:g})"
+        return Verdict(name, "red", f"{amplitude}; {text}", *numbers)
     if report["reason"]:
         blend = f"blended with {_percent(1 - share)} of the removed part; " if share < 1 else ""
-        return Verdict(name, "yellow", f"{report['reason']}; {blend}{text}", *found)
+        return Verdict(name, "yellow", f"{report['reason']}; {blend}{text}", *numbers)
     coherent = float(report.get("coherent", 0.0))
     if coherent > gate.coherent:
         reason = f"{_percent(coherent)} of the energy was removed and is coherent as events are"
-        return Verdict(name, "yellow", f"{reason} (limit {_percent(gate.coherent)})", *found)
+        return Verdict(name, "yellow", f"{reason} (limit {_percent(gate.coherent)})", *numbers)
     if weak < gate.weak - EXACT:
-        kept = f"{weak_kind} events keep {weak:.2f} (limit {gate.weak:g})"
-        return Verdict(name, "yellow", f"{kept}; {text}", *found)
-    kept = f"{strong_kind} events keep {strong:.2f}, {weak_kind} ones {weak:.2f}"
-    return Verdict(name, "green", f"{kept}; {text}", *found)
+        amplitude = f"{weak_kind} events keep {weak:.2f} (limit {gate.weak:g})"
+        return Verdict(name, "yellow", f"{amplitude}; {text}", *numbers)
+    amplitude = f"{strong_kind} events keep {strong:.2f}, {weak_kind} ones {weak:.2f}"
+    return Verdict(name, "green", f"{amplitude}; {text}", *numbers)
 
 
 def lights(verdicts: Iterable[Verdict]) -> dict[str, Any]:

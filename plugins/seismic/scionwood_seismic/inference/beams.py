@@ -68,7 +68,7 @@ class Beams:
     null: float
 
     @property
-    def found(self) -> bool:
+    def has_events(self) -> bool:
         """Whether the record has coherent events."""
         excess = np.clip(self.semblance - self.null, 0, None).sum() / self.null
         return len(self.slopes) >= FEWEST and bool(excess >= EXCESS)
@@ -79,15 +79,15 @@ class Beams:
         Args:
             removed: (trace, time), the shape of the record.
         """
-        if not self.found or not removed.any():
+        if not self.has_events or not removed.any():
             return 0.0
         canonical = _canonical(removed, self.period)
         step = CANONICAL_PERIOD / self.period
         places = np.rint(self.places * (1, step)).astype(int)
-        own = np.unique(self.slopes)
+        slopes = np.unique(self.slopes)
         half = _half(len(removed), APERTURES[0])
         semblance, null = (
-            _scan(one, places, _lines(own, half))[0]
+            _scan(one, places, _lines(slopes, half))[0]
             for one in (canonical, _shuffled(canonical, np.random.default_rng(1)))
         )
         return float(np.clip(semblance - _limit(null), 0, None).mean())
@@ -104,22 +104,22 @@ def beams(record: np.ndarray, period: float, *, seed: int = 0) -> Beams:
     Example:
         >>> from scionwood_seismic.synth.field_signal import draw_record
         >>> record = draw_record(np.random.default_rng(0), (64, 256), ["layers"])
-        >>> beams(record, 16.0).found
+        >>> beams(record, 16.0).has_events
         True
     """
     rng = np.random.default_rng(seed)
     canonical = without_common_mode(_canonical(np.asarray(record, np.float64), period))
-    whole = canonical / (_rms(canonical, (15, 101)) + 1e-3 * canonical.std() + 1e-30)
+    levelled = canonical / (_rms(canonical, (15, 101)) + 1e-3 * canonical.std() + 1e-30)
     places = _places(canonical, rng)
     lines = _lines(SLOPES, _half(len(record), APERTURES[0]))
-    shuffled = _shuffled(whole, rng)
-    semblance, best, _ = _scan(whole, places, lines)
+    shuffled = _shuffled(levelled, rng)
+    semblance, best, _ = _scan(levelled, places, lines)
     null, null_best, _ = _scan(shuffled, places, lines)
     limit = _limit(null)
     coherent = semblance > limit
     power, slopes = np.zeros(SIZE // 2 + 1), SLOPES[best[coherent]]
     if len(slopes) >= FEWEST:
-        power = _band(whole, places[coherent], best[coherent])
+        power = _band(levelled, places[coherent], best[coherent])
         power -= _shared(shuffled, places, null_best)
         power = _smooth(np.clip(power, 0, None), 5)
         power[power < FLOOR * power.max()] = 0

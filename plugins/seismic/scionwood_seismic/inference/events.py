@@ -82,19 +82,19 @@ class GatherEvents:
 
     Args:
         record: (trace, time), any unit; dead traces are zero.
-        found: what is coherent in it.
+        beams: what is coherent in it.
     """
 
     kinds: tuple[str, ...] = KINDS
 
-    def __init__(self, record: np.ndarray, found: Beams) -> None:
-        self.found, self.period = found, found.period
+    def __init__(self, record: np.ndarray, beams: Beams) -> None:
+        self.beams, self.period = beams, beams.period
         length = round(WINDOW[1] * self.period / CANONICAL_PERIOD)
         self.window = min(WINDOW[0], record.shape[0]), min(length, record.shape[1])
         self._level = local_rms(record, (25, int(6 * self.period)))
         # Events in the band of the beams alone do not see what a filter cuts outside of it.
-        near = np.exp(-8 * (found.frequency - 1) ** 2)
-        self._wavelets = [wavelet(found, power) for power in (found.power, near) if power.any()]
+        near = np.exp(-8 * (beams.frequency - 1) ** 2)
+        self._wavelets = [wavelet(beams, power) for power in (beams.power, near) if power.any()]
 
     def draw(
         self, kind: str, corner: tuple[int, int], centre: float, rng: np.random.Generator
@@ -114,7 +114,7 @@ class GatherEvents:
         """Return the times at the traces, periods, the amplitudes there, and the slope."""
         traces = self.window[0]
         x = np.arange(traces) - rng.uniform(0.25, 0.75) * traces
-        own, sign = self._slope(corner), rng.choice((-1, 1))
+        slope, sign = self._slope(corner), rng.choice((-1, 1))
         size = np.full(traces, float(rng.choice((-1, 1))))
         if kind == "diffraction":
             depth, flank = rng.uniform(3, 12), rng.uniform(0.3, 0.48)
@@ -122,26 +122,26 @@ class GatherEvents:
             return at, size * np.exp(-((x / WIDE) ** 2) / 2), 0.0
         if kind == "fault":
             size *= np.abs(x) < NEAR
-            return own * x + np.where(x > 0, rng.uniform(0.5, 1.0), 0.0), size, own
+            return slope * x + np.where(x > 0, rng.uniform(0.5, 1.0), 0.0), size, slope
         if kind == "conflict":
-            against = -np.sign(own) if abs(own) > FLAT else sign
-            own = against * rng.uniform(0.12, 0.3)
+            against = -np.sign(slope) if abs(slope) > FLAT else sign
+            slope = against * rng.uniform(0.12, 0.3)
         if kind == "steep":
-            own = sign * rng.uniform(0.3, 0.42)
-        return own * x, size, own
+            slope = sign * rng.uniform(0.3, 0.42)
+        return slope * x, size, slope
 
     def _slope(self, corner: tuple[int, int]) -> float:
         """Return the slope of the nearest coherent place, periods per trace."""
         centre = np.array(corner) + np.array(self.window) / 2
-        distance = np.hypot(*((self.found.places - centre) / (WINDOW[0] / 2, self.window[1])).T)
-        return float(self.found.slopes[distance.argmin()])
+        distance = np.hypot(*((self.beams.places - centre) / (WINDOW[0] / 2, self.window[1])).T)
+        return float(self.beams.slopes[distance.argmin()])
 
 
-def wavelet(found: Beams, power: np.ndarray) -> np.ndarray:
+def wavelet(beams: Beams, power: np.ndarray) -> np.ndarray:
     """Return the zero-phase wavelet of a power at the frequencies of beams, with a peak of 1."""
     # A sum of cosines with the amplitude spectrum has zero phase: its peak is at 0. The taper ends
     # it at zero: a step would have energy at all frequencies.
-    pulse = np.cos(2 * np.pi * TIMES[:, None] * found.frequency) @ np.sqrt(power)
+    pulse = np.cos(2 * np.pi * TIMES[:, None] * beams.frequency) @ np.sqrt(power)
     pulse *= np.cos(np.pi / 2 * TIMES / ENDS) ** 2
     peaked: np.ndarray = pulse / np.abs(pulse).max()
     return peaked

@@ -169,19 +169,19 @@ class _Work:
         if self.domain == "station":
             source = StationEvents(signal)
         else:
-            found = beams(signal[alive], steps.period)
-            if not found.found:
+            coherent_beams = beams(signal[alive], steps.period)
+            if not coherent_beams.has_events:
                 share = float(self.options.gate == "report")
                 report = replace(report, share=share, removed=share * report.removed)
                 return share * removed, replace(report, reason=NO_EVENT)
-            source = GatherEvents(signal, found)
-            coherent = report.removed * found.coherent_share(removed[alive])
+            source = GatherEvents(signal, coherent_beams)
+            coherent = report.removed * coherent_beams.coherent_share(removed[alive])
             report = replace(report, coherent=coherent)
 
         def denoise(part: np.ndarray) -> np.ndarray:
             first = part[0] if part.ndim == 3 else part
-            own = replace(steps, samples=part.shape[-1])
-            result: np.ndarray = first - self._denoised(part, own, level)[0]
+            part_steps = replace(steps, samples=part.shape[-1])
+            result: np.ndarray = first - self._denoised(part, part_steps, level)[0]
             return result
 
         rng, window = np.random.default_rng(0), self._window(steps)
@@ -198,7 +198,7 @@ class _Work:
         report: Report,
     ) -> tuple[np.ndarray, Report]:
         """Put lost signal back, and then blend, until strong events reach their limit."""
-        events = [event for trial in trials for event in trial.kept()]
+        events = [event for trial in trials for event in trial.returned()]
         share, reason, back = *share_to_keep(gate.amplitudes(events), self.options), 0.0
         if self.options.gate == "report":
             share, reason = 1.0, ""
@@ -209,7 +209,7 @@ class _Work:
                 mended: np.ndarray = denoised + lost
                 return mended
 
-            others = [event for trial in trials for event in trial.kept(mend)]
+            others = [event for trial in trials for event in trial.returned(mend)]
             recovered = gate.amplitudes(events), gate.amplitudes(others)
             back = share_to_put_back(*recovered, self.options)
             # A result is linear in what goes back, and so are the amplitudes.

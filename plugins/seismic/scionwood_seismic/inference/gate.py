@@ -19,13 +19,13 @@ from scionwood_seismic.synth.field_volume import offsets_of
 LEVELS = {"strong": (STRONG, 6), "weak": (WEAK, 8)}
 """Amplitudes, and events of each kind: what comes back of weak ones varies more."""
 
-PER_WINDOW, MOST = 4, 5
+PER_WINDOW, MOST_PER_WINDOW = 4, 5
 """Events of a window in one run of the denoiser; of a record with few windows, up to the second."""
 
 RUNS = 9
 """The most runs of the denoiser on all of a record."""
 
-WHOLE, BLOCKS, MARGIN = 20, 5, (32, 64)
+FEW_WINDOWS, BLOCKS, MARGIN = 20, 5, (32, 64)
 """Windows up to which all of a record is tested; blocks that are tested of a larger one, each with
 two runs; and the traces and canonical samples about the windows of a block, which are 2 x 2."""
 
@@ -43,7 +43,7 @@ Combo = tuple[str, str, tuple[float, float]]
 
 @final
 @dataclass(frozen=True)
-class Kept:
+class Returned:
     """What came back of an event.
 
     Attributes:
@@ -58,11 +58,11 @@ class Kept:
     sample: int
     amplitude: float
 
-    def towards(self, other: Kept, share: float) -> Kept:
+    def towards(self, other: Returned, share: float) -> Returned:
         """Return a share of the way to what comes back of the event otherwise."""
         return replace(self, amplitude=self.amplitude + share * (other.amplitude - self.amplitude))
 
-    def blended(self, share: float) -> Kept:
+    def blended(self, share: float) -> Returned:
         """Return what comes back after blending with the input."""
         return replace(self, amplitude=1 - share * (1 - self.amplitude))
 
@@ -88,7 +88,7 @@ class Trial:
     denoised: np.ndarray
     with_events: np.ndarray
 
-    def kept(self, mend: Mend | None = None) -> list[Kept]:
+    def returned(self, mend: Mend | None = None) -> list[Returned]:
         """Return what came back of each event.
 
         Args:
@@ -98,10 +98,10 @@ class Trial:
         if mend:
             inputs = self.record, self.record + self.added
             results = mend(inputs[0], results[0]), mend(inputs[1], results[1])
-        return _kept(self.events, self.added, results[1] - results[0], self.place)
+        return _returned(self.events, self.added, results[1] - results[0], self.place)
 
 
-def amplitudes(events: Sequence[Kept]) -> dict[str, float]:
+def amplitudes(events: Sequence[Returned]) -> dict[str, float]:
     """Return the mean amplitude that came back of each kind."""
     kinds = sorted({event.kind for event in events})
     return {kind: float(np.mean([e.amplitude for e in events if e.kind == kind])) for kind in kinds}
@@ -137,7 +137,7 @@ def tried(
         >>> source = GatherEvents(record, beams(record, 12.0))
         >>> rng = np.random.default_rng(0)
         >>> trials, _ = tried(lambda x: x / 2, record, record / 2, source, rng)
-        >>> {round(event.amplitude, 6) for trial in trials for event in trial.kept()}
+        >>> {round(event.amplitude, 6) for trial in trials for event in trial.returned()}
         {0.5}
     """
     trials, samples = [], 0
@@ -151,13 +151,13 @@ def tried(
             first = denoise(part)
             samples += part.size
         runs = RUNS if len(blocks) == 1 else 1
-        for some, per_window in _shares(combos[number :: len(blocks)], len(corners), runs, rng):
-            events = _drawn(source, some, corners, per_window, record.shape[-2:], rng)
+        for batch, per_window in _shares(combos[number :: len(blocks)], len(corners), runs, rng):
+            events = _draw_events(source, batch, corners, per_window, record.shape[-2:], rng)
             added = _added(events, record, place)
             again = denoise((part + added).astype(np.float32))
             samples += part.size
-            own, alone = (one if one.ndim == 2 else one[0] for one in (added, part))
-            trials.append(Trial(place, events, alone, own, first, again))
+            waves, alone = (one if one.ndim == 2 else one[0] for one in (added, part))
+            trials.append(Trial(place, events, alone, waves, first, again))
     return trials, samples
 
 
@@ -177,9 +177,9 @@ def _blocks(
 ) -> list[tuple[Place, list[tuple[int, int]]]]:
     """Return the parts of a record that are tested, and the corners of their windows."""
     rows, columns = (max(1, n // w) for n, w in zip(shape, window, strict=True))
-    whole = (slice(0, shape[0]), slice(0, shape[1]))
-    if rows * columns <= WHOLE:
-        return [(whole, grid(shape, window, (0, 0)))]
+    everything = (slice(0, shape[0]), slice(0, shape[1]))
+    if rows * columns <= FEW_WINDOWS:
+        return [(everything, grid(shape, window, (0, 0)))]
     across = min(2, rows)
     inner = across * window[0], min(4 // across, columns) * window[1]
     blocks = []
@@ -208,14 +208,14 @@ def _shares(
     combos: Sequence[Combo], windows: int, runs: int, rng: np.random.Generator
 ) -> list[tuple[list[Combo], int]]:
     """Share events among the runs of a denoiser: those of each, and how many a window has."""
-    room = runs * MOST * windows
-    some = [combos[i] for i in sorted(rng.permutation(len(combos))[:room])]
-    per_window = max(PER_WINDOW, math.ceil(len(some) / (runs * windows)))
+    room = runs * MOST_PER_WINDOW * windows
+    chosen = [combos[i] for i in sorted(rng.permutation(len(combos))[:room])]
+    per_window = max(PER_WINDOW, math.ceil(len(chosen) / (runs * windows)))
     size = per_window * windows
-    return [(some[at : at + size], per_window) for at in range(0, len(some), size)]
+    return [(chosen[at : at + size], per_window) for at in range(0, len(chosen), size)]
 
 
-def _drawn(
+def _draw_events(
     source: Source,
     combos: Sequence[Combo],
     corners: Sequence[tuple[int, int]],
@@ -254,15 +254,15 @@ def _added(events: Sequence[Event], record: np.ndarray, place: Place) -> np.ndar
     return part
 
 
-def _kept(
+def _returned(
     events: Sequence[Event], added: np.ndarray, change: np.ndarray, place: Place
-) -> list[Kept]:
+) -> list[Returned]:
     """Project what the denoised record gained on each event."""
-    kept = []
+    returned = []
     for event in events:
         rows, columns = (
-            slice(part.start - whole.start, part.stop - whole.start)
-            for part, whole in zip((event.rows, event.columns), place, strict=True)
+            slice(window.start - block.start, window.stop - block.start)
+            for window, block in zip((event.rows, event.columns), place, strict=True)
         )
         alone = float(np.square(event.wave, dtype=np.float64).sum())
         went = float((added[rows, columns] * event.wave).sum(dtype=np.float64))
@@ -270,8 +270,8 @@ def _kept(
         if alone > 0 and abs(went - alone) < 0.5 * alone:
             came = float((change[rows, columns] * event.wave).sum(dtype=np.float64))
             trace, sample = _middle(event)
-            kept.append(Kept(event.kind, trace, sample, came / went))
-    return kept
+            returned.append(Returned(event.kind, trace, sample, came / went))
+    return returned
 
 
 def _middle(event: Event) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, final
 
 from scionwood_seismic.inference.decision import worst
-from scionwood_seismic.inference.gate import Kept
+from scionwood_seismic.inference.gate import Returned
 from scionwood_seismic.synth.canonical import Domain
 
 NO_EVENT = "no coherent event found"
@@ -47,7 +47,7 @@ class Report:
     share: float = 0.0
     back: float = 0.0
     reason: str = ""
-    places: Sequence[Kept] = ()
+    places: Sequence[Returned] = ()
     coherent: float = 0.0
     added: float = 0.0
     left: Mapping[str, int] = field(default_factory=dict)
