@@ -54,6 +54,7 @@ THINGS = documented()
 OF_PLUGINS = of_plugins()
 LONG = {
     *("scionwood_methods.learn_sequence", "scionwood_methods.select_examples"),
+    "scionwood_methods.study",
     *("scionwood_federated.simulate", "scionwood_federated.losses_at"),
     *("scionwood_federated.train_site", "scionwood_audio.compare", "scionwood_bangla.evaluate"),
 }

@@ -76,7 +76,7 @@ RECORDS = {
 """Clean records, and the least SNR of what comes back, dB."""
 
 
-@table("name", GATHERS)
+@pytest.mark.parametrize("name", GATHERS)
 @table("kind", RECORDS)
 def test_clean_events_come_back(name, kind):
     clean, least = RECORDS[kind]
