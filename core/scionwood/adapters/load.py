@@ -25,8 +25,9 @@ from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.compatibility import check_against
 from scionwood.adapters.content import check_content
 from scionwood.adapters.folder import read_folder
-from scionwood.adapters.head import declared_head, keep_statistics, train_head
+from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
 from scionwood.adapters.identity import ATTRIBUTE
+from scionwood.adapters.layers.attention import is_dead
 from scionwood.adapters.sharing import untie
 from scionwood.errors import AdapterError, AdapterFileError
 
@@ -61,6 +62,9 @@ def load_adapter(
     Returns:
         The model inside a `PeftModel`.
 
+    Warns:
+        UserWarning: It is a folder of plain peft, or some of its layers are never called.
+
     Raises:
         AdapterFileError: The folder is damaged, hostile, or made for another base. The model is
             left as it was.
@@ -82,6 +86,7 @@ def load_adapter(
         # `unfreeze` declares a whole model as the head, by an empty name.
         with declared_head(model, [name for name in head if name]):
             checked = check_against(model, saved, whole)
+            _warn_of_dead(model, checked.modules)
             check_content(
                 saved.path, checked.tensors, saved.manifest.tensors if saved.manifest else ""
             )
@@ -108,6 +113,16 @@ def _name_folder(folder: Path) -> Iterator[None]:
         raise
     except AdapterError as error:
         raise AdapterFileError(f"{folder}: {error.value}", error.rule, error.remedy) from error
+
+
+def _warn_of_dead(model: nn.Module, names: Sequence[str]) -> None:
+    """Warn if some of the adapted layers are never called, here or where they were trained."""
+    if dead := [name for name in names if is_dead(backbone(model), name)]:
+        warnings.warn(
+            f"the adapter has no effect on {', '.join(dead[:3])} ({len(dead)} of {len(names)} "
+            "layers): nn.MultiheadAttention reads this weight and never calls the layer",
+            stacklevel=3,  # the caller of load_adapter
+        )
 
 
 def _fill(model: PeftModel, tensors: Mapping[str, torch.Tensor], name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -246,6 +247,13 @@ class RunCheckpoint(Checkpoint):
     def _save_best(self, trainer: L.Trainer, task: Any) -> None:
         score = trainer.callback_metrics.get(task.monitor)
         if score is None or not torch.isfinite(score):
+            if score is not None and self.best is None:
+                refuse_non_finite(trainer)  # weights that are not finite are the likelier cause
+                warnings.warn(
+                    f"{task.monitor} is {float(score)}: this validation chooses no weights. Has "
+                    "its split a sample on which the value is defined?",
+                    stacklevel=2,
+                )
             return
         if average_of(trainer) and not self.weights:
             self.best = None

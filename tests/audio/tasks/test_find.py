@@ -66,10 +66,16 @@ def test_the_head_is_that_of_scikit_learn_with_its_scaler():
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning warns of itself
-def test_the_precision_of_a_validation_leaves_out_batches_without_a_call(batch):
+def test_the_precision_of_a_validation_is_that_of_the_split_however_it_is_cut(batch):
     task = Find(Whisper(window=0.5, outputs=1))
-    silent = {**batch, "target": torch.zeros(4, 25)}
     trainer = L.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False)
-    loader = DataLoader([batch, silent], batch_size=None)
-    (values,) = trainer.validate(task, loader, verbose=False)
-    assert values["val_ap"] == pytest.approx(task.metrics(batch)["ap"].item(), rel=1e-5)
+
+    def measured(parts):
+        (values,) = trainer.validate(task, DataLoader(parts, batch_size=None), verbose=False)
+        return values["val_ap"]
+
+    silent = {**batch, "target": torch.zeros(4, 25)}
+    whole = {key: torch.cat([batch[key], silent[key]]) for key in batch}
+    assert measured([batch, silent]) == pytest.approx(measured([whole]), rel=1e-5)
+    assert measured([batch, silent]) < measured([batch])
+    assert np.isnan(measured([silent]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 
@@ -96,6 +97,15 @@ def test_a_plain_peft_folder_loads_with_a_warning(tmp_path):
     with pytest.warns(UserWarning, match="whether it was made for this base is not known"):
         ours = load_adapter(Net(), tmp_path)
     assert torch.equal(answer("lora", ours), answer("lora", theirs))
+
+
+@pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
+def test_layers_that_torch_never_calls_are_named_when_an_adapter_of_peft_has_them(tmp_path):
+    model = nn.ModuleDict({"attention": nn.MultiheadAttention(8, 2), "last": nn.Linear(8, 8)})
+    config = LoraConfig(r=2, target_modules=["out_proj", "last"])
+    get_peft_model(copy.deepcopy(model), config).save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match=r"no effect on attention.out_proj \(1 of 2 layers\)"):
+        load_adapter(model, tmp_path)
 
 
 def test_rebuilds_seeded_projections_that_are_not_saved(tmp_path):

@@ -21,7 +21,7 @@ from scionwood.errors import RecipeError, TrainingError
 from scionwood.kernels import enable
 from scionwood.recipes.recipe import Slot, resolve
 from scionwood.training import fit
-from scionwood.training.checkpoint import LAST, read_checkpoint
+from scionwood.training.checkpoint import BEST, LAST, RunCheckpoint, read_checkpoint
 from scionwood.training.guard import NanGuard, joint_norm
 from scionwood.training.metrics import read_metrics
 from scionwood.training.stop import DelayedMax
@@ -204,3 +204,11 @@ def test_a_nan_in_gradients_or_weights_never_reaches_a_checkpoint(
     with pytest.raises(TrainingError, match=message):
         fit(recipe, run_dir=tmp_path / "run")
     assert not (tmp_path / "run" / LAST).exists()
+
+
+def test_a_validation_that_counts_nothing_is_named(tmp_path: Path) -> None:
+    options = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
+    trainer = L.Trainer(callbacks=[RunCheckpoint()], default_root_dir=tmp_path, **options)
+    with quiet(), pytest.warns(UserWarning, match="val_loss is nan: this validation chooses no"):
+        trainer.validate(task(2), [torch.full((2, 8), torch.nan)], verbose=False)
+    assert not (tmp_path / BEST).exists()

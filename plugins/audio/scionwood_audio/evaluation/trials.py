@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def average_precision(scores: Tensor, target: Tensor) -> Tensor:
-    """Return the average precision of scores, 0 to 1; 1 without any positive.
+    """Return the average precision of scores, 0 to 1; NaN without any positive.
 
     Positions of one score have one precision, that of the last of them.
 
@@ -24,7 +24,7 @@ def average_precision(scores: Tensor, target: Tensor) -> Tensor:
     ranked, order = scores.sort(descending=True)
     hit = target[order] > 0.5
     if not hit.any():
-        return torch.ones((), device=scores.device)
+        return torch.full((), torch.nan, device=scores.device)
     falling = -ranked
     places = torch.searchsorted(falling, falling[hit], right=True)
     return (hit.cumsum(0)[places - 1] / places).mean()

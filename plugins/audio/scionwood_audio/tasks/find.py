@@ -24,7 +24,8 @@ class Find(Task):
     Shapes: a batch holds `samples` (window, sample) float32 and `target` (window, position)
         float32: 1 is a call, 0 is none, -1 is unknown and has no part in the loss.
 
-    Units: samples from -1 to 1 at 16 kHz; a position is 20 ms; average precision from 0 to 1.
+    Units: samples from -1 to 1 at 16 kHz; a position is 20 ms; average precision from 0 to 1, of
+        all positions of a split together, and NaN for a split without a call.
 
     Source: the few-shot task of DCASE, arXiv:2305.13210.
 
@@ -43,6 +44,7 @@ class Find(Task):
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.warm = warm
+        self._positions: list[tuple[Tensor, Tensor]] = []
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the cross-entropy of the positions that are known, in nats."""
@@ -51,19 +53,29 @@ class Find(Task):
         loss = F.binary_cross_entropy_with_logits(logits, target.clamp(min=0), reduction="none")
         return {"loss": (loss * is_known).sum() / is_known.sum().clamp(min=1)}
 
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        """Return the known positions, over which the loss is a mean."""
+        return {"loss": int((batch["target"] >= 0).sum())}
+
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the average precision of the positions of a batch."""
+        """Store the known positions of a batch: the average precision is that of a whole split."""
         logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
         is_known = target >= 0
-        return {"ap": average_precision(logits[is_known], target[is_known])}
+        self._positions.append((logits[is_known].float(), target[is_known]))
+        return {}
 
-    def counts(self, batch: dict[str, Tensor]) -> dict[str, float]:
-        """Return the known positions for the loss, and those with a call for the precision.
+    def on_validation_epoch_end(self) -> None:
+        """Log the average precision of the validation split as `val_ap`."""
+        self._log_precision("val_ap")
 
-        A batch without a call has no precision, and so no part in its mean.
-        """
-        target = batch["target"]
-        return {"loss": int((target >= 0).sum()), "ap": int((target > 0.5).sum())}
+    def on_test_epoch_end(self) -> None:
+        """Log the average precision of the test split as `test_ap`."""
+        self._log_precision("test_ap")
+
+    def _log_precision(self, name: str) -> None:
+        scores, target = map(torch.cat, zip(*self._positions, strict=True))
+        self._positions.clear()
+        self.log(name, average_precision(scores, target), sync_dist=self.trainer.world_size > 1)
 
     def on_fit_start(self) -> None:
         """Fit the head to frozen features, unless the run continues an earlier one."""
