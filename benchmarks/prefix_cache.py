@@ -27,7 +27,7 @@ from runner import machine, option, out, parsed, printed, write
 from torch import Tensor, nn
 
 from scionwood import attach
-from scionwood.scale.prefix.cache import FrozenPrefix
+from scionwood_scale.prefix.cache import FrozenPrefix
 
 LAST_FOUR = r"blocks\.(8|9|10|11)\.attn\.qkv"
 BATCH, BATCHES = 8, 2

@@ -25,7 +25,7 @@ from lora.timing import compared
 from scionwood import Task
 from scionwood.authoring import DataLoader
 from scionwood.recipes.recipe_file import recipes
-from scionwood.scale.replay import Replay
+from scionwood_scale.replay import Replay
 from scionwood.training.trainer import make_trainer, quiet
 
 PLUGINS = ("seismic", "crash", "pde", "biomed", "bangla", "language")

@@ -29,7 +29,15 @@ def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
 
 
 def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that adapters added, by name, trainable or not, each once."""
+    """Return the parameters that adapters added, by name, trainable or not, each once.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Linear(8, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=("1",))
+        >>> [tuple(value.shape) for value in authoring.adapter_parameters(tuned).values()]
+        [(2, 8), (8, 2)]
+    """
     if not isinstance(model, PeftModel):
         return {}
     if model.active_peft_config.is_prompt_learning:

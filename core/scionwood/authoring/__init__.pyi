@@ -3,6 +3,7 @@ from scionwood.adapters import FrozenHeadWarning as FrozenHeadWarning
 from scionwood.adapters import LayerTuner as LayerTuner
 from scionwood.adapters import LeftOutWarning as LeftOutWarning
 from scionwood.adapters import peft_method as peft_method
+from scionwood.adapters.modules import adapter_parameters as adapter_parameters
 from scionwood.adapters.stored import empty_weights as empty_weights
 from scionwood.cli.command import check_plan as check_plan
 from scionwood.cli.command import prints as prints
@@ -46,7 +47,6 @@ from scionwood.runs.seal import changing as changing
 from scionwood.training import Corruption as Corruption
 from scionwood.training import DataFiles as DataFiles
 from scionwood.training import DataLoader as DataLoader
-from scionwood.training import FrozenPrefix as FrozenPrefix
 from scionwood.training import InexactResumeWarning as InexactResumeWarning
 from scionwood.training import Resume as Resume
 from scionwood.training import Split as Split
@@ -64,6 +64,7 @@ from scionwood.training.deployed import Normalisation as Normalisation
 from scionwood.training.deployed import Signal as Signal
 from scionwood.training.loaded_run import LoadedRun as LoadedRun
 from scionwood.training.loaded_run import Served as Served
+from scionwood.training.seeded import sample_content as sample_content
 from scionwood_sandbox.archives.outside import check_hdf5 as check_hdf5
 from scionwood_sandbox.archives.outside import check_inside as check_inside
 from scionwood_sandbox.archives.outside import check_links as check_links

@@ -1,5 +1,3 @@
-from scionwood.scale.prefix.cache import FrozenPrefix as FrozenPrefix
-from scionwood.scale.prefix.callback import PrefixCache as PrefixCache
 from scionwood.training.by_hand import Resume as Resume
 from scionwood.training.by_hand import minimise as minimise
 from scionwood.training.by_hand import one_cycle as one_cycle

@@ -41,7 +41,6 @@ CALLBACKS: Mapping[str, Builtin] = {
         *("stopping_threshold", "divergence_threshold"),
     ),
     "device_stats": _builtin(f"{_LIGHTNING}:DeviceStatsMonitor", "cpu_stats", logs=True),
-    "prefix_cache": _builtin("scionwood.scale.prefix.callback:PrefixCache"),
     "ema": _builtin(f"{_TRAINING}.averages:Ema"),
     "swa": _builtin(f"{_TRAINING}.averages:Swa"),
     "lr_monitor": _builtin(
@@ -89,8 +88,8 @@ STRATEGIES: Mapping[str, Builtin | None] = {
         "lightning.pytorch.strategies:DDPStrategy",
         *("process_group_backend", "find_unused_parameters", "static_graph"),
     ),
-    "model_parallel": _builtin("scionwood.scale.shard:ShardedStrategy"),
-    "fsdp2": _builtin("scionwood.scale.shard:ShardedStrategy"),
+    "model_parallel": _builtin("scionwood.training.shard:ShardedStrategy"),
+    "fsdp2": _builtin("scionwood.training.shard:ShardedStrategy"),
 }
 """`fsdp2` is another name of `model_parallel`, which is Lightning's."""
 

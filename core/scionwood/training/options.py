@@ -5,9 +5,7 @@ Checking imports nothing heavy. The classes are listed in `builtin_components`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from re import match
@@ -54,10 +52,6 @@ PLAIN = frozenset(
 GUARD = "nan_guard"
 """Our own option: the steps between two checks for values that are not finite; see `NanGuard`."""
 
-GRAPH = "cuda_graph"
-"""Our own option: `auto`, `on` or `off`; see `CudaGraph`."""
-
-CORE_OPTIONS = frozenset({GUARD, GRAPH})
 
 CHOSEN_BY_NAME = frozenset({"callbacks", "logger", "strategy", "profiler"})
 """Options of lightning.Trainer whose classes are given by short names."""
@@ -147,14 +141,12 @@ def build_trainer_options(
         options: a checked `trainer:` section.
         monitor: the value that early stopping watches unless the section names another.
         mode: whether that value should be small or large.
-        folder: the run folder, in which a profiler and `prefix_cache` write; `None` means the
-            working directory.
+        folder: the run folder, in which a profiler writes; `None` means the working directory.
 
     Raises:
-        RecipeError: a class refuses its options, a callback needs a logger, or `prefix_cache` names
-            a folder outside of the run folder.
+        RecipeError: a class refuses its options, or a callback needs a logger.
     """
-    built = {key: value for key, value in options.items() if key in PLAIN | CORE_OPTIONS}
+    built = {key: value for key, value in options.items() if key in PLAIN | {GUARD}}
     built["callbacks"] = []
     # A later entry of one name replaces an earlier one.
     callbacks = {c.name: c for c in _components(options, "callbacks") if c.name not in FINDERS}
@@ -165,7 +157,7 @@ def build_trainer_options(
             rule = "it writes to a logger, and metrics.csv is none"
             raise RecipeError(f"trainer.callbacks: {name}", rule, "Set trainer.logger: tensorboard")
         watched = {"monitor": monitor, "mode": mode} if name == "early_stopping" else {}
-        built["callbacks"].append(_inside(callback, folder).build(**watched))
+        built["callbacks"].append(callback.build(**watched))
     for profiler in _components(options, "profiler"):
         place = {"dirpath": folder or Path(), "filename": f"profile-{profiler.name}"}
         built["profiler"] = profiler.build(**place)
@@ -174,24 +166,10 @@ def build_trainer_options(
     return built
 
 
-def _inside(callback: NamedComponent, run: Path | None) -> NamedComponent:
-    """Return a callback with the folder of `prefix_cache` inside the run folder."""
-    name, options = callback.name, callback.options
-    if name != "prefix_cache" or options.get("folder") is None:
-        return callback
-    root = Path(os.path.realpath(run or Path()))
-    place = Path(os.path.realpath(root / str(options["folder"])))
-    if not place.is_relative_to(root):
-        rule = "it lies outside of the run folder, and a recipe of a stranger could name any folder"
-        remedy = "Name a folder inside it, such as features, or give fit callbacks=[PrefixCache()]"
-        raise RecipeError(f"trainer.callbacks: {name}: folder {options['folder']}", rule, remedy)
-    return replace(callback, options={**options, "folder": str(place)})
-
-
 def _check_key(key: str) -> None:
     if key in REFUSED:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
-    known = PLAIN | CHOSEN_BY_NAME | CORE_OPTIONS
+    known = PLAIN | CHOSEN_BY_NAME | {GUARD}
     if key not in known:
         remedy = did_you_mean(key, sorted(known)) or "See lightning.Trainer"
         rule = "not one of lightning.Trainer"

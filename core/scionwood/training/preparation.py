@@ -20,7 +20,6 @@ from scionwood.adapters.modules import tuner_layers
 from scionwood.errors import AdapterError, RecipeError, TrainingError
 from scionwood.kernels import enable
 from scionwood.recipes.recipe import Recipe
-from scionwood.training.options import callback_names
 
 
 def prepare(backbone: nn.Module, recipe: Recipe) -> nn.Module:
@@ -58,14 +57,10 @@ def set_blocks(backbone: nn.Module, recipe: Recipe) -> None:
     """Compile the repeated blocks, or compute them again in the backward pass, as a recipe says.
 
     Raises:
-        RecipeError: the backbone has no repeated blocks, they cannot be computed twice, or a
-            callback skips blocks, which compiled ones do not allow.
+        RecipeError: the backbone has no repeated blocks, or they cannot be computed twice.
     """
     if recipe.gradient_checkpointing:
         checkpoint_blocks(backbone)
-    if recipe.compile and "prefix_cache" in callback_names(recipe.trainer):
-        rule = "the callback prefix_cache skips blocks, and compiled blocks cannot be skipped"
-        raise RecipeError("compile", rule, "Leave one of the two out")
     if recipe.compile:
         compile_blocks(backbone, {} if recipe.compile is True else recipe.compile)
 

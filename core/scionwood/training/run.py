@@ -26,11 +26,11 @@ from scionwood.runs.base import with_base, write_base
 from scionwood.runs.layout import ADAPTER, HEAD, RECIPE
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
-from scionwood.scale.large import empty_backbone
 from scionwood.training.checkpoint import StopRequested, clean_debris
 from scionwood.training.data_files import reuse_skipped_files
 from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
+from scionwood.training.large import empty_backbone
 from scionwood.training.loaded_run import load_cached
 from scionwood.training.loader import named_workers
 from scionwood.training.loggers import LoggerChoice, recorded, split_loggers

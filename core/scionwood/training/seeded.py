@@ -10,6 +10,7 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset
 
 
@@ -38,6 +39,38 @@ class Seeded(Dataset[Any]):
             return [self[index] for index in indices]
         with _draws(self.seed, int(self.number), indices[0]):
             return list(many(indices))
+
+
+def sample_content(dataset: Dataset[Any], index: int, epoch: int = 0) -> list[Any]:
+    """Return what a sample holds when it is read in an epoch, with the draws of that epoch.
+
+    Samples that differ between two epochs are augmented at random.
+
+    Args:
+        dataset: a dataset with a length.
+        index: the sample.
+        epoch: the number of the epoch.
+
+    Returns:
+        The bytes of each tensor, array or image of the sample, other plain values as they are, and
+        `None` for what is none of these.
+
+    Example:
+        >>> rows = torch.arange(6.0).reshape(3, 2)
+        >>> authoring.sample_content(rows, 1) == authoring.sample_content(rows, 1, epoch=1)
+        True
+    """
+    seeded = Seeded(dataset.inner if isinstance(dataset, Seeded) else dataset, seed=0)
+    seeded.number.fill_(epoch)
+    return [_content(leaf) for leaf in tree_leaves(seeded[index])]
+
+
+def _content(leaf: Any) -> Any:
+    if isinstance(leaf, torch.Tensor):
+        return leaf.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    if hasattr(leaf, "tobytes"):  # arrays and images
+        return leaf.tobytes()
+    return leaf if isinstance(leaf, str | bytes | int | float) else None
 
 
 @contextmanager

@@ -12,12 +12,10 @@ from typing import Any, Self, final
 
 import lightning as L
 import numpy as np
-from torch.utils._pytree import tree_leaves
 
 from scionwood.errors import ReadError, TrainingError
-from scionwood.scale.prefix.rules import content
 from scionwood.training.loader import DataLoader
-from scionwood.training.seeded import Seeded
+from scionwood.training.seeded import Seeded, sample_content
 from scionwood_sandbox.files import atomic_path, reading, writing
 
 FILE = "subset.json"
@@ -181,6 +179,6 @@ def _names(data: Seeded, chosen: Sequence[int]) -> tuple[str, ...]:
 def _digest(data: Seeded) -> str:
     total = hashlib.sha256(str(len(data)).encode())
     for index in np.unique(np.linspace(0, len(data) - 1, _READS).round().astype(int)).tolist():
-        for leaf in tree_leaves(data[index]):
-            total.update(repr(content(leaf)).encode())
+        for content in sample_content(data, index):
+            total.update(repr(content).encode())
     return total.hexdigest()

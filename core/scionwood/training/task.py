@@ -250,7 +250,7 @@ class Task(L.LightningModule, ABC):
         """Shard the backbone if the strategy has a device mesh (FSDP2)."""
         if self.device_mesh is None or self.sharded:
             return
-        from scionwood.scale.shard import shard
+        from scionwood.training.shard import shard
 
         shard(self, self.device_mesh["data_parallel"])
         self.sharded = True

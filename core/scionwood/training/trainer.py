@@ -15,14 +15,13 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
-from scionwood.scale.graph import CudaGraph
 from scionwood.training.checkpoint import SafeCheckpointIO
 from scionwood.training.data_files import SkippedFiles
 from scionwood.training.guard import NanGuard
 from scionwood.training.loggers import make_loggers
 from scionwood.training.metrics import MetricsFile
 from scionwood.training.optimizers import make_plateau
-from scionwood.training.options import GRAPH, GUARD, build_trainer_options
+from scionwood.training.options import GUARD, build_trainer_options
 from scionwood.training.progress import progress
 from scionwood.training.resume import RunState
 from scionwood.training.task import Task
@@ -64,7 +63,7 @@ def make_trainer(
         built["max_epochs"] = -1
     rows = built.setdefault("log_every_n_steps", 1)
     core: list[Callback] = [MetricsFile(rows), NanGuard(built.pop(GUARD, 1)), RunState()]
-    core += [SkippedFiles(folder), CudaGraph(built.pop(GRAPH, "off"))]
+    core += [SkippedFiles(folder)]
     core += make_plateau(task.schedule)
     core += [progress()] if bar else []
     chosen = built.pop("callbacks")

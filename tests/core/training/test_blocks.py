@@ -217,8 +217,8 @@ def test_a_wrong_value_is_refused_with_the_recipe(override: str, message: str) -
 def test_a_cache_that_skips_blocks_is_refused_beside_compiled_ones(
     toy_fit: Callable[..., Path],
 ) -> None:
-    with pytest.raises(RecipeError, match="compile: the callback prefix_cache skips blocks"):
-        toy_fit("compile=true", "trainer.callbacks=prefix_cache")
+    with pytest.raises(TrainingError, match=r"prefix_cache.*compiled blocks cannot be skipped"):
+        toy_fit("compile=true", "trainer.callbacks=scale/prefix_cache")
 
 
 @pytest.mark.parametrize("key", ["compile", "gradient_checkpointing"])

@@ -14,8 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import scionwood
 from scionwood import Task
-from scionwood.scale.replay import Replay
 from scionwood.training.trainer import make_trainer, quiet
+from scionwood_scale.replay import Replay
 
 SHIPPED = {
     "seismic/denoise": "",

@@ -22,9 +22,9 @@ import scionwood
 from scionwood import Task
 from scionwood.errors import RecipeError
 from scionwood.kernels import enable
-from scionwood.scale.graph import CudaGraph
-from scionwood.scale.replay import Replay
 from scionwood.training.trainer import quiet
+from scionwood_scale.graph import CudaGraph
+from scionwood_scale.replay import Replay
 
 Losses = dict[str, Tensor]
 
@@ -32,6 +32,13 @@ Losses = dict[str, Tensor]
 def same(run: Callable[[], None]) -> Callable[[], None]:
     """Stand for a capture where there is no card."""
     return run
+
+
+def captured(mode: str, capture: Any) -> CudaGraph:
+    """Return the callback with another capture than that of a card."""
+    graph = CudaGraph(mode=mode)
+    graph.capture = capture
+    return graph
 
 
 class Regression(Task):
@@ -111,7 +118,7 @@ def test_replayed_steps_equal_usual_ones_bit_for_bit(
 ) -> None:
     usual, by_graph, kept = made(), made(), Kept()
     expected = fitted(usual, **options)
-    assert fitted(by_graph, CudaGraph("on", same), kept, **options) == expected
+    assert fitted(by_graph, captured("on", same), kept, **options) == expected
     weights = zip(usual.parameters(), by_graph.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in weights)
     # Of 14 batches, three come before the capture, and two are smaller than the others.
@@ -192,7 +199,7 @@ def test_a_task_that_a_graph_cannot_repeat_trains_as_always(
     fitted: Callable[..., list[float]], capsys: pytest.CaptureFixture[str], kind: type[Task]
 ) -> None:
     expected = fitted(made(kind))
-    assert fitted(made(kind), CudaGraph("on", same)) == expected
+    assert fitted(made(kind), captured("on", same)) == expected
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "cuda_graph" in line]
     start = "cuda_graph: steps run one operation at a time, since "
     assert line.startswith(start + UNSAFE[kind])
@@ -229,7 +236,7 @@ def test_callbacks_that_change_a_step(
     why: str,
 ) -> None:
     expected = fitted(made(), callback)
-    assert fitted(made(), CudaGraph("auto", same), callback) == expected
+    assert fitted(made(), captured("auto", same), callback) == expected
     assert why in capsys.readouterr().err
 
 
@@ -240,7 +247,7 @@ def test_a_capture_that_fails_leaves_the_steps_as_they_are(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB")
 
     expected = fitted(made())
-    assert fitted(made(), CudaGraph("auto", fails)) == expected
+    assert fitted(made(), captured("auto", fails)) == expected
     assert "since CUDA out of memory" in capsys.readouterr().err
 
 
@@ -249,14 +256,14 @@ def test_other_obstacles(
 ) -> None:
     hooked = made()
     next(p for p in hooked.parameters() if p.requires_grad).register_hook(lambda grad: 2 * grad)
-    fitted(hooked, CudaGraph("on", same))
+    fitted(hooked, captured("on", same))
     assert "has a hook on its gradient" in capsys.readouterr().err
-    fitted(made(), CudaGraph(True))
+    fitted(made(), CudaGraph(mode=True))
     assert "since there is no CUDA device" in capsys.readouterr().err
-    fitted(made(), CudaGraph(False))
+    fitted(made(), CudaGraph(mode=False))
     assert not capsys.readouterr().err
     with pytest.raises(RecipeError, match="auto, on or off"):
-        CudaGraph("sometimes")  # type: ignore[arg-type]
+        CudaGraph(mode="sometimes")  # type: ignore[arg-type]
 
 
 def test_a_batch_of_unknown_objects_is_not_captured(capsys: pytest.CaptureFixture[str]) -> None:

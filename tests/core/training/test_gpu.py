@@ -21,7 +21,7 @@ def fitted(folder, *, by_graph, precision="32-true", dropout=0.0, lr=1e-2):
     lightning = pytest.importorskip("lightning")
     peft = pytest.importorskip("peft")
     import scionwood
-    from scionwood.scale.graph import CudaGraph
+    from scionwood_scale.graph import CudaGraph
 
     class Regression(scionwood.Task):
         def losses(self, batch):
@@ -47,7 +47,7 @@ def fitted(folder, *, by_graph, precision="32-true", dropout=0.0, lr=1e-2):
         accelerator="gpu", devices=1, max_steps=STEPS, precision=precision, logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         limit_val_batches=0, default_root_dir=folder,
-        callbacks=[seen, *([CudaGraph("on")] if by_graph else [])],
+        callbacks=[seen, *([CudaGraph(mode="on")] if by_graph else [])],
     )  # fmt: skip
     torch.manual_seed(1)
     loader = scionwood.authoring.DataLoader(rows, batch_size=16)

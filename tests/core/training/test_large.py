@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file, save_model
 from scionwood.adapters import adapter_state
 from scionwood.adapters.identity import ATTRIBUTE
 from scionwood.recipes.recipe import resolve
-from scionwood.scale.large import empty_backbone
 from scionwood.training import build
+from scionwood.training.large import empty_backbone
 from scionwood.training.preparation import prepare
 
 TrainPair = Callable[..., None]

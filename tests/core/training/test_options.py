@@ -19,10 +19,10 @@ from lightning.pytorch.strategies import DDPStrategy
 from scionwood.errors import RecipeError
 from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import write_manifest
-from scionwood.scale.shard import ShardedStrategy
 from scionwood.training import builtin_components, fit, load_run, options
 from scionwood.training.checkpoint import RunCheckpoint
 from scionwood.training.named_components import NamedComponent
+from scionwood.training.shard import ShardedStrategy
 
 NAMED = [
     NamedComponent(key, name, {})

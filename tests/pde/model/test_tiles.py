@@ -8,11 +8,11 @@ from case_table import table
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood.scale.capture import traced
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model import Tiling
 from scionwood_pde.online.preprocess import normalised
 from scionwood_pde.solvers import simulate
+from scionwood_scale.capture import traced
 
 KERNEL = torch.randn(2, 2, 3, 3, 3, generator=torch.Generator().manual_seed(5))
 

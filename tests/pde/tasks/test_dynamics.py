@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader
 
 import scionwood_pde as pde
 from scionwood import RecipeError, fit, load_run, resolve
-from scionwood.scale.graph import obstacle
 from scionwood_pde import inference
 from scionwood_pde.backbones import BilinearForecast
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.horizons import Horizons
 from scionwood_pde.tasks.dynamics import Dynamics
+from scionwood_scale.graph import obstacle
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,16 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from peft import LoraConfig
 from torch.optim import Optimizer
 from torch.utils.data import TensorDataset
 
+from scionwood.adapters import attach
 from scionwood.plugins.plugin import Plugin
 from scionwood.training.loader import DataLoader
 from scionwood.training.task import Optimiser, Task
 from scionwood.training.trainer import quiet
-from scionwood_kit.cases import MethodCase, seeded
+from scionwood_kit.cases import seeded
 from scionwood_kit.checks.data import seed_everything
 from scionwood_kit.checks.static import component
 from scionwood_kit.offline import offline
@@ -152,8 +154,12 @@ class _Energy(Task):
 
 
 def _adapted() -> torch.nn.Module:
-    case = MethodCase("lora")
-    return case.attach(case.backbone())
+    # A frozen layer stands in front: a callback may act on it.
+    layers = torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.Linear(16, 16))
+    tuned: torch.nn.Module = attach(
+        torch.nn.Sequential(layers), LoraConfig(r=2), targets="0.1", head=()
+    )
+    return tuned
 
 
 def _smoke_run(

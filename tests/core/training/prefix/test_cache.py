@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from scionwood import Task
 from scionwood.errors import TrainingError
 from scionwood.recipes.recipe import resolve
-from scionwood.scale.prefix.cache import FrozenPrefix
-from scionwood.scale.prefix.rules import find_blocks
 from scionwood.training.run import build
+from scionwood_scale.prefix.cache import FrozenPrefix
+from scionwood_scale.prefix.rules import find_blocks
 
 LAST_BLOCK = r"adapter.targets='blocks\.3\.linear'"
 X = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))

@@ -13,12 +13,11 @@ from case_table import table
 from torch import Tensor
 
 from scionwood import Task
-from scionwood.errors import AdapterError, RecipeError, TrainingError
+from scionwood.errors import AdapterError, TrainingError
 from scionwood.recipes.recipe import resolve
-from scionwood.scale.prefix.callback import PrefixCache
-from scionwood.training.options import build_trainer_options
 from scionwood.training.run import build
 from scionwood.training.trainer import quiet
+from scionwood_scale.prefix.callback import PrefixCache
 
 TOY = ["backbone.depth=4", r"adapter.targets='blocks\.3\.linear'"]
 
@@ -44,7 +43,11 @@ class Squared(Task):
 
 
 def fit(
-    cache: PrefixCache | None, *overrides: str, epochs: int = 3, **ways: Any
+    cache: PrefixCache | None,
+    *overrides: str,
+    epochs: int = 3,
+    run: Path | None = None,
+    **ways: Any,
 ) -> tuple[dict[str, Tensor], Squared]:
     """Train the toy, and return the trained weights and the task."""
     L.seed_everything(0, verbose=False)
@@ -55,6 +58,7 @@ def fit(
         trainer = L.Trainer(
             accelerator="cpu",
             max_epochs=epochs,
+            default_root_dir=run,
             callbacks=[] if cache is None else [cache],
             logger=False,
             enable_checkpointing=False,
@@ -79,10 +83,10 @@ def test_a_run_ends_with_the_same_weights(workers: str) -> None:
 
 
 def test_a_second_run_uses_the_features_of_the_first(tmp_path: Path) -> None:
-    expected, _ = fit(PrefixCache(folder=str(tmp_path)))
+    expected, _ = fit(PrefixCache(folder="features"), run=tmp_path)
     (rows,) = tmp_path.rglob("*.rows")
     size = rows.stat().st_size
-    weights, _ = fit(PrefixCache(folder=str(tmp_path), dtype="own"))
+    weights, _ = fit(PrefixCache(folder="features", dtype="own"), run=tmp_path)
     assert list(tmp_path.rglob("*.rows")) == [rows]
     assert rows.stat().st_size == size
     assert all(torch.allclose(weights[name], expected[name], rtol=1e-5) for name in expected)
@@ -137,14 +141,13 @@ def test_a_folder_outside_of_the_run_is_refused(tmp_path: Path, way: str) -> Non
     run.mkdir()
     (run / "linked").symlink_to(secret)
     folder = {"absolute": str(secret), "dots": "../secret", "link": "linked"}[way]
-    options = {"callbacks": [{"name": "prefix_cache", "folder": folder}]}
-    with pytest.raises(RecipeError, match=r"prefix_cache: folder .*outside of the run folder"):
-        build_trainer_options(options, folder=run)
+    with pytest.raises(TrainingError, match=r"prefix_cache: folder .*outside of the run folder"):
+        fit(PrefixCache(folder=folder), run=run)
     assert not list(secret.iterdir())
 
 
 def test_features_lie_in_the_run_folder(toy_fit: Callable[..., Path]) -> None:
-    callback = "trainer.callbacks=[{name: prefix_cache, folder: features}]"
+    callback = "trainer.callbacks=[{name: scale/prefix_cache, folder: features}]"
     deep = ["backbone.depth=4", r"adapter.targets='blocks\.3\.linear'"]
     run = toy_fit("trainer.max_epochs=2", callback, *deep)
     assert list((run / "features").rglob("*.rows"))

@@ -12,8 +12,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from scionwood.errors import TrainingError, WriteError
-from scionwood.scale.prefix.cache import FrozenPrefix
-from scionwood.scale.prefix.rows import KEY, Rows
+from scionwood_scale.prefix.cache import FrozenPrefix
+from scionwood_scale.prefix.rows import KEY, Rows
 
 X = torch.linspace(-1, 1, 32 * 4).reshape(32, 4)
 WIDTH = 6 * 4

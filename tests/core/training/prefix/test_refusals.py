@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, IterableDataset
 
 from scionwood.authoring import DataLoader
 from scionwood.errors import AdapterError, ScionwoodError, TrainingError
-from scionwood.scale.prefix.cache import FrozenPrefix
+from scionwood_scale.prefix.cache import FrozenPrefix
 
 Change = Callable[["Net"], object]
 X = torch.randn(4, 5, 6, generator=torch.Generator().manual_seed(0))

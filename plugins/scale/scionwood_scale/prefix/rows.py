@@ -14,8 +14,8 @@ from typing import BinaryIO, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from scionwood.errors import TrainingError
-from scionwood_sandbox.files import writing
+from scionwood import TrainingError
+from scionwood.authoring import writing
 
 Bytes: TypeAlias = NDArray[np.uint8]
 

@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 
 from scionwood.errors import TrainingError
-from scionwood.scale.large import read_shards, unread
+from scionwood.training.large import read_shards, unread
 
 
 @final

@@ -10,8 +10,8 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from scionwood.errors import TrainingError
-from scionwood.scale.prefix.cache import FrozenPrefix
+from scionwood import TrainingError
+from scionwood_scale.prefix.cache import FrozenPrefix
 
 _DTYPES = {"own": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -24,7 +24,8 @@ class PrefixCache(Callback):
     training to its end, validation included.
 
     Args:
-        folder: the folder in which to store the features for later runs; `None` means memory.
+        folder: a folder inside the run folder (`default_root_dir` of the trainer) in which to store
+            the features for a resumed run; `None` means memory.
         budget_gb: GiB that the features may take in each process.
         dtype: the precision of the stored features: their own, float32, or bfloat16, which takes
             half the space and rounds.
@@ -36,7 +37,7 @@ class PrefixCache(Callback):
     Example:
         >>> from lightning import Trainer
         >>> from peft import LoraConfig
-        >>> from scionwood.training import PrefixCache
+        >>> from scionwood_scale import PrefixCache
         >>> class Shrink(scionwood.Task):
         ...     def losses(self, batch):
         ...         return {"loss": self.backbone(batch).square().mean()}
@@ -69,15 +70,19 @@ class PrefixCache(Callback):
 
         Raises:
             AdapterError: the model has no frozen prefix, or its features cannot be cached.
-            TrainingError: the data are augmented at random, or the model is sharded.
+            TrainingError: the data are augmented at random, the model is sharded or compiled, or
+                the folder lies outside of the run folder.
         """
         model = getattr(pl_module, "backbone", pl_module)
+        if any(part._compiled_call_impl is not None for part in model.modules()):
+            rule = "it skips blocks, and compiled blocks cannot be skipped"
+            raise TrainingError("the callback scale/prefix_cache", rule, "Leave out compile")
         dataset = getattr(trainer.train_dataloader, "dataset", None)
         self._prefix = FrozenPrefix(
             model,
             dataset,
             blocks=self._blocks,
-            folder=self._folder,
+            folder=self._folder and _inside(Path(trainer.default_root_dir), self._folder),
             budget=self._budget,
             dtype=_DTYPES[self._dtype],
         )
@@ -122,3 +127,13 @@ class PrefixCache(Callback):
         if self._prefix is not None:
             self._prefix.remove()
             self._prefix = None
+
+
+def _inside(run: Path, folder: Path) -> Path:
+    """Return a folder inside a run folder; links are followed first."""
+    root, place = run.resolve(), (run / folder).resolve()
+    if not place.is_relative_to(root):
+        rule = "it lies outside of the run folder, and a recipe of a stranger could name any folder"
+        remedy = "Name a folder inside it, such as features"
+        raise TrainingError(f"scale/prefix_cache: folder {folder}", rule, remedy)
+    return place

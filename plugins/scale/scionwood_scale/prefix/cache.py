@@ -15,10 +15,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset
 from torch.utils.hooks import RemovableHandle
 
-from scionwood.adapters.head import backbone
-from scionwood.errors import AdapterError, TrainingError
-from scionwood.scale.prefix import rules
-from scionwood.scale.prefix.check import (
+from scionwood import AdapterError, TrainingError
+from scionwood_scale.prefix import rules
+from scionwood_scale.prefix.check import (
     Skip,
     cast_dtype,
     compare,
@@ -30,8 +29,8 @@ from scionwood.scale.prefix.check import (
     undisturbed,
     unlike,
 )
-from scionwood.scale.prefix.layout import Layout, sample_keys
-from scionwood.scale.prefix.rows import Bytes, Rows
+from scionwood_scale.prefix.layout import Layout, sample_keys
+from scionwood_scale.prefix.rows import Bytes, Rows
 
 
 @dataclass
@@ -86,11 +85,12 @@ class FrozenPrefix:
 
     Example:
         >>> from peft import LoraConfig
+        >>> from scionwood_scale import FrozenPrefix
         >>> layers = [torch.nn.Linear(8, 8), torch.nn.Linear(8, 8), torch.nn.Linear(8, 1)]
         >>> model = torch.nn.Sequential(torch.nn.Sequential(*layers))
         >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0.2", head=())
         >>> x = torch.randn(4, 8)
-        >>> with authoring.FrozenPrefix(tuned) as cache:
+        >>> with FrozenPrefix(tuned) as cache:
         ...     for _ in range(3):
         ...         tuned(x).mean().backward()
         ...     list(cache.blocks), cache.hits, cache.misses
@@ -107,7 +107,7 @@ class FrozenPrefix:
         budget: int = 4 * 2**30,
         dtype: torch.dtype | None = None,
     ) -> None:
-        self._base = backbone(model)
+        self._base = rules.backbone(model)
         self.blocks = rules.find_blocks(model, blocks)
         rules.refuse_model(self._base, self.blocks)
         if dataset is not None:

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_leaves, tree_map
 
-from scionwood.scale.capture import Trace, shape_of, traced, unsafe
+from scionwood_scale.capture import Trace, shape_of, traced, unsafe
 
 if TYPE_CHECKING:
-    from scionwood.training.task import Task
+    from scionwood import Task
 
 TRACED = 2
 """Steps that are compared before one is captured."""

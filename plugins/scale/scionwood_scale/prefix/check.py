@@ -11,7 +11,7 @@ import torch.nn as nn
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from scionwood.errors import TrainingError
+from scionwood import TrainingError
 
 _TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 _ACCELERATOR = 1e-3

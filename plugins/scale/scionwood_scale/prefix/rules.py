@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn as nn
+from peft import PeftModel
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,16 +18,19 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset, IterableDataset
 
-from scionwood.adapters.head import backbone
-from scionwood.adapters.modules import adapter_parameters
-from scionwood.errors import AdapterError, TrainingError
-from scionwood.scale.prefix.layout import raw_bytes
-from scionwood.training.seeded import Seeded
+from scionwood import AdapterError, TrainingError
+from scionwood.authoring import adapter_parameters, sample_content
+from scionwood_scale.prefix.layout import raw_bytes
 
 Blocks = dict[str, nn.Module]
 _STACKS = (nn.Sequential, nn.ModuleList)
 _CHECKPOINTING = ("grad_checkpointing", "gradient_checkpointing")
 _READS = 8
+
+
+def backbone(model: nn.Module) -> nn.Module:
+    """Return the backbone inside a model with adapters, or the model itself."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def moving_parameters(model: nn.Module) -> dict[int, str]:
@@ -146,15 +150,11 @@ def refuse_random_data(dataset: Dataset[Any]) -> None:
     """
     if isinstance(dataset, IterableDataset) or not getattr(dataset, "__len__", int)():
         return
-    seeded = Seeded(dataset.inner if isinstance(dataset, Seeded) else dataset, seed=0)
-    for index in np.unique(np.linspace(0, len(seeded) - 1, _READS).round().astype(int)).tolist():
-        reads = []
-        for epoch in (0, 1):
-            seeded.number.fill_(epoch)
-            reads.append([content(leaf) for leaf in tree_leaves(seeded[index])])
-        if reads[0] != reads[1]:
+    last = len(dataset) - 1  # type: ignore[arg-type]  # it has a length
+    for index in np.unique(np.linspace(0, last, _READS).round().astype(int)).tolist():
+        if sample_content(dataset, index, epoch=0) != sample_content(dataset, index, epoch=1):
             raise TrainingError(
-                f"sample {index} of {type(seeded.inner).__name__}",
+                f"sample {index} of {type(getattr(dataset, 'inner', dataset)).__name__}",
                 "it differs when it is read twice: the data are augmented at random",
                 "Switch the augmentation off, or train without the cache of the frozen prefix",
             )
@@ -230,12 +230,3 @@ def _plain(key: str, value: Any) -> bool:
         return False
     items = value if isinstance(value, tuple | list) else [value]
     return all(isinstance(item, str | bool | int | float) for item in items)
-
-
-def content(leaf: Any) -> Any:
-    """Return what is compared of a leaf of a sample; `None` for a kind that is not known."""
-    if isinstance(leaf, Tensor):
-        return raw_bytes(leaf).tobytes()
-    if hasattr(leaf, "tobytes"):  # arrays and images
-        return leaf.tobytes()
-    return leaf if isinstance(leaf, str | bytes | int | float) else None

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
-from scionwood.errors import TrainingError
-from scionwood.scale.prefix.rows import Bytes
+from scionwood import TrainingError
+from scionwood_scale.prefix.rows import Bytes
 
 _PLAIN = (str, bytes, int, float, bool, type(None), torch.dtype, torch.device)
 

@@ -1,4 +1,4 @@
-"""Run forward and backward of a training step as one CUDA graph; `trainer.cuda_graph` asks for it.
+"""Run forward and backward of a training step as one CUDA graph: the callback `scale/cuda_graph`.
 
 In a small model the host takes longer to launch kernels than the card to run them. A graph launches
 all of them at once. The optimiser stays outside: its rate changes in Python at each step, and
@@ -7,16 +7,13 @@ clipping and the NaN guard run between the backward pass and the update.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, final
+from typing import Literal, final
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from scionwood.errors import RecipeError
-from scionwood.scale.replay import Capture, Replay, on_card, tell
-
-if TYPE_CHECKING:
-    from scionwood.training.task import Task
+from scionwood import RecipeError, Task
+from scionwood_scale.replay import Capture, Replay, on_card, tell
 
 Mode = Literal["auto", "on", "off"]
 MODES = ("auto", "on", "off")
@@ -37,15 +34,27 @@ class CudaGraph(Callback):
     Args:
         mode: `auto` captures small models; `on` captures large ones too, and takes callbacks of
             others for harmless; `off` captures nothing.
+
+    Attributes:
         capture: turns a step into its replay.
+
+    Raises:
+        RecipeError: another mode.
+
+    Example:
+        >>> from scionwood_scale import CudaGraph
+        >>> CudaGraph(mode="on").mode
+        'on'
     """
 
-    def __init__(self, mode: Mode | bool = "auto", capture: Capture = on_card) -> None:
+    def __init__(self, *, mode: Mode | bool = "auto") -> None:
         if mode not in (*MODES, True, False):
-            raise RecipeError(f"trainer.cuda_graph: {mode!r}", "auto, on or off", "Set it to auto")
+            raise RecipeError(
+                f"scale/cuda_graph: mode {mode!r}", "auto, on or off", "Set it to auto"
+            )
         # YAML reads on and off as true and false.
         self.mode: Mode = mode if isinstance(mode, str) else "on" if mode else "off"
-        self.capture = capture
+        self.capture: Capture = on_card
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Task) -> None:  # type: ignore[override]
         """Prepare the task, unless something stands against a graph."""
@@ -73,8 +82,6 @@ class CudaGraph(Callback):
 
 def obstacle(trainer: L.Trainer, task: Task, mode: Mode) -> str:
     """Return what stands against a graph before any step is taken, or an empty string."""
-    from scionwood.training.task import Task
-
     for name in ("training_step", "backward"):
         if getattr(type(task), name) is not getattr(Task, name):
             return f"{type(task).__name__} has a {name} of its own"

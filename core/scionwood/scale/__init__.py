@@ -1,1 +1,0 @@
-"""Training that is larger or faster: frozen prefixes, captured steps, sharded weights."""
