@@ -8,7 +8,7 @@ import torch.nn as nn
 
 from scionwood.adapters.content import tensors_hash
 from scionwood.adapters.head import backbone, base_modules, head_names, in_head
-from scionwood.adapters.modules import whole
+from scionwood.adapters.modules import gathered
 
 _DIGESTS = "_scionwood_buffers"
 
@@ -50,7 +50,7 @@ def warn_if_changed(model: nn.Module) -> None:
 def _digests(model: nn.Module) -> dict[str, str]:
     head = head_names(model)
     return {
-        f"{name}.{key}": tensors_hash({key: whole(value)})
+        f"{name}.{key}": tensors_hash({key: gathered(value)})
         for name, module in base_modules(model)
         for key, value in module._buffers.items()
         if value is not None and key not in module._non_persistent_buffers_set

@@ -68,7 +68,7 @@ def stated_hash(record: Mapping[str, Any], part: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def beside(head: Path) -> Path | None:
+def record_beside(head: Path) -> Path | None:
     """Return the `scionwood.json` of the adapter beside which a head's file lies, if there is one.
 
     Args:

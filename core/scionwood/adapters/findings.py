@@ -24,7 +24,7 @@ from scionwood.adapters.compatibility import (
     check_task,
     check_untied,
 )
-from scionwood.adapters.content import beside, check_content, stated_hash
+from scionwood.adapters.content import check_content, record_beside, stated_hash
 from scionwood.adapters.folder import (
     Manifest,
     SavedAdapter,
@@ -89,12 +89,12 @@ class _Findings(list[Finding]):
 
     def collect(self, rule: str, faults: Iterable[ScionwoodError]) -> None:
         """Add a rule with all its faults; one that is raised ends them."""
-        found: list[ScionwoodError] = []
+        collected: list[ScionwoodError] = []
         try:
-            found.extend(faults)
+            collected.extend(faults)
         except ScionwoodError as fault:
-            found.append(fault)
-        self.append(Finding(rule, tuple(found)))
+            collected.append(fault)
+        self.append(Finding(rule, tuple(collected)))
 
     def skip(self, rule: str, reason: str) -> None:
         """Add a rule that cannot be checked."""
@@ -133,7 +133,7 @@ def inspect_folder(folder: str | Path, model: nn.Module | None = None) -> list[F
     return list(findings)
 
 
-def _tensors(findings: _Findings, path: Path, stated: str) -> dict[str, torch.Tensor] | None:
+def _tensors(findings: _Findings, path: Path, stated_digest: str) -> dict[str, torch.Tensor] | None:
     specs = findings.check("tensors: header", lambda: read_header(path))
     tensors = None
     if specs is not None:
@@ -143,16 +143,16 @@ def _tensors(findings: _Findings, path: Path, stated: str) -> dict[str, torch.Te
         findings.skip("tensors: hash", "the tensors cannot be read")
         return None
     findings.collect("tensors: values", value_faults(path, tensors))
-    if stated:
-        findings.check("tensors: hash", lambda: check_content(path, tensors, stated))
+    if stated_digest:
+        findings.check("tensors: hash", lambda: check_content(path, tensors, stated_digest))
     else:
         findings.skip("tensors: hash", "scionwood.json states no such hash")
     return tensors
 
 
 def _files(findings: _Findings, folder: Path) -> None:
-    own = read_manifest(folder) if folder.name == ADAPTER else None
-    home = folder.parent if folder.name == ADAPTER and own is None else folder
+    manifest = read_manifest(folder) if folder.name == ADAPTER else None
+    home = folder.parent if folder.name == ADAPTER and manifest is None else folder
     try:
         listed = read_manifest(home)
     except ScionwoodError as fault:
@@ -174,22 +174,22 @@ def _of_options(folder: Path, manifest: Manifest | None) -> Iterator[ScionwoodEr
 def _head(findings: _Findings, folder: Path) -> None:
     rule = "head: hash"
     path = next((p / HEAD for p in (folder.parent, folder) if (p / HEAD).is_file()), None)
-    record = beside(path) if path else None
+    record = record_beside(path) if path else None
     if path is None or record is None or record.parent != folder:
         findings.skip(rule, "no head lies beside the adapter")
         return
 
-    def faults(stated: str) -> Iterator[ScionwoodError]:
+    def faults(stated_digest: str) -> Iterator[ScionwoodError]:
         tensors = raw_tensors(path, read_header(path))
         yield from value_faults(path, tensors)
-        check_content(path, tensors, stated)
+        check_content(path, tensors, stated_digest)
 
     try:
-        stated = stated_hash(read_json(record), "head")
+        stated_digest = stated_hash(read_json(record), "head")
     except ScionwoodError:  # the rule scionwood.json says it
-        stated = ""
-    if stated:
-        findings.collect(rule, faults(stated))
+        stated_digest = ""
+    if stated_digest:
+        findings.collect(rule, faults(stated_digest))
     else:
         findings.skip(rule, "scionwood.json states no such hash")
 

@@ -47,9 +47,9 @@ class FusedLinear(Fused, lora.Linear):  # type: ignore[misc]
         """See `lora.Linear.forward`."""
         if args or kwargs or transformed(x):
             return self._unusual(x, args, kwargs)
-        own = self.__dict__
-        call = own.get(CALL)
-        if (call is not None and call.usual(own)) or (call := prepared(self)) is not None:
+        attributes = self.__dict__
+        call = attributes.get(CALL)
+        if (call is not None and call.usual(attributes)) or (call := prepared(self)) is not None:
             return call.output(x)
         return self._unusual(x, args, kwargs)
 
@@ -69,19 +69,19 @@ def prepared(layer: Any) -> Prepared | None:
 
     Inside `fusing.fused_classes`, no layer has one: its attributes stay as they are.
     """
-    own = vars(layer)
-    if CALL not in own:
+    attributes = vars(layer)
+    if CALL not in attributes:
         return None
-    call: Prepared | None = own[CALL]
-    if call is not None and call.usual(own):
+    call: Prepared | None = attributes[CALL]
+    if call is not None and call.usual(attributes):
         return call
     call = None
-    if all(name in own for name in STATE) and not (idle(layer) or obstacle(layer)):
+    if all(name in attributes for name in STATE) and not (idle(layer) or obstacle(layer)):
         names = active(layer)
         if len(names) == 1 and layer.lora_B[names[0]].bias is None:
-            call = Prepared(layer, own.get(SIBLINGS))
-            call = call if call.usual(own) else None
-    own[CALL] = call
+            call = Prepared(layer, attributes.get(SIBLINGS))
+            call = call if call.usual(attributes) else None
+    attributes[CALL] = call
     return call
 
 
@@ -151,7 +151,7 @@ def obstacle(layer: Any) -> str:
     """Return why a layer must run the forward of peft, or an empty string if it need not."""
     base, names = layer._modules["base_layer"], active(layer)
     if layer.lora_variant and any(name in layer.lora_variant for name in names):
-        return "a variant of LoRA, such as DoRA, has its own forward"
+        return "a variant of LoRA, such as DoRA, has its attributes forward"
     if global_hooks():
         return "a hook on all modules of the process would not run"
     linear_type = BASE.get(type(layer))

@@ -57,7 +57,7 @@ class Siblings:
         """Return the output of the layer with a call, or `None` if the layer must run alone."""
         if self.off or not torch.is_grad_enabled() or read_late():
             return None
-        if call.own is not self.layers[0].__dict__:
+        if call.attributes is not self.layers[0].__dict__:
             return self._take(call, x)
         if self._results:  # nobody has taken them: the module does not do what its source says
             self._stop()
@@ -76,7 +76,7 @@ class Siblings:
         return first
 
     def _take(self, call: Prepared, x: Tensor) -> Tensor | None:
-        result = self._results.pop(id(call.own), None)
+        result = self._results.pop(id(call.attributes), None)
         if result is None or self._source is None:
             return None
         source, version, dtype = self._source

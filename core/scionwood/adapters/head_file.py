@@ -8,9 +8,15 @@ import torch
 import torch.nn as nn
 from safetensors.torch import save_file
 
-from scionwood.adapters.content import beside, check_content, state_hash, stated_hash, tensors_hash
+from scionwood.adapters.content import (
+    check_content,
+    record_beside,
+    state_hash,
+    stated_hash,
+    tensors_hash,
+)
 from scionwood.adapters.head import declared_head, head_names, head_state
-from scionwood.adapters.modules import whole, writes
+from scionwood.adapters.modules import gathered, writes
 from scionwood.adapters.untrusted import (
     check_specs,
     read_header,
@@ -47,11 +53,11 @@ def save_head(model: nn.Module, path: str | Path) -> None:
         >>> sorted(load_file("head.safetensors"))
         ['1.bias', '1.weight']
     """
-    state = {name: whole(value) for name, value in _state(model).items()}
+    state = {name: gathered(value) for name, value in _state(model).items()}
     if not writes():
         return
     path = Path(path)
-    record = beside(path)
+    record = record_beside(path)
     names = (path.name, *([record.relative_to(path.parent).as_posix()] if record else []))
     with writing(path), changing(path.parent, names):
         if record:  # a folder that states no hash is valid while the head changes
@@ -95,7 +101,7 @@ def load_head(model: nn.Module, path: str | Path) -> None:
         state = _state(model)
         check_specs(path, specs, specs_of(state))
         tensors = read_tensors(path, specs)
-    if record := beside(path):
+    if record := record_beside(path):
         check_content(path, tensors, stated_hash(read_json(record), "head"))
     with torch.no_grad():
         for name, value in state.items():

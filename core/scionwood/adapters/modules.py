@@ -47,7 +47,7 @@ def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if id(p) not in base}
 
 
-def whole(value: torch.Tensor) -> torch.Tensor:
+def gathered(value: torch.Tensor) -> torch.Tensor:
     """Return a contiguous copy of a tensor on the CPU, gathered first if it is sharded."""
     gathered = value.full_tensor() if hasattr(value, "full_tensor") else value
     return gathered.detach().cpu().contiguous().clone()

@@ -29,8 +29,21 @@ class Prepared:
     """What a layer with one plain adapter reads at each call."""
 
     __slots__ = (
-        "actives", "base", "down", "downs", "drop", "drops", "group", "hooks", "modules", "name",
-        "own", "recompute", "up", "ups", "watch",
+        "actives",
+        "attributes",
+        "base",
+        "down",
+        "downs",
+        "drop",
+        "drops",
+        "group",
+        "hooks",
+        "modules",
+        "name",
+        "recompute",
+        "up",
+        "ups",
+        "watch",
     )  # fmt: skip
 
     def __init__(self, layer: Any, group: Any) -> None:
@@ -40,19 +53,19 @@ class Prepared:
             layer: A layer with one active adapter and no `fused_layers.obstacle`.
             group: The `Siblings` that read its input too, or `None`.
         """
-        own = self.own = layer.__dict__
+        attributes = self.attributes = layer.__dict__
         self.name, self.group = active(layer)[0], group
-        actives = own["_active_adapter"]
+        actives = attributes["_active_adapter"]
         self.actives = actives if isinstance(actives, str) else list(actives)
-        modules = self.modules = own["_modules"]
+        modules = self.modules = attributes["_modules"]
         self.downs, self.ups, self.drops = (modules[part]._modules for part in PARTS)
         self.base, self.down = modules["base_layer"], self.downs[self.name]
         self.up, self.drop = self.ups[self.name], self.drops[self.name]
         parts = layer, self.base, self.down, self.up, self.drop
         hooks = (vars(module)[kind] for module in parts for kind in HOOKS)
-        self.hooks = (*hooks, *EVERYWHERE, own["lora_variant"])
-        self.recompute = own.get(RECOMPUTE, "auto")
-        self.watch = own.get(WATCH, ())
+        self.hooks = (*hooks, *EVERYWHERE, attributes["lora_variant"])
+        self.recompute = attributes.get(RECOMPUTE, "auto")
+        self.watch = attributes.get(WATCH, ())
 
     def __deepcopy__(self, memo: Any) -> None:
         """Leave the copy of a layer without a call: it prepares its own."""
@@ -61,14 +74,14 @@ class Prepared:
         """See `__deepcopy__`."""
         return type(None), ()
 
-    def usual(self, own: dict[str, Any]) -> bool:
+    def usual(self, attributes: dict[str, Any]) -> bool:
         """Return whether the layer with these attributes is what it was, and nothing acts on it."""
         name, base, down, up, drop = self.name, self.base, self.down, self.up, self.drop
         if (
-            own is not self.own
-            or own["_disable_adapters"]
-            or own["merged_adapters"]
-            or own["_active_adapter"] != self.actives
+            attributes is not self.attributes
+            or attributes["_disable_adapters"]
+            or attributes["merged_adapters"]
+            or attributes["_active_adapter"] != self.actives
             or self.modules["base_layer"] is not base
             or self.downs.get(name) is not down
             or self.ups.get(name) is not up
@@ -97,7 +110,7 @@ class Prepared:
     def operands(self) -> tuple[Any, ...]:
         """Return the weight, bias, A, B and scaling of the layer now."""
         base, down, up = self.base._parameters, self.down._parameters, self.up._parameters
-        scaling = self.own["scaling"][self.name]
+        scaling = self.attributes["scaling"][self.name]
         return base["weight"], base["bias"], down["weight"], up["weight"], scaling
 
     def dropout(self) -> float:

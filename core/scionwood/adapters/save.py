@@ -24,7 +24,7 @@ from scionwood.adapters.head import head_names
 from scionwood.adapters.identity import remembered_identity
 from scionwood.adapters.layers.marks import marked
 from scionwood.adapters.methods import origin
-from scionwood.adapters.modules import tuner_layers, whole, writes
+from scionwood.adapters.modules import gathered, tuner_layers, writes
 from scionwood.adapters.sharing import untied
 from scionwood.errors import AdapterError
 from scionwood.runs.seal import changing
@@ -130,7 +130,7 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
         # AdaLoRA may prune a layer to rank 0, which peft mistakes for a shard.
         warnings.filterwarnings("ignore", message=".*tensor.s. have invalid shape")
         state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-    return {key: whole(value) for key, value in state.items()}
+    return {key: gathered(value) for key, value in state.items()}
 
 
 def active_adapter(model: PeftModel) -> str:

@@ -54,14 +54,14 @@ def bases(
 
 
 def _list(json: bool) -> None:
-    every, users = catalogue.bases(), catalogue.users()
+    records, users = catalogue.bases(), catalogue.users()
     if json:
-        print(jsons.dumps([asdict(base) | {"state": _state(base)} for base in every], indent=2))
+        print(jsons.dumps([asdict(base) | {"state": _state(base)} for base in records], indent=2))
         return
     rows = [
         (base.name, f"{base.parameters / 1e6:.3g}", base.licence, base.commercial, _state(base),
          sum(len(users.get(name, ())) for name in base.backbones), base.title)
-        for base in every
+        for base in records
     ]  # fmt: skip
     columns = ("base", "million", "licence", "commercial", "state", "recipes", "what it is")
     print_table(columns, rows, numeric=("million", "recipes"))

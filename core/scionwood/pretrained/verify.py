@@ -88,9 +88,9 @@ def _content(base: Base, files: list[Path]) -> Iterator[Finding]:
         tensors = {k: v for path in weights for k, v in read_tensors(path).items()}
         layout = layout_of(tensors)
         text = f"names and shapes: {layout}"
-        known = layout == base.layout if base.layout else None
-        yield Finding(known, text if known is not False else f"{text}, not {base.layout}")
-        if known is not False:
+        fits = layout == base.layout if base.layout else None
+        yield Finding(fits, text if fits is not False else f"{text}, not {base.layout}")
+        if fits is not False:
             yield _outputs(base, place)
 
 
@@ -100,14 +100,14 @@ def _outputs(base: Base, place: Path) -> Finding:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
-            found = digest_of(_run(base, place))
+            digest = digest_of(_run(base, place))
     except (ImportError, PluginError) as error:
         return Finding(None, f"outputs: not computed, because of a missing package ({error})")
     except RuntimeError as error:  # of a strict load
         return Finding(False, f"outputs: the network cannot read it ({error})"[:300])
     if not base.outputs:
-        return Finding(None, f"outputs: {found}; the record has none to compare")
-    pairs = zip(found, base.outputs, strict=True)
+        return Finding(None, f"outputs: {digest}; the record has none to compare")
+    pairs = zip(digest, base.outputs, strict=True)
     worst = max(abs(a - b) for a, b in pairs) / max(map(abs, base.outputs))
     text = f"outputs on a fixed input: largest difference {worst:.1e}, allowed {TOLERANCE:g}"
     return Finding(worst <= TOLERANCE, text)

@@ -73,8 +73,8 @@ class Definition:
     @property
     def initialiser(self) -> ast.FunctionDef | None:
         """Return the `__init__` of a class."""
-        own = (item for item in self.node.body if isinstance(item, ast.FunctionDef))
-        return next((item for item in own if item.name == "__init__"), None)
+        functions = (item for item in self.node.body if isinstance(item, ast.FunctionDef))
+        return next((item for item in functions if item.name == "__init__"), None)
 
 
 def option_names(reference: str) -> tuple[str, ...] | None:

@@ -19,7 +19,7 @@ from scionwood.runs.seal import check_run
 from scionwood.runs.shipped import all_shipped, shipped_runs
 from scionwood_sandbox.files import atomic_folder, check_target, writing
 
-_told: set[Path] = set()
+_announced: set[Path] = set()
 
 
 def find_run(reference: str | Path, *, quiet: bool = False) -> Run:
@@ -53,8 +53,8 @@ def find_run(reference: str | Path, *, quiet: bool = False) -> Run:
         raise TrainingError(f"run {folder}", "it does not hold a finished run", remedy)
     check_run(folder, quiet=quiet)
     origin = read_origin(folder)
-    if origin and not quiet and folder not in _told:
-        _told.add(folder)
+    if origin and not quiet and folder not in _announced:
+        _announced.add(folder)
         print(f"using {origin}", file=sys.stderr)
     return Run(folder)
 

@@ -133,7 +133,7 @@ VARIABLE = "SCIONWOOD_REQUIRE_SIGNED"
 
 _State = tuple[object, ...]
 _checked: dict[Path, _State] = {}  # what was checked in this process, and in which state
-_told: set[Path] = set()
+_announced: set[Path] = set()
 
 
 def check_run(folder: Path, *, quiet: bool = False) -> None:
@@ -149,8 +149,8 @@ def check_run(folder: Path, *, quiet: bool = False) -> None:
     if _sealed(folder):
         return
     _check_head(folder)
-    if not quiet and folder not in _told:
-        _told.add(folder)
+    if not quiet and folder not in _announced:
+        _announced.add(folder)
         rule = f"it has no {FILES}, so its files are not checked"
         print(f"{folder}: {rule}. Write it: scionwood verify {folder} --write", file=sys.stderr)
 

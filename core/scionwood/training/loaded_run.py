@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CAPACITY = 2
 """Runs that are kept at once; the one that was unused for longest makes room."""
 
-_lent: ContextVar[LoadedRun | None] = ContextVar("lent", default=None)
+_current: ContextVar[LoadedRun | None] = ContextVar("current", default=None)
 _cache: dict[tuple[str, ...], Task] = {}
 _keeps = False
 
@@ -38,7 +38,7 @@ class LoadedRun:
         >>> loaded = authoring.LoadedRun(
         ...     scionwood.find_run("seismic/denoise"), scionwood.load_run("seismic/denoise")
         ... )
-        >>> with loaded.lent():
+        >>> with loaded.as_current():
         ...     scionwood.load_run(loaded.folder) is loaded.task
         True
     """
@@ -53,13 +53,13 @@ class LoadedRun:
         return "cpu" if tensor is None else str(tensor.device)
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def as_current(self) -> Iterator[None]:
         """Let `load_run` of this folder return this task, inside the block and in this thread."""
-        token = _lent.set(self)
+        token = _current.set(self)
         try:
             yield
         finally:
-            _lent.reset(token)
+            _current.reset(token)
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ def keep_runs() -> Iterator[None]:
 def load_cached(
     load: Callable[[Path, str | torch.device], Task], folder: Path, device: str | torch.device
 ) -> Task:
-    """Return a run that this thread is inside `lent` of, or a copy out of the cache, or load it."""
-    lent = _lent.get()
-    is_lent = lent is not None and lent.folder.resolve() == folder.resolve()
-    if lent is not None and is_lent and lent.device == str(device):
-        return lent.task
+    """Return the run that is current in this thread, or a copy out of the cache, or load it."""
+    current = _current.get()
+    is_current = current is not None and current.folder.resolve() == folder.resolve()
+    if current is not None and is_current and current.device == str(device):
+        return current.task
     if not _keeps:
         return load(folder, device)
     recipe = hashlib.sha256((folder / RECIPE).read_bytes()).hexdigest()

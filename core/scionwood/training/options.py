@@ -169,9 +169,9 @@ def build_trainer_options(
 def _check_key(key: str) -> None:
     if key in REFUSED:
         raise RecipeError(f"trainer.{key}", REFUSED[key], "Leave it out")
-    known = PLAIN | CHOSEN_BY_NAME | {GUARD}
-    if key not in known:
-        remedy = did_you_mean(key, sorted(known)) or "See lightning.Trainer"
+    allowed = PLAIN | CHOSEN_BY_NAME | {GUARD}
+    if key not in allowed:
+        remedy = did_you_mean(key, sorted(allowed)) or "See lightning.Trainer"
         rule = "not one of lightning.Trainer"
         raise RecipeError(f"trainer: unknown option {key!r}", rule, remedy)
 

@@ -95,7 +95,7 @@ def _is_plain(hint: Any) -> bool:
 
 
 def _fault(function: Callable[..., Any], loaded: LoadedRun, name: str, content: bytes) -> str:
-    with TemporaryDirectory() as folder, loaded.lent():
+    with TemporaryDirectory() as folder, loaded.as_current():
         source, out = Path(folder) / name, Path(folder) / "out"
         source.write_bytes(content)
         out.mkdir()

@@ -60,7 +60,7 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
         self.is_feedforward = False
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
-        self._kept = {}
+        self._unmerged = {}
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config)
 

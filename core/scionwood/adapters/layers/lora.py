@@ -59,7 +59,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         super().__init__()
         self.form = known_form(base_layer)
         lora.LoraLayer.__init__(self, base_layer)
-        self._kept = {}
+        self._unmerged = {}
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, r, lora_alpha, config)
 

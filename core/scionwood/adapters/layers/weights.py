@@ -39,7 +39,7 @@ class WeightLayer:
     merged: bool
     disable_adapters: bool
     active_adapters: list[str]
-    _kept: dict[str, Tensor]
+    _unmerged: dict[str, Tensor]
 
     def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
         """Return the parameters of the wrapped module under these adapters, by dotted name.
@@ -96,7 +96,7 @@ class WeightLayer:
         new = self.changed([*before, *names])
         if safe_merge and not all(bool(value.isfinite().all()) for value in new.values()):
             raise ValueError(f"the merged weights of {', '.join(names)} are not finite")
-        self._kept = {name: parameter(self.base_layer, name).data for name in new}
+        self._unmerged = {name: parameter(self.base_layer, name).data for name in new}
         for name, value in new.items():
             parameter(self.base_layer, name).data = value.detach()
         self.merged_adapters = [*before, *names]
@@ -107,10 +107,10 @@ class WeightLayer:
         self.merged_adapters = []
 
     def _put_back(self) -> None:
-        for name, value in self._kept.items():
+        for name, value in self._unmerged.items():
             current = parameter(self.base_layer, name)
             current.data = value.to(current.device)
-        self._kept = {}
+        self._unmerged = {}
 
     def _weights(self) -> list[tuple[str, str, Tensor]]:
         """List key, axes and value of each adapted weight."""
