@@ -24,8 +24,8 @@ from rich.progress import track
 from runner import Row, parsed, printed, write
 
 from scionwood import ScionwoodError
-from scionwood_biomed.privacy.pictures import pictures_of
-from scionwood_biomed.privacy.text_detector import text_in
+from scionwood_deid.pictures import pictures_of
+from scionwood_deid.text_detector import text_in
 
 FONT = Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
 NAMES = ("RAHMAN, FATEMA", "DOE^JANE 12/03/1961", "M. Chowdhury", "ID 4471-A", "Karim Uddin 54Y M")

@@ -7,11 +7,11 @@ import pydicom
 import pytest
 from pydicom.datadict import keyword_for_tag
 
-from scionwood_biomed.privacy.choices import Profile
-from scionwood_biomed.privacy.dicom_copy import copy_file
-from scionwood_biomed.privacy.keys import Key
-from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.verifying import content_of
+from scionwood_deid.choices import Profile
+from scionwood_deid.dicom_copy import copy_file
+from scionwood_deid.keys import Key
+from scionwood_deid.pixels import PixelPolicy
+from scionwood_deid.verifying import content_of
 
 from .planting import SMALL, of_dictionary, of_table, plant, sample, survivors
 

@@ -12,12 +12,12 @@ import pytest
 from browsing import opened_tab, until
 from PIL import Image
 
-from scionwood import RecipeError
 from scionwood.cli import main
-from scionwood_biomed.privacy.look import read_looks
-from scionwood_biomed.privacy.review_page import ReviewServer
-from scionwood_biomed.privacy.reviewing import Review
-from scionwood_biomed.privacy.sheets import Sheets
+from scionwood_deid import OptionError
+from scionwood_deid.look import read_looks
+from scionwood_deid.review_page import ReviewServer
+from scionwood_deid.reviewing import Review
+from scionwood_deid.sheets import Sheets
 
 from .named import reads_name, write
 
@@ -89,7 +89,7 @@ def test_only_who_knows_the_token_is_answered(clean):
         assert asked(server, f"{good}picture/0/../../../etc/passwd")[0] == 422
         assert asked(server, f"{good}page.html")[0] == 422
         assert server.sheets.review.looks == {}
-        with pytest.raises(RecipeError, match="port"):
+        with pytest.raises(OptionError, match="port"):
             ReviewServer(server.sheets, server.server_port)
 
 

@@ -17,13 +17,13 @@ from pydicom.sequence import Sequence
 
 from scionwood import ReadError
 from scionwood_biomed import DeidentifyOptions, Profile, deidentify, inspect
-from scionwood_biomed.privacy.colour_profiles import profile_spans
-from scionwood_biomed.privacy.dicom_copy import copy_file
-from scionwood_biomed.privacy.keys import Key
-from scionwood_biomed.privacy.names import odd_names
-from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.terms import imaging_words
-from scionwood_biomed.privacy.unseen import clear_unseen, lines_of
+from scionwood_deid.colour_profiles import profile_spans
+from scionwood_deid.dicom_copy import copy_file
+from scionwood_deid.keys import Key
+from scionwood_deid.names import odd_names
+from scionwood_deid.pixels import PixelPolicy
+from scionwood_deid.terms import imaging_words
+from scionwood_deid.unseen import clear_unseen, lines_of
 
 ROOT = Path(str(get_testdata_file("CT_small.dcm"))).parent
 KEY = Key("a secret of the tests")
@@ -262,7 +262,7 @@ def test_numbers_in_groups_do_not_stay_in_descriptions(text, left):
 
 
 def test_a_number_in_groups_is_traced_however_it_is_written(tmp_path):
-    from scionwood_biomed.privacy.traces import traces
+    from scionwood_deid.traces import traces
 
     source = pydicom.dcmread(ROOT / "CT_small.dcm")
     source.PatientID = "555 123 456"

@@ -11,7 +11,7 @@ import numpy as np
 
 from scionwood import RecipeError
 from scionwood_biomed.data.items import Item, labels
-from scionwood_biomed.readers.subjects import same_subject
+from scionwood_deid import same_subject
 
 PARTS = ("train", "val", "test")
 
