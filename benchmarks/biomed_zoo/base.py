@@ -9,7 +9,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
-from scionwood_biomed.evaluation.settings import Settings
+from biomed_zoo.settings import Settings
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import Prompts
 

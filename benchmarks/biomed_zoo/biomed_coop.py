@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from biomed_zoo.base import Method, Shots
+from biomed_zoo.training import train
 from scionwood import attach
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
-from scionwood_biomed.evaluation.base import Method, Shots
-from scionwood_biomed.evaluation.training import train
 from scionwood_biomed.tasks.anchors import prompts_of
 from scionwood_biomed.tasks.few_shot import prompts
 from scionwood_biomed.tasks.wording import TEMPLATE

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from biomed_zoo.base import Shots
+from biomed_zoo.settings import Settings
 from scionwood import parameter_groups
 from scionwood.authoring import minimise
-from scionwood_biomed.evaluation.base import Shots
-from scionwood_biomed.evaluation.settings import Settings
 
 
 def train(

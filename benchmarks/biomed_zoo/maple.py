@@ -10,10 +10,10 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from biomed_zoo.base import Method, Shots
+from biomed_zoo.training import train
 from scionwood import AdapterError
 from scionwood_biomed.adapters.dual_anchor.layers import width_of
-from scionwood_biomed.evaluation.base import Method, Shots
-from scionwood_biomed.evaluation.training import train
 from scionwood_biomed.model.towers import BLOCKS, ClipBackbone
 from scionwood_biomed.tasks.few_shot import prompts
 from scionwood_biomed.tasks.wording import TEMPLATE

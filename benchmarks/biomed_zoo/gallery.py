@@ -70,7 +70,7 @@ class Gallery:
         Args:
             rows: the rows of all runs.
         """
-        from scionwood_biomed.evaluation import figures
+        from biomed_zoo import figures
 
         figures_by_name = {"shots": figures.over_shots(by_shots(rows))}
         chosen_rows = [row for row in rows if row["shots"] in (0, self.shots)]

@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 
-from scionwood_biomed.evaluation.base import Method, Shots
-from scionwood_biomed.evaluation.settings import Settings
+from biomed_zoo.base import Method, Shots
+from biomed_zoo.settings import Settings
 from scionwood_biomed.model.blocks import BlockTower, class_tokens
 from scionwood_biomed.model.lda import discriminant
 from scionwood_biomed.model.towers import ClipBackbone
