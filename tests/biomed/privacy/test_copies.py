@@ -19,6 +19,7 @@ from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_deid import OptionError
 from scionwood_deid.dicom_copy import copy_file
 from scionwood_deid.keys import Key, make_key
+from scionwood_deid.order import Order
 from scionwood_deid.pixels import PixelPolicy
 from scionwood_deid.profile import CODES
 from scionwood_deid.unseen import lines_of
@@ -47,7 +48,7 @@ def missing(dataset):
 
 def copied(path, *, pixels=None, **options):
     policy = pixels or PixelPolicy(viewed=True)
-    made = copy_file(path, KEY, Profile(**options), policy, "copy.dcm")
+    made = copy_file(path, Order(KEY, Profile(**options), policy), "copy.dcm")
     return made, pydicom.dcmread(BytesIO(made.data.tobytes()))
 
 

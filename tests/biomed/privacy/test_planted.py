@@ -10,6 +10,7 @@ from pydicom.datadict import keyword_for_tag
 from scionwood_deid.choices import Profile
 from scionwood_deid.dicom_copy import copy_file
 from scionwood_deid.keys import Key
+from scionwood_deid.order import Order
 from scionwood_deid.pixels import PixelPolicy
 from scionwood_deid.verifying import content_of
 
@@ -19,7 +20,7 @@ KEY = Key("a secret of the tests")
 
 
 def copied(path, profile=None):
-    made = copy_file(path, KEY, profile or Profile(), PixelPolicy(viewed=True), "copy.dcm")
+    made = copy_file(path, Order(KEY, profile or Profile(), PixelPolicy(viewed=True)), "copy.dcm")
     return made, pydicom.dcmread(BytesIO(made.data.tobytes()))
 
 

@@ -31,6 +31,8 @@ class Profile:
         keep: groups of attributes that stay, such as `device patient`: device, institution,
             patient (age, sex, size, weight) and uids.
         descriptions: keep the words of imaging of descriptions, such as "T1 AXIAL".
+        reports: copy structured reports too, with their codes, their numbers, and the words of
+            imaging of their texts.
 
     Raises:
         OptionError: an option does not exist.
@@ -43,6 +45,7 @@ class Profile:
     dates: Dates = "remove"
     keep: Groups = None
     descriptions: bool = False
+    reports: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an option that does not exist."""
@@ -61,7 +64,8 @@ class Profile:
         """The options by the names of `profile.CODES`."""
         names: list[str] = ["basic", *(self.keep or ())]
         names += {"remove": [], "shift": ["shift"], "keep": ["dates"]}[self.dates]
-        return frozenset(names + ["descriptions"] * self.descriptions)
+        names += ["descriptions"] * self.descriptions + ["content"] * self.reports
+        return frozenset(names)
 
     def mark(self) -> str:
         """Return a text that differs between profiles."""
@@ -76,6 +80,8 @@ class DeidentifyOptions(Profile):
         key: file with the secret of pseudonyms, UIDs and offsets of dates; keep it apart.
         make_key: make the file `key`, which must not exist.
         salt: a secret text in place of `key`; the history of a shell keeps it.
+        names: a file of names, one a line; their words leave descriptions and reports, as those of
+            the header do.
         pixel_rules: a file of regions to blank, in the form of the CTP's pixel anonymiser.
         ultrasound_regions: blank what lies outside of the regions that ultrasound files state.
         pixels_viewed: you looked at all images elsewhere, and their pixels hold no text of a
@@ -91,6 +97,7 @@ class DeidentifyOptions(Profile):
     key: Path | str | None = None
     make_key: bool = False
     salt: str | None = None
+    names: Path | None = None
     pixel_rules: Path | None = None
     ultrasound_regions: bool = False
     pixels_viewed: bool = False

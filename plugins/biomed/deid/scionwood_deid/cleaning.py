@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from copy import copy as shallow
 from typing import Any, final
 
@@ -56,12 +56,16 @@ class Cleaner:
         key: the secret of the replacements.
         profile: the options.
         patient: identifies the patient; it sets the offset of dates.
+        names: words in lower case that leave descriptions and reports, though they are words of
+            imaging too, such as `head` of a person of that name.
 
     Source: DICOM PS3.15 Annex E.
     """
 
-    def __init__(self, key: Key, profile: Profile, patient: str) -> None:
-        self.key, self.options = key, profile.options
+    def __init__(
+        self, key: Key, profile: Profile, patient: str, names: Collection[str] = ()
+    ) -> None:
+        self.key, self.options, self.names = key, profile.options, names
         self.days = key.days(patient)
 
     def copy(self, dataset: Dataset, level: Level) -> Dataset:
@@ -119,7 +123,9 @@ class Cleaner:
             )
         # A name has no words of imaging, and unknown bytes are no text.
         if "descriptions" in options and element.VR in TEXT - {"PN", "UN"}:
-            return self._changed(element, kind, level, imaging_words)
+            return self._changed(element, kind, level, self._words)
+        if "content" in options and element.VR == "SQ":
+            return self._items(element, level)
         # U: replace by a UID that is consistent within the copies (PS3.15, table E.1-1a).
         if element.VR == "UI" and (rule.action.startswith("U") or kind in ("1", "1C")):
             return self._uids(element)
@@ -141,6 +147,8 @@ class Cleaner:
             if "dates" in self.options:
                 return element
             return self._changed(element, kind, level, lambda text: shifted(text, vr, self.days))
+        if keyword == "TextValue" and "content" in self.options:
+            return self._changed(element, kind, level, self._words)
         if vr in TEXT or vr in TEMPORAL:
             stays = vr in ("LO", "SH", "UC") and all(is_text(keyword, str(v)) for v in values)
             makers = keyword in ("Manufacturer", "ManufacturerModelName", "SoftwareVersions")
@@ -171,6 +179,11 @@ class Cleaner:
         if not terms:
             return self._filled(element, kind, level)
         return DataElement(element.tag, "CS", terms if len(terms) > 1 else terms[0])
+
+    def _words(self, text: str) -> str:
+        """Return the words of imaging of a text that name nobody."""
+        words = imaging_words(text).split()
+        return " ".join(w for w in words if not {*re.split(r"\W", w.casefold())} & {*self.names})
 
     def _uids(self, element: DataElement) -> DataElement:
         values = [

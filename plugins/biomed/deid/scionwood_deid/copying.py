@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal
 
-from scionwood_deid.choices import Profile
 from scionwood_deid.dicom_copy import Copied, copy_file, inspect_file
 from scionwood_deid.findings import Findings
-from scionwood_deid.keys import Key
 from scionwood_deid.look import (
     NAME,
     NOT_LOOKED,
@@ -23,37 +21,14 @@ from scionwood_deid.look import (
 )
 from scionwood_deid.names import odd_names
 from scionwood_deid.nifti_copy import copy_nifti, inspect_nifti, is_nifti
+from scionwood_deid.order import Order
 from scionwood_deid.pictures import frames_in, pictures_of
-from scionwood_deid.pixels import PixelPolicy
 from scionwood_deid.text_detector import chosen, text_in
 from scionwood_sandbox import ReadError, atomic_path, call_in_child, check_target, writing
 
 Kind = Literal["DICOM", "NIfTI", "other"]
-_RULES = 2
-"""The second form of the rules: a copy states YES only after a look at its pixels."""
 _SIDE = 1600
 """Longest side of the pictures that a text detector sees, in pixels."""
-
-
-@final
-@dataclass(frozen=True)
-class Order:
-    """How files are de-identified.
-
-    Attributes:
-        key: the secret of the replacements.
-        profile: the options of the Basic Profile.
-        pixels: what is done about text in pixels.
-    """
-
-    key: Key
-    profile: Profile = field(default_factory=Profile)
-    pixels: PixelPolicy = field(default_factory=PixelPolicy)
-
-    def mark(self) -> str:
-        """Return what tells this order from others, and says nothing about the key."""
-        policy = self.key.name(f"{_RULES} {self.pixels!r}")[:8]
-        return f"{self.key.mark()}-{self.profile.mark()}-{policy}"
 
 
 def kind_of(path: Path) -> Kind:
@@ -189,7 +164,7 @@ def write_copy(
         after = Findings(target, burned_in=burned_in, channels=volume.after, pixels=volume.pixels)
         data = volume.data
     else:
-        copied = call_in_child(copy_file, path, order.key, order.profile, order.pixels, target.name)
+        copied = call_in_child(copy_file, path, order, target.name)
         before, after = findings_of(path, target, copied)
         data = copied.data
     with writing(target), atomic_path(target, overwrite=overwrite) as part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -19,10 +20,11 @@ from pydicom.uid import UID
 from scionwood_deid.choices import Profile
 from scionwood_deid.cleaning import Cleaner
 from scionwood_deid.images.dicom_file import checked_header
-from scionwood_deid.keys import Key
 from scionwood_deid.look import FINDINGS, LOOKED, NOT_LOOKED, has_pixels
-from scionwood_deid.pixels import PixelPolicy, blank, clear_spare_bits, regions_of
+from scionwood_deid.order import Order
+from scionwood_deid.pixels import Box, blank, clear_spare_bits, mask_of, regions_of
 from scionwood_deid.profile import TEMPORAL, codes
+from scionwood_deid.seeds import words_of_persons
 from scionwood_deid.tables import EDITION, Level, level_of
 from scionwood_deid.traces import traces
 from scionwood_deid.unseen import clear_unseen
@@ -35,9 +37,11 @@ IMPLEMENTATION = UID("2.25.170141183460469231731687303715884105")
 _UNDEFINED = 0xFFFFFFFF
 """The length of an element whose end a delimiter marks."""
 
+_REPORT = "1.2.840.10008.5.1.4.1.1.88."
 _REFUSED = {
-    "1.2.840.10008.5.1.4.1.1.88.": "a structured report, whose text this does not clean",
-    "1.2.840.10008.5.1.4.1.1.104.": "an encapsulated document, such as a PDF",
+    "1.2.840.10008.5.1.4.1.1.104.1": "an encapsulated PDF",
+    "1.2.840.10008.5.1.4.1.1.104.2": "an encapsulated CDA document",
+    "1.2.840.10008.5.1.4.1.1.104.": "an encapsulated model of a body",
     "1.2.840.10008.5.1.4.1.1.9.4.": "a recording of sound, which may hold a voice",
     "1.2.840.10008.1.3.10": "a directory of a medium, whose files get other names",
 }
@@ -100,39 +104,40 @@ def inspect_file(path: Path) -> Content:
         return content_of(dataset)
 
 
-def copy_file(path: Path, key: Key, profile: Profile, pixels: PixelPolicy, name: str) -> Copied:
+def copy_file(path: Path, order: Order, name: str, boxes: Collection[Box] = ()) -> Copied:
     """Return a verified copy of a file without what identifies a person.
 
     Args:
         path: a DICOM file.
-        key: the secret of the replacements.
-        profile: the options.
-        pixels: what is done about text in pixels.
+        order: how.
         name: name of the copy's file, which is searched for values of the source.
+        boxes: regions to blank in all frames, beside those of the order.
 
     Raises:
         ReadError: the file is damaged, or of a kind that this does not copy.
     """
     source = load(path)
-    level = _level(path, source)
+    level = _level(path, source, order.profile)
     with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = content_of(source)
-        masks = regions_of(source, pixels)
+        masks = regions_of(source, order.pixels)
+        if boxes:
+            masks.append(mask_of(path, source, boxes))
         if masks:
             blank(source, masks)
-        copy = _cleaned(source, level, key, profile, pixels, bool(masks))
+        copy = _cleaned(source, level, order, blanked=bool(masks))
         data = bytes_of(copy)
         back = pydicom.dcmread(BytesIO(data))
         after, left = content_of(back), traces(source, back, name)
-        if pixels.viewed:
+        if order.pixels.viewed:
             after = replace(after, burned_in="")
         removed = after.clean and not left and not after.burned_in
-        stamp(copy, clean=after.clean and not left, looked=pixels.viewed)
+        stamp(copy, clean=after.clean and not left, looked=order.pixels.viewed)
         data = bytes_of(copy)
     names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     patient, study, series, instance = (str(source.get(name, "") or "") for name in names)
-    uids, subject = (patient, study, series, instance), key.subject(patient_of(source))
+    uids, subject = (patient, study, series, instance), order.key.subject(patient_of(source))
     return Copied(np.frombuffer(data, np.uint8), before, after, left, uids, subject, removed)
 
 
@@ -142,12 +147,15 @@ def patient_of(dataset: Dataset) -> str:
     return patient or f"study {dataset.get('StudyInstanceUID', '')}"
 
 
-def _level(path: Path, source: Dataset) -> Level:
+def _level(path: Path, source: Dataset, profile: Profile) -> Level:
     """Return the definition of an object, and refuse what this does not copy."""
     kind = str(source.get("SOPClassUID", "") or source.file_meta.get("MediaStorageSOPClassUID", ""))
     if not kind:
         rule = "DICOM: it does not state its SOP class"
         raise ReadError(str(path), rule, "Export it again as a complete object")
+    if kind.startswith(_REPORT) and not profile.reports:
+        rule = "DICOM: it is a structured report"
+        raise ReadError(str(path), rule, "Give --reports to keep its codes, numbers and terms")
     for prefix, reason in _REFUSED.items():
         if kind.startswith(prefix):
             raise ReadError(
@@ -202,12 +210,11 @@ def _check_pixels(path: Path, source: Dataset) -> None:
         raise ReadError(str(path), rule, "Copy it again: it is truncated")
 
 
-def _cleaned(
-    source: Dataset, level: Level, key: Key, profile: Profile, pixels: PixelPolicy, blanked: bool
-) -> Dataset:
+def _cleaned(source: Dataset, level: Level, order: Order, *, blanked: bool) -> Dataset:
     """Return the copy, with what it states about itself."""
-    patient = patient_of(source)
-    copy = Cleaner(key, profile, patient).copy(source, level)
+    patient, key, profile = patient_of(source), order.key, order.profile
+    said = {*order.names, *words_of_persons(source)}
+    copy = Cleaner(key, profile, patient, said).copy(source, level)
     options = sorted(profile.options) + ["pixels"] * blanked
     if level.type_of("PatientID") is not None:
         copy.PatientID = copy.PatientName = key.subject(patient)

@@ -10,12 +10,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import final
 
-from scionwood_deid.copying import Order, findings_of, kind_of, with_text
+from scionwood_deid.copying import findings_of, kind_of, with_text
 from scionwood_deid.dicom_copy import copy_file
 from scionwood_deid.findings import Findings
 from scionwood_deid.look import NOT_LOOKED
 from scionwood_deid.mapping import Entry
 from scionwood_deid.nifti_copy import copy_nifti
+from scionwood_deid.order import Order
 from scionwood_sandbox import (
     ReadError,
     RuleError,
@@ -142,9 +143,7 @@ def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
         risk = "" if portion.order.pixels.viewed else NOT_LOOKED
         copied_entry = entry.copied(str(place), volume.after, risk, note)
         return _stored(portion, volume.data.tobytes(), copied_entry)
-    copied = call_in_child(
-        copy_file, path, key, portion.order.profile, portion.order.pixels, "copy.dcm"
-    )
+    copied = call_in_child(copy_file, path, portion.order, "copy.dcm")
     patient, study, series, instance = copied.uids
     parts = (copied.subject, key.name(study), key.name(series), f"{key.name(instance)}.dcm")
     place = Path(*parts)

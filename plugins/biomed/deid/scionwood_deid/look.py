@@ -15,6 +15,7 @@ from typing import Literal, final, get_args
 
 from pydicom.dataset import Dataset
 
+from scionwood_deid.pixels import Box as Box
 from scionwood_sandbox import ReadError, atomic_path, reading, writing
 
 NAME = "review.csv"
@@ -42,9 +43,6 @@ _DECODED = (
     "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL", "PixelData",
 )  # fmt: skip
 """What decides which picture the stored bytes are."""
-
-Box = tuple[int, int, int, int]
-"""A region of an image: x, y, width and height in pixels."""
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -12,6 +12,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from scionwood_sandbox import ReadError, reading
+
+Box = tuple[int, int, int, int]
+"""A region of an image: x, y, width and height in pixels."""
 
 _TERM = re.compile(
     r'(!?)(\w+)\.(equals|equalsIgnoreCase|contains|containsIgnoreCase|startsWith)\("([^"]*)"\)'
@@ -140,6 +143,27 @@ def regions_of(dataset: Dataset, policy: PixelPolicy) -> list[np.ndarray]:
             mask[rows, int(item.RegionLocationMinX0) : int(item.RegionLocationMaxX1) + 1] = False
         masks.append(mask)
     return masks
+
+
+def mask_of(path: Path, dataset: Dataset, boxes: Collection[Box]) -> np.ndarray:
+    """Return the regions of boxes in an image, (row, column) bool.
+
+    Args:
+        path: the file, for the message.
+        dataset: the image.
+        boxes: x, y, width and height in pixels.
+
+    Raises:
+        ReadError: a box lies outside of the image.
+    """
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    mask = np.zeros((rows, columns), bool)
+    for x, y, width, height in boxes:
+        if x >= columns or y >= rows:
+            rule = f"the region {x} {y} {width} {height} lies outside of {columns} x {rows} pixels"
+            raise ReadError(str(path), rule, "Correct it")
+        mask[y : y + height, x : x + width] = True
+    return mask
 
 
 def blank(dataset: Dataset, masks: list[np.ndarray]) -> None:

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 CODES = {
     "basic": ("113100", "Basic Application Confidentiality Profile"),
     "pixels": ("113101", "Clean Pixel Data Option"),
+    "content": ("113104", "Clean Structured Content Option"),
     "descriptions": ("113105", "Clean Descriptors Option"),
     "dates": ("113106", "Retain Longitudinal Temporal Information Full Dates Option"),
     "shift": ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),

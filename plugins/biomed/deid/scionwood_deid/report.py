@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import final
 
-from scionwood_deid.copying import Order
 from scionwood_deid.mapping import Entry
+from scionwood_deid.order import Order
 from scionwood_deid.profile import CODES
 from scionwood_deid.tables import EDITION
 from scionwood_sandbox import atomic_path, writing

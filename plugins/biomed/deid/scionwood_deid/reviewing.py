@@ -26,7 +26,7 @@ from scionwood_deid.look import (
 )
 from scionwood_deid.nifti_copy import blank_nifti, is_nifti
 from scionwood_deid.pictures import frames_in
-from scionwood_deid.pixels import blank
+from scionwood_deid.pixels import blank, mask_of
 from scionwood_deid.profile import codes, stated_options
 from scionwood_deid.verifying import METHOD, content_of, values_of
 from scionwood_sandbox import ReadError, atomic_path, call_in_child, reading, writing
@@ -213,7 +213,7 @@ def reviewed(path: Path, boxes: Collection[Box]) -> Reviewed:
     with reading(path, "DICOM"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if boxes:
-            blank(dataset, [_mask(path, dataset, boxes)])
+            blank(dataset, [mask_of(path, dataset, boxes)])
         content = content_of(dataset)
         is_own_copy, former = _copy_state(dataset)
         stands = "" if is_own_copy else "it is no copy that `deidentify` made"
@@ -239,14 +239,3 @@ def _copy_state(dataset: Dataset) -> tuple[bool, bool]:
     method, *reason = map(str, values_of(dataset["DeidentificationMethod"]))
     silent = not reason and dataset.get("PatientIdentityRemoved") != "YES"
     return METHOD.fullmatch(method) is not None, silent or FINDINGS in reason
-
-
-def _mask(path: Path, dataset: Dataset, boxes: Collection[Box]) -> np.ndarray:
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    mask = np.zeros((rows, columns), bool)
-    for x, y, width, height in boxes:
-        if x >= columns or y >= rows:
-            rule = f"the region {x} {y} {width} {height} lies outside of {columns} x {rows} pixels"
-            raise ReadError(str(path), rule, "Correct it")
-        mask[y : y + height, x : x + width] = True
-    return mask

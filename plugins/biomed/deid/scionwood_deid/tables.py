@@ -30,6 +30,8 @@ _RETIRED = {
 """Retired storage classes, and the objects that took their place."""
 
 _BODY_MASS_INDEX = 0x00101022
+_CONTENT = "ContentSequence"
+"""The items of a report hold items of the same kind, to any depth (PS3.3, C.17.3)."""
 
 _FOLDER = "scionwood_deid.standard"
 
@@ -54,15 +56,19 @@ class Level:
 
     Attributes:
         nodes: the tables of attributes that apply there.
+        content: in an item of a report, the tables of the items that it may hold in its turn.
     """
 
     nodes: tuple[int, ...]
+    content: tuple[int, ...] | None = None
 
     def type_of(self, keyword: str) -> str | None:
         """Return the strictest type of an attribute, or `None` if it may not stand here.
 
         `PIXELS` may stand everywhere: without them the pixels of odd objects would lose sense.
         """
+        if keyword == _CONTENT and self.content is not None:
+            return "1C"
         types: list[str] = [node[keyword][0] for node in self._tables() if keyword in node]
         if not types:
             return "3" if keyword in PIXELS else None
@@ -70,8 +76,11 @@ class Level:
 
     def below(self, keyword: str) -> Level:
         """Return the attributes that the items of a sequence may hold."""
+        if keyword == _CONTENT and self.content is not None:
+            return Level(self.content, self.content)
         tables = (node[keyword] for node in self._tables() if keyword in node)
-        return Level(tuple(entry[1] for entry in tables if len(entry) > 1))
+        nodes = tuple(entry[1] for entry in tables if len(entry) > 1)
+        return Level(nodes, nodes if keyword == _CONTENT else None)
 
     def keywords(self) -> set[str]:
         """Return all attributes that may stand here."""

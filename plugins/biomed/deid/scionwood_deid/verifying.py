@@ -144,6 +144,9 @@ def _judge(
     elif element.VR == "PN" or (element.VR in ("DA", "DT", "TM") and not _is_filled(element)):
         if element.VR == "PN" or not options & {"dates", "shift"}:
             content.identity.append(place)
+    elif element.keyword == "TextValue" and kind is not None and "content" in options:
+        if not all(imaging_words(text) == text for text in map(str, values_of(element))):
+            content.unlisted.append(place)
     elif kind is None or not _is_listed(element):
         content.unlisted.append(place)
 
@@ -153,7 +156,8 @@ def _is_treated(
 ) -> bool:
     """Return whether an attribute of the table holds what its action leaves."""
     if element.VR == "SQ":
-        return kind in ("1", "1C") or ("U" in rule.action and kind is not None)
+        cleaned = "U" in rule.action or ("content" in rule.options and "content" in options)
+        return kind in ("1", "1C") or (cleaned and kind is not None)
     if _is_filled(element):
         return kind is not None
     texts = [str(value) for value in values_of(element)]

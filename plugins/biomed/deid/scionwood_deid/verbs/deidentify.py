@@ -13,9 +13,9 @@ from scionwood_sandbox import ReadError, one_child
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from scionwood_deid.copying import Order
     from scionwood_deid.findings import Findings
     from scionwood_deid.mapping import Entry
+    from scionwood_deid.order import Order
 
 _REVIEW = "scionwood-deid-review {}"
 _EDITION = "rules: Basic Profile of DICOM PS3.15, edition {}"
@@ -75,8 +75,7 @@ def deidentify(
 
     A copy of an image states PatientIdentityRemoved = NO, since nobody looked at its pixels: see
     `scionwood-deid-review`. A folder gets a new tree of names, a mapping and a report page, which
-    lie apart from the copies. Files of other kinds, structured reports and PDF are listed, and not
-    copied.
+    lie apart from the copies. Files of other kinds and documents are listed, and not copied.
 
     Args:
         path: a file, or a folder that is searched with its subfolders.
@@ -113,9 +112,10 @@ def deidentify(
 
 def _order(options: DeidentifyOptions) -> Order:
     """Return the order that the options describe, with its secret and rules read."""
-    from scionwood_deid.copying import Order
     from scionwood_deid.keys import choose_key, make_key
+    from scionwood_deid.order import Order
     from scionwood_deid.pixels import PixelPolicy, read_rules
+    from scionwood_deid.seeds import read_names
     from scionwood_deid.text_detector import obstacle
 
     rules = () if options.pixel_rules is None else read_rules(Path(options.pixel_rules))
@@ -129,8 +129,9 @@ def _order(options: DeidentifyOptions) -> Order:
         make_key(key)
     return Order(
         choose_key(key, options.salt),
-        Profile(options.dates, options.keep, options.descriptions),
+        Profile(options.dates, options.keep, options.descriptions, options.reports),
         PixelPolicy(options.pixels_viewed, options.ultrasound_regions, rules, options.detect_text),
+        () if options.names is None else read_names(options.names),
     )
 
 
