@@ -88,6 +88,9 @@ class DeidentifyOptions(Profile):
             person. The record `review.csv` names you, the time, and that it was declared.
         detect_text: let a text detector look at the copies for the report (extra `pixels`). That it
             sees none is no proof.
+        blank_text: blank in all frames what a text detector takes for text, with the values of the
+            header as hints, and let it look at the copy again (extra `pixels`). Compressed pixels
+            are decompressed. The copy states NO until a person has looked.
 
     Example:
         >>> DeidentifyOptions(salt="secret", dates="shift").pixels_viewed
@@ -102,3 +105,4 @@ class DeidentifyOptions(Profile):
     ultrasound_regions: bool = False
     pixels_viewed: bool = False
     detect_text: bool = False
+    blank_text: bool = False

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from scionwood_deid.blanking import blanked_copy
 from scionwood_deid.dicom_copy import Copied, copy_file, inspect_file
 from scionwood_deid.findings import Findings
 from scionwood_deid.look import (
@@ -164,20 +165,41 @@ def write_copy(
         after = Findings(target, burned_in=burned_in, channels=volume.after, pixels=volume.pixels)
         data = volume.data
     else:
-        copied = call_in_child(copy_file, path, order, target.name)
-        before, after = findings_of(path, target, copied)
+        copied, seen = copied_of(path, order, target.name)
+        before, after = findings_of(path, target, copied, seen)
         data = copied.data
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
         part.write_bytes(data.tobytes())
     if order.pixels.viewed:
         declare(target.parent, [target], who_looks(None))
-    elif order.pixels.detect_text and after.pixels:
+    elif order.pixels.detect_text and not order.pixels.blank_text and after.pixels:
         after = with_text(after)
     return before, after
 
 
-def findings_of(path: Path, target: Path, copied: Copied) -> tuple[Findings, Findings]:
-    """Return what a source and its copy hold."""
+def copied_of(path: Path, order: Order, name: str) -> tuple[Copied, str]:
+    """Return a verified copy of a DICOM file, and how a text detector looked at it.
+
+    Args:
+        path: the file.
+        order: how.
+        name: name of the copy's file, which is searched for values of the source.
+
+    Raises:
+        ReadError: the file is damaged, or of a kind that is not copied.
+    """
+    if order.pixels.blank_text:
+        return blanked_copy(path, order, name)
+    return call_in_child(copy_file, path, order, name), ""
+
+
+def findings_of(
+    path: Path, target: Path, copied: Copied, seen: str = ""
+) -> tuple[Findings, Findings]:
+    """Return what a source and its copy hold, and how a text detector looked at the copy."""
     before = Findings(path, **vars(copied.before))
     before = replace(before, channels=[*before.channels, *odd_names(Path(path.name))])
-    return before, Findings(target, **vars(copied.after), traces=copied.traces)
+    after = Findings(target, **vars(copied.after), traces=copied.traces)
+    if seen and after.burned_in:
+        after = replace(after, burned_in=f"{after.burned_in}; {seen}")
+    return before, after

@@ -20,7 +20,7 @@ from pydicom.uid import UID
 from scionwood_deid.choices import Profile
 from scionwood_deid.cleaning import Cleaner
 from scionwood_deid.images.dicom_file import checked_header
-from scionwood_deid.look import FINDINGS, LOOKED, NOT_LOOKED, has_pixels
+from scionwood_deid.look import DETECTED, FINDINGS, LOOKED, NOT_LOOKED, has_pixels
 from scionwood_deid.order import Order
 from scionwood_deid.pixels import Box, blank, clear_spare_bits, mask_of, regions_of
 from scionwood_deid.profile import TEMPORAL, codes
@@ -104,7 +104,9 @@ def inspect_file(path: Path) -> Content:
         return content_of(dataset)
 
 
-def copy_file(path: Path, order: Order, name: str, boxes: Collection[Box] = ()) -> Copied:
+def copy_file(
+    path: Path, order: Order, name: str, boxes: Collection[Box] = (), detected: bool = False
+) -> Copied:
     """Return a verified copy of a file without what identifies a person.
 
     Args:
@@ -112,6 +114,7 @@ def copy_file(path: Path, order: Order, name: str, boxes: Collection[Box] = ()) 
         order: how.
         name: name of the copy's file, which is searched for values of the source.
         boxes: regions to blank in all frames, beside those of the order.
+        detected: whether a text detector looked at the pixels; the copy states it, and still NO.
 
     Raises:
         ReadError: the file is damaged, or of a kind that this does not copy.
@@ -133,7 +136,7 @@ def copy_file(path: Path, order: Order, name: str, boxes: Collection[Box] = ()) 
         if order.pixels.viewed:
             after = replace(after, burned_in="")
         removed = after.clean and not left and not after.burned_in
-        stamp(copy, clean=after.clean and not left, looked=order.pixels.viewed)
+        stamp(copy, clean=after.clean and not left, looked=order.pixels.viewed, detected=detected)
         data = bytes_of(copy)
     names = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
     patient, study, series, instance = (str(source.get(name, "") or "") for name in names)
@@ -233,7 +236,7 @@ def _cleaned(source: Dataset, level: Level, order: Order, *, blanked: bool) -> D
     return copy
 
 
-def stamp(copy: Dataset, *, clean: bool, looked: bool) -> None:
+def stamp(copy: Dataset, *, clean: bool, looked: bool, detected: bool = False) -> None:
     """State in a copy whether the identity is removed, and why or why not.
 
     An object without an image needs no look. What the source says about text in its pixels does
@@ -243,12 +246,14 @@ def stamp(copy: Dataset, *, clean: bool, looked: bool) -> None:
         copy: a copy by the Basic Profile; it is changed.
         clean: whether the verifier finds nothing in it, its pixels left aside.
         looked: whether a person looked at its pixels, and found no text or had it blanked.
+        detected: whether a text detector looked at them, which does not count as a look.
     """
     image = has_pixels(copy)
     if "PatientIdentityRemoved" in copy:
         is_deidentified = clean and (looked or not image)
         copy.PatientIdentityRemoved = "YES" if is_deidentified else "NO"
-        reason = FINDINGS if not clean else LOOKED if looked else NOT_LOOKED
+        unseen = DETECTED if detected else NOT_LOOKED
+        reason = FINDINGS if not clean else LOOKED if looked else unseen
         method = str(values_of(copy["DeidentificationMethod"])[0])
         copy.DeidentificationMethod = [method, reason] if image or not clean else method
     level = level_of(str(copy.get("SOPClassUID", "")))

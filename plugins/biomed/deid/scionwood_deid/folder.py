@@ -10,8 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import final
 
-from scionwood_deid.copying import findings_of, kind_of, with_text
-from scionwood_deid.dicom_copy import copy_file
+from scionwood_deid.copying import copied_of, findings_of, kind_of, with_text
 from scionwood_deid.findings import Findings
 from scionwood_deid.look import NOT_LOOKED
 from scionwood_deid.mapping import Entry
@@ -143,11 +142,11 @@ def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
         risk = "" if portion.order.pixels.viewed else NOT_LOOKED
         copied_entry = entry.copied(str(place), volume.after, risk, note)
         return _stored(portion, volume.data.tobytes(), copied_entry)
-    copied = call_in_child(copy_file, path, portion.order, "copy.dcm")
+    copied, seen = copied_of(path, portion.order, "copy.dcm")
     patient, study, series, instance = copied.uids
     parts = (copied.subject, key.name(study), key.name(series), f"{key.name(instance)}.dcm")
     place = Path(*parts)
-    _, after = findings_of(path, portion.target / place, copied)
+    _, after = findings_of(path, portion.target / place, copied, seen)
     copied_entry = entry.copied(str(place), after.header, after.burned_in, "").of(
         patient, copied.subject, study, series, instance
     )
@@ -162,7 +161,8 @@ def _stored(portion: Portion, data: bytes, entry: Entry) -> Entry:
     if not target.exists():
         with writing(target), atomic_path(target, overwrite=False) as part:
             part.write_bytes(data)
-    if entry.pixels and portion.order.pixels.detect_text:
+    pixels = portion.order.pixels
+    if entry.pixels and pixels.detect_text and not pixels.blank_text:
         with one_child(portion.target):
             return replace(
                 entry, pixels=with_text(Findings(target, burned_in=entry.pixels)).burned_in

@@ -20,9 +20,10 @@ from scionwood_sandbox import ReadError, atomic_path, reading, writing
 
 NAME = "review.csv"
 NOT_LOOKED = "pixels not looked at"
+DETECTED = "pixels looked at by a text detector alone"
 LOOKED = "pixels looked at"
 FINDINGS = "the verifier found something"
-REASONS = (NOT_LOOKED, LOOKED, FINDINGS)
+REASONS = (NOT_LOOKED, DETECTED, LOOKED, FINDINGS)
 """What a copy states beside its method: why PatientIdentityRemoved is YES or NO."""
 
 Decision = Literal["keep", "blank", "drop"]

@@ -94,6 +94,38 @@ def pictures_of(path: Path, numbers: Sequence[int], largest: int) -> Pictures:
         return Pictures(shape, tuple(numbers), window, spread, scale)
 
 
+def windows_of(path: Path, numbers: Sequence[int]) -> np.ndarray:
+    """Return frames of an image as its window shows them, in the size of the file.
+
+    If frames are left out, a last picture has the brightest value of each pixel over all frames:
+    white text of any frame is seen there.
+
+    Args:
+        path: a DICOM file.
+        numbers: the frames, from 0.
+
+    Returns:
+        (frame, row, column, 3) uint8.
+
+    Raises:
+        ReadError: it is damaged, holds no image, or needs a decoder that is not installed.
+    """
+    with reading(path, "image"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = open_file(path, "")
+        frames, *size, channels = file.shape
+        shown = [to_display(values[None], file.header)[0] for values in file.values(numbers)]
+        if len(numbers) < frames:
+            brightest = np.zeros((*size, channels), np.float32)
+            step = max(1, _AT_ONCE // (4 * math.prod(brightest.shape)))
+            for first in range(0, frames, step):
+                values = file.values(range(first, min(first + step, frames)))
+                for frame in values:
+                    np.maximum(brightest, to_display(frame[None], file.header)[0], out=brightest)
+            shown.append(brightest)
+        return np.stack([_small(picture, tuple(size)) for picture in shown])
+
+
 def _volume(path: Path) -> np.ndarray:
     """Return (slice, row, column): the first two stored axes are columns and rows."""
     values = stored(path, whole_of(path))

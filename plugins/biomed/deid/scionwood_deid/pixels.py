@@ -51,6 +51,7 @@ class PixelPolicy:
         ultrasound: blank what lies outside of the regions that an ultrasound file states.
         rules: blank regions by rules.
         detect_text: let a text detector look at the copy (extra `pixels`), unless `viewed` is set.
+        blank_text: blank what a text detector sees, and let it look again (extra `pixels`).
 
     Example:
         >>> PixelPolicy(viewed=True).rules
@@ -61,6 +62,7 @@ class PixelPolicy:
     ultrasound: bool = False
     rules: tuple[PixelRule, ...] = ()
     detect_text: bool = False
+    blank_text: bool = False
 
 
 def read_rules(path: Path) -> tuple[PixelRule, ...]:

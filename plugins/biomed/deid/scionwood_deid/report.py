@@ -104,6 +104,8 @@ def _lines(entries: Sequence[Entry], order: Order) -> Iterator[str]:
 
 
 def _detector(order: Order) -> str:
+    if order.pixels.blank_text:
+        return "blanked what it took for text; that it sees no more is no proof"
     if not order.pixels.detect_text:
         return "no detector ran"
     return "looked at up to four frames of each image; that it sees no text is no proof"

@@ -116,7 +116,7 @@ def _distance(seed: str, text: str) -> int:
 
     Source: Sellers 1980, doi:10.1016/0196-6774(80)90016-4
     """
-    costs = [*range(len(seed) + 1)]
+    costs: list[int] = [*range(len(seed) + 1)]
     best = costs[-1]
     for letter in text:
         before, costs = costs, [0]

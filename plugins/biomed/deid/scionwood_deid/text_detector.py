@@ -1,11 +1,13 @@
 """Look for text in pictures with the two networks of `rapidocr` (extra `pixels`), without its code.
 
-It may say "text, look", and never "no name": small, faint, turned and handwritten text is missed.
+The networks are read from the package, and nothing is fetched. The detector may say "text, look",
+and never "no name": small, faint, turned and handwritten text is missed.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from scionwood_deid.look import Box
+from scionwood_deid.pixels import Box
+from scionwood_deid.seeds import resembles
 from scionwood_sandbox import ReadError
 
 FRAMES = 4
@@ -33,6 +36,8 @@ _SIDE, _MAGNIFIED, _LONGEST = 736, 4, 2016
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _LINES = 200
 """Boxes of a picture that are read."""
+_PACKAGES = ("rapidocr", "onnxruntime", "cv2")
+_REMEDY = "pip install rapidocr onnxruntime"
 
 
 @final
@@ -42,10 +47,12 @@ class TextBox(NamedTuple):
     Attributes:
         box: x, y, width and height in pixels, grown.
         score: how certain the reader is, 0 to 1.
+        named: whether it resembles a value of the header.
     """
 
     box: Box
     score: float
+    named: bool = False
 
 
 def obstacle() -> str:
@@ -57,24 +64,31 @@ def obstacle() -> str:
     return ""
 
 
-def text_in(picture: np.ndarray) -> list[TextBox]:
+def text_in(picture: np.ndarray, seeds: Sequence[str] = ()) -> list[TextBox]:
     """Return where the detector sees text; that it sees none is no proof.
+
+    A text counts if its reader is certain and sees three letters or digits, or if it resembles a
+    seed, however uncertain the reader is.
 
     Args:
         picture: (row, column, 3) uint8.
+        seeds: values of the header in the form of `seeds.plain`.
 
     Raises:
         ReadError: its networks are not installed.
     """
     detector, reader, letters = _networks()
+    rows, columns = picture.shape[:2]
     texts = []
-    for x, y, width, height in _boxes(detector, picture)[:_LINES]:
-        low, high = np.array([x, y]) - GROW, np.array([x + width, y + height]) + GROW
-        x0, y0 = (int(value) for value in np.maximum(low, 0))
-        x1, y1 = (int(value) for value in np.minimum(high, picture.shape[1::-1]))
-        text, score = _read(reader, letters, picture[y0:y1, x0:x1])
-        if score >= SURE and sum(map(str.isalnum, text)) >= FEWEST_LETTERS:
-            texts.append(TextBox((x0, y0, x1 - x0, y1 - y0), score))
+    for corners in _outlines(detector, picture):
+        readings = [_read(reader, letters, line) for line in _lines(picture, corners)]
+        text, score = max(readings, key=lambda reading: reading[1])
+        named = any(resembles(other, seeds) for other, _ in readings)
+        if named or (score >= SURE and sum(map(str.isalnum, text)) >= FEWEST_LETTERS):
+            low = np.maximum(np.floor(corners.min(0)).astype(int) - GROW, 0)
+            high = np.minimum(np.ceil(corners.max(0)).astype(int) + GROW, (columns, rows))
+            x, y, width, height = (int(side) for side in (*low, *(high - low)))
+            texts.append(TextBox((x, y, width, height), score, named))
     return texts
 
 
@@ -90,11 +104,11 @@ def chosen(count: int) -> list[int]:
 @cache
 def _networks() -> tuple[Any, Any, list[str]]:
     """Return the sessions of the detector and the reader, and the letters of the reader."""
-    place = find_spec("rapidocr")
-    if place is None or find_spec("onnxruntime") is None:
-        remedy = "pip install rapidocr onnxruntime"
-        raise ReadError("the search for text", "rapidocr or onnxruntime is not installed", remedy)
-    models = Path(str(place.origin)).parent / "models"
+    places = {name: find_spec(name) for name in _PACKAGES}
+    if missing := [name for name, place in places.items() if place is None]:
+        rule = f"{' and '.join(missing)} is not installed"
+        raise ReadError("the search for text", rule, _REMEDY)
+    models = Path(str(places["rapidocr"].origin)).parent / "models"  # type: ignore[union-attr]
     paths = [next(iter(sorted(models.glob(f"*{part}*.onnx"))), None) for part in ("_det_", "_rec_")]
     if None in paths:
         rule = f"rapidocr has no networks in {models}"
@@ -112,48 +126,60 @@ def _networks() -> tuple[Any, Any, list[str]]:
     return detector, reader, ["", *letters, " "]
 
 
-def _boxes(detector: Any, picture: np.ndarray) -> list[Box]:
-    """Return the boxes of the map that the detector draws, grown to whole letters."""
-    from PIL import Image
-    from scipy import ndimage
+def _outlines(detector: Any, picture: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the corners (4, 2) of what the detector takes for lines, the likeliest first."""
+    import cv2
 
     shortest, longest = min(picture.shape[:2]), max(picture.shape[:2])
     scale = min(np.clip(_SIDE / shortest, 1, _MAGNIFIED), _LONGEST / longest)
-    sides = [max(_STEP, round(scale * side / _STEP) * _STEP) for side in picture.shape[:2]]
-    scaled = Image.fromarray(picture).resize((sides[1], sides[0]), Image.Resampling.BILINEAR)
+    rows, columns = (max(_STEP, round(scale * s / _STEP) * _STEP) for s in picture.shape[:2])
+    method = cv2.INTER_LINEAR if scale >= 1 else cv2.INTER_AREA
+    scaled = cv2.resize(picture, (columns, rows), interpolation=method)
     # Both networks expect the order blue, green, red.
-    image = (np.asarray(scaled, np.float32)[..., ::-1] / 255 - _MEAN) / _SPREAD
+    image = (scaled[..., ::-1] / 255 - _MEAN) / _SPREAD
     feed = {detector.get_inputs()[0].name: image.transpose(2, 0, 1)[None].astype(np.float32)}
     heat_map = detector.run(None, feed)[0][0, 0]
-    marks, _ = ndimage.label(heat_map > _EDGE)
-    boxes: list[Box] = []
-    ratio = np.array(picture.shape[:2]) / sides
-    for at, place in enumerate(ndimage.find_objects(marks), 1):
-        rows, columns = place
-        height, width = rows.stop - rows.start, columns.stop - columns.start
-        inside = heat_map[place][marks[place] == at]
-        if min(height, width) < 3 or inside.mean() < _LIKELY:
-            continue
-        grow = 1.6 * height * width / (2 * (height + width))  # the map shows shrunken lines
-        low = np.array([rows.start - grow, columns.start - grow]) * ratio
-        high = np.array([rows.stop + grow, columns.stop + grow]) * ratio
-        y, x = (int(value) for value in np.maximum(low, 0))
-        stop = np.minimum(np.ceil(high), picture.shape[:2])
-        boxes.append((x, y, int(stop[1]) - x, int(stop[0]) - y))
-    return boxes
+    ratio = np.array([picture.shape[1] / columns, picture.shape[0] / rows])
+    count, marks, places, _ = cv2.connectedComponentsWithStats((heat_map > _EDGE).astype(np.uint8))
+    found = []
+    for at in range(1, count):
+        x, y, width, height = places[at, :4]
+        inside = marks[y : y + height, x : x + width] == at
+        likely = float(heat_map[y : y + height, x : x + width][inside].mean())
+        points = (np.argwhere(inside)[:, ::-1] + [x, y]).astype(np.float32)
+        middle, (long, short), angle = cv2.minAreaRect(points)
+        if min(long, short) >= 2 and likely >= _LIKELY:
+            grow = 1.6 * long * short / (long + short)  # the map shows shrunken lines
+            outline = cv2.boxPoints((middle, (long + grow, short + grow), angle))
+            found.append((likely, outline * ratio))
+    found.sort(key=lambda item: -item[0])
+    yield from (outline for _, outline in found[:_LINES])
+
+
+def _lines(picture: np.ndarray, corners: np.ndarray) -> list[np.ndarray]:
+    """Return a line cut out along its longer side, upright and upside down."""
+    import cv2
+
+    across, down = corners[1] - corners[0], corners[3] - corners[0]
+    if np.hypot(*across) < np.hypot(*down):
+        corners = np.roll(corners, 1, 0)
+        across, down = corners[1] - corners[0], corners[3] - corners[0]
+    width, height = (max(1, round(float(np.hypot(*side)))) for side in (across, down))
+    source = corners[[0, 1, 3]].astype(np.float32)
+    upright = np.array([[0, 0], [width, 0], [0, height]], np.float32)
+    turn = cv2.getAffineTransform(source, upright)
+    line = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return [line, line[::-1, ::-1]]
 
 
 def _read(reader: Any, letters: list[str], line: np.ndarray) -> tuple[str, float]:
     """Return the text of a line, and the mean certainty of its letters."""
-    from PIL import Image
+    import cv2
 
-    # A line that stands upright: the reader expects letters from left to right.
-    if line.shape[0] > 1.5 * line.shape[1]:
-        line = np.rot90(line)
     width = max(_HEIGHT, round(line.shape[1] * _HEIGHT / max(line.shape[0], 1)))
-    scaled = Image.fromarray(np.ascontiguousarray(line)).resize((min(width, 3200), _HEIGHT))
-    image = np.asarray(scaled, np.float32)[..., ::-1].transpose(2, 0, 1) / 127.5 - 1
-    answer = reader.run(None, {reader.get_inputs()[0].name: image[None].astype(np.float32)})[0][0]
+    scaled = cv2.resize(np.ascontiguousarray(line), (min(width, 3200), _HEIGHT))
+    image = scaled.astype(np.float32)[..., ::-1].transpose(2, 0, 1) / 127.5 - 1
+    answer = reader.run(None, {reader.get_inputs()[0].name: image[None]})[0][0]
     best, certain = answer.argmax(1), answer.max(1)
     # CTC decoding: 0 is the blank, and a letter repeats only across a blank.
     new = (best != 0) & np.concatenate([[True], best[1:] != best[:-1]])

@@ -119,9 +119,9 @@ def _order(options: DeidentifyOptions) -> Order:
     from scionwood_deid.text_detector import obstacle
 
     rules = () if options.pixel_rules is None else read_rules(Path(options.pixel_rules))
-    if options.detect_text and (missing := obstacle()):
-        remedy = "pip install rapidocr onnxruntime"
-        raise ReadError("--detect-text", missing, remedy)
+    option = "--blank-text" if options.blank_text else "--detect-text"
+    if (options.detect_text or options.blank_text) and (missing := obstacle()):
+        raise ReadError(option, missing, "pip install rapidocr onnxruntime")
     key = None if options.key is None else Path(options.key)
     if options.make_key:
         if key is None:
@@ -130,7 +130,13 @@ def _order(options: DeidentifyOptions) -> Order:
     return Order(
         choose_key(key, options.salt),
         Profile(options.dates, options.keep, options.descriptions, options.reports),
-        PixelPolicy(options.pixels_viewed, options.ultrasound_regions, rules, options.detect_text),
+        PixelPolicy(
+            options.pixels_viewed,
+            options.ultrasound_regions,
+            rules,
+            options.detect_text,
+            options.blank_text,
+        ),
         () if options.names is None else read_names(options.names),
     )
 
