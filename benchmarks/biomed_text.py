@@ -48,7 +48,7 @@ INKS = ("white", "grey", "black", "faint")
 FONTS = ("DejaVuSans", "DejaVuSansMono", "DejaVuSans-Bold", "DejaVuSerif")
 FIRST = ("FATEMA", "KARIM", "JANE", "OMAR", "LUCIA", "PETER", "ANNA", "WEI")
 LAST = ("RAHMAN", "UDDIN", "DOE", "QUINLEVAN", "MOREAU", "SCHNEIDER", "IVANOVA", "CHEN")
-FILES, LARGEST = 300, 1024
+FILES, LARGEST = 300, 640
 """Planted files, and the longest side of an image: larger ones are cut."""
 NORMAL = 1.96
 

@@ -21,7 +21,7 @@ from scionwood import RecipeError
 from scionwood.authoring import atomic_path, print_table, writing
 from scionwood_biomed.data.base import ImageData
 from scionwood_biomed.data.items import Item
-from scionwood_biomed.data.splits import base_and_novel, deal, harmonic_mean
+from scionwood_biomed.data.splits import base_and_novel, deal
 from scionwood_biomed.data.splits import shots as draw
 from scionwood_biomed.evaluation.metrics import calibration_error
 from scionwood_biomed.evaluation.scores import (
@@ -154,10 +154,14 @@ def _run(
     row["trainable"] = method.trainable()
     if novel:
         row["novel"] = _answers(method, data, _only(parts["test"], novel), novel)[0].accuracy()
-        row["harmonic"] = harmonic_mean(row["accuracy"], row["novel"])
+        row["harmonic"] = _harmonic(row["accuracy"], row["novel"])
     if on_row is not None:
         on_row(row, answers, test)
     return row
+
+
+def _harmonic(base: float, novel: float) -> float:
+    return 2 * base * novel / (base + novel) if base + novel else 0.0
 
 
 def _measure(

@@ -21,7 +21,6 @@ from scionwood.cli import main
 from scionwood_biomed import ClassifyOptions, RunOptions
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.studies import Studies
-from scionwood_biomed.evaluation.masks import dice, hausdorff95
 from scionwood_biomed.evaluation.scores import auroc
 from scionwood_biomed.inference.masks import label_slice
 from scionwood_biomed.model.bag import BagHead
@@ -301,15 +300,6 @@ def test_windows_that_overlap_cover_a_slice_of_any_size():
     for shape in ((40, 100), (64, 64), (130, 70)):
         picture = np.random.default_rng(0).random(shape, np.float32)
         assert (label_slice(Bright(), picture, 64) == (picture > 0.5)).all()
-
-
-def test_dice_and_hausdorff_distance_of_shifted_squares():
-    one = np.zeros((20, 20), bool)
-    one[2:10, 2:10] = True
-    two = np.roll(one, 2, 0)
-    assert dice(one, two) == pytest.approx(0.75)
-    assert hausdorff95(one, two, (1.5, 1)) == pytest.approx(3.0)
-    assert np.isnan(hausdorff95(one, np.zeros_like(one), (1, 1)))
 
 
 def test_files_of_the_hub_become_a_base(biomedclip, tmp_path, monkeypatch):

@@ -23,8 +23,8 @@ FRAMES = 4
 """Frames of an image that are looked at, evenly spaced."""
 FEWEST_LETTERS, SURE = 3, 0.8
 """Letters or digits of a text, and its least certainty: one sign is often an edge of tissue."""
-GROW = 3
-"""Pixels that a box reaches beyond its text."""
+GROW, OF_HEIGHT = 3, 0.25
+"""Pixels that a box reaches beyond its text, and more by this share of the height of the line."""
 
 _LIKELY, _EDGE = 0.5, 0.3
 """The mean of the detector's map in a box, and the value of the map at its edge."""
@@ -85,8 +85,10 @@ def text_in(picture: np.ndarray, seeds: Sequence[str] = ()) -> list[TextBox]:
         text, score = max(readings, key=lambda reading: reading[1])
         named = any(resembles(other, seeds) for other, _ in readings)
         if named or (score >= SURE and sum(map(str.isalnum, text)) >= FEWEST_LETTERS):
-            low = np.maximum(np.floor(corners.min(0)).astype(int) - GROW, 0)
-            high = np.minimum(np.ceil(corners.max(0)).astype(int) + GROW, (columns, rows))
+            height = min(np.hypot(*(corners[1] - corners[0])), np.hypot(*(corners[2] - corners[1])))
+            grow = GROW + round(OF_HEIGHT * float(height))
+            low = np.maximum(np.floor(corners.min(0)).astype(int) - grow, 0)
+            high = np.minimum(np.ceil(corners.max(0)).astype(int) + grow, (columns, rows))
             x, y, width, height = (int(side) for side in (*low, *(high - low)))
             texts.append(TextBox((x, y, width, height), score, named))
     return texts

@@ -173,11 +173,6 @@ def base_and_novel(classes: Sequence[str]) -> tuple[list[str], list[str]]:
     return base, novel
 
 
-def harmonic_mean(base: float, novel: float) -> float:
-    """Return `2 b n / (b + n)` for one data set and seed; average it over several."""
-    return 2 * base * novel / (base + novel) if base + novel else 0.0
-
-
 def digest_of_file(item: Item) -> bytes:
     """Return a hash of an item's file."""
     return hashlib.blake2b(item.path.read_bytes(), digest_size=16).digest()

@@ -1,6 +1,6 @@
 """Write the tables of `scionwood_deid/standard` from the packages that hold them.
 
-    python plugins/biomed/deid/make_standard.py --fields dicomfields_2026c.py \
+    python benchmarks/biomed_standard.py --fields dicomfields_2026c.py \
         --options ATTRIBUTES.json --iods HIGHDICOM/_standard --terms dciodvfy
 
 `--fields` is a table of the package dicom-anonymizer, `--options` the list of the package
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent / "scionwood_deid" / "standard"
+HERE = Path(__file__).parents[1] / "plugins/biomed/deid/scionwood_deid/standard"
 RANK = ("1", "1C", "2", "2C", "3")
 COLUMNS = {
     "rtnUIDsOpt": "uids",
