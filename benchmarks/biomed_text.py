@@ -220,8 +220,10 @@ def counts(rows: list[Row]) -> Iterator[Row]:
             groups.append((value, [row for row in rows if row[key] == value]))
     for case, chosen in groups:
         left = sum(row["gone"] == "0" for row in chosen)
+        if not chosen:
+            continue
         low, high = interval(left, len(chosen))
-        yield {"case": case, "files": len(chosen), "left": left,
+        yield {"what": case, "files": len(chosen), "missed": left,
                "low": f"{low:.3f}", "high": f"{high:.3f}"}  # fmt: skip
 
 
