@@ -65,9 +65,10 @@ def run(function: Callable[..., Any], name: str, words: Sequence[str]) -> int:
     Returns:
         The exit status: 0, what the function that prints returns, or 2 after an error.
     """
-    os.environ.setdefault(settings.variable, "service")
     values = vars(_parser(function, name).parse_args(words))
     show = getattr(function, "show", None)
+    chosen = os.environ.get(settings.variable)
+    os.environ[settings.variable] = chosen or "service"
     try:
         result = function(**_arguments(function, values))
         shown = 0 if show is None else show(result, **_arguments(show, values))
@@ -76,6 +77,9 @@ def run(function: Callable[..., Any], name: str, words: Sequence[str]) -> int:
         return 2
     except BrokenPipeError:  # as of `| head`
         return 141
+    finally:
+        if chosen is None:
+            del os.environ[settings.variable]
     return shown or 0
 
 
