@@ -7,7 +7,6 @@ from typing import NamedTuple, final
 
 import torch
 from peft import LoraConfig, PeftConfig
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -17,7 +16,7 @@ from scionwood.authoring import minimise
 from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.evaluation.linear_probe import linear_probe
 from scionwood_biomed.model.blocks import BlockTower, class_tokens
-from scionwood_biomed.model.lda import discriminant
+from scionwood_biomed.model.lda import Discriminant, discriminant, regression
 from scionwood_biomed.model.towers import ClipBackbone
 from scionwood_biomed.tasks.anchors import Prompts
 from scionwood_biomed.tasks.few_shot import FewShot, prompts
@@ -25,8 +24,6 @@ from scionwood_biomed.tasks.wording import TEMPLATE
 
 SIDE = 28
 """Side of the picture that the method `raw_pixels` sees."""
-INVERSE, LONG = 10.0, 10.0
-"""Inverse strength of the penalty of the regressions, and the length of their features."""
 RATE, DECAY, BATCH = 4e-3, 1e-4, 16
 """Learning rate, weight decay and images of a step; chosen on training slices, see the results."""
 
@@ -73,79 +70,86 @@ class Method(ABC):
 
 
 class Regression(Method):
-    """Logistic regression on frozen features; of several groups the answers are averaged."""
+    """Logistic regression on frozen features."""
 
     @abstractmethod
-    def seen(self, image: Tensor) -> list[Tensor]:
-        """Return what each regression sees: unit-length features (image, feature)."""
+    def seen(self, image: Tensor) -> Tensor:
+        """Return what the regression sees: unit-length features (image, feature)."""
 
     @torch.no_grad()
     def fit(self, shots: Shots, seed: int) -> None:
-        """Fit a regression to each group of features."""
-        self.models = []
-        for features in self.seen(shots.image):
-            model = LogisticRegression(C=INVERSE, max_iter=1000)
-            self.models.append(model.fit((LONG * features).numpy(), shots.label.numpy()))
+        """Fit the regression."""
+        self.fitted = regression(self.seen(shots.image), shots.label, len(shots.classes))
 
     @torch.no_grad()
     def probabilities(self, image: Tensor) -> Tensor:
-        """Return the mean of the regressions."""
-        pairs = zip(self.models, self.seen(image), strict=True)
-        answers = [torch.from_numpy(m.predict_proba((LONG * f).numpy())) for m, f in pairs]
-        return torch.stack(answers).mean(0).float()
+        """Return the answer of the regression."""
+        return self.fitted.scores(self.seen(image)).softmax(-1)
 
     def trainable(self) -> int:
-        """Return the number of coefficients."""
-        return int(sum(model.coef_.size + model.intercept_.size for model in self.models))
+        """Return the number of weights and biases."""
+        return self.fitted.weight.numel() + self.fitted.bias.numel()
 
 
 @final
 class RawPixels(Regression):
     """Logistic regression on a grey picture of 28 x 28 pixels."""
 
-    def seen(self, image: Tensor) -> list[Tensor]:
+    def seen(self, image: Tensor) -> Tensor:
         """Return the unit-length pixels."""
         small = F.interpolate(image.mean(1, keepdim=True), (SIDE, SIDE), mode="area")
-        return [F.normalize(small.flatten(1), dim=-1)]
+        return F.normalize(small.flatten(1), dim=-1)
 
 
 @final
 class LastBlock(Regression):
     """Logistic regression on the last block of the frozen tower."""
 
-    def seen(self, image: Tensor) -> list[Tensor]:
+    def seen(self, image: Tensor) -> Tensor:
         """Return the features of the last block, without standard deviations."""
-        return [last_block(self.backbone, image)]
+        return last_block(self.backbone, image)
 
 
-@final
-class EachBlock(Regression):
-    """One logistic regression for each block of the frozen tower."""
+class Blockwise(Method):
+    """A reading of each block of the frozen tower; their probabilities are averaged."""
 
-    def seen(self, image: Tensor) -> list[Tensor]:
-        """Return the features of every block."""
-        return each_block(self.backbone, image)
-
-
-@final
-class BlockwiseLda(Method):
-    """One shrunken linear discriminant for each block; their probabilities are averaged."""
+    @abstractmethod
+    def reading(self, features: Tensor, label: Tensor, classes: int) -> Discriminant:
+        """Fit to the unit-length features (image, width) of one block."""
 
     @torch.no_grad()
     def fit(self, shots: Shots, seed: int) -> None:
-        """Fit a discriminant for each block."""
+        """Fit a reading for each block."""
         blocks, count = each_block(self.backbone, shots.image), len(shots.classes)
-        self.fitted = [discriminant(block, shots.label, count) for block in blocks]
+        self.fitted = [self.reading(block, shots.label, count) for block in blocks]
 
     @torch.no_grad()
     def probabilities(self, image: Tensor) -> Tensor:
-        """Return the mean of the discriminants."""
+        """Return the mean of the readings."""
         pairs = zip(self.fitted, each_block(self.backbone, image), strict=True)
         return torch.stack([fit.scores(block).softmax(-1) for fit, block in pairs]).mean(0)
 
     def trainable(self) -> int:
         """Return the number of weights and biases."""
         return sum(fit.weight.numel() + fit.bias.numel() for fit in self.fitted)
+
+
+@final
+class BlockwiseLda(Blockwise):
+    """One shrunken linear discriminant for each block."""
+
+    def reading(self, features: Tensor, label: Tensor, classes: int) -> Discriminant:
+        """Return a discriminant."""
+        return discriminant(features, label, classes)
+
+
+@final
+class BlockwiseRegression(Blockwise):
+    """One logistic regression for each block."""
+
+    def reading(self, features: Tensor, label: Tensor, classes: int) -> Discriminant:
+        """Return a regression."""
+        return regression(features, label, classes)
 
 
 @final
@@ -274,7 +278,7 @@ METHODS: dict[str, type[Method]] = {
     "raw_pixels": RawPixels,
     "class_mean": ClassMean,
     "logistic_regression": LastBlock,
-    "blockwise_regression": EachBlock,
+    "blockwise_regression": BlockwiseRegression,
     "blockwise_lda": BlockwiseLda,
     "zero_shot": ZeroShot,
     "linear_probe": LinearProbe,
