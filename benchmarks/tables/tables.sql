@@ -613,12 +613,12 @@ SELECT what AS [names], files, missed, interval(1.0 * missed / files, low, high)
 FROM biomed_text;
 
 -- table: biomed_text_real
-SELECT modality, count(*) AS files,
+SELECT coalesce(modality, 'not stated') AS modality, count(*) AS files,
   sum(line LIKE '%regions blanked%') AS [with regions that were blanked],
   sum(line LIKE '%sees none in%') AS [without],
   sum(line LIKE '%no text detector looked%') AS [that no decoder takes],
   digits(median(seconds), '.2f') AS [CPU seconds, median]
-FROM biomed_text_files WHERE part = 'real' AND line NOT LIKE 'not copied%' GROUP BY modality;
+FROM biomed_text_files WHERE part = 'real' AND line NOT LIKE 'not copied%' GROUP BY 1;
 
 -- table: biomed_leakage
 WITH line(nr, title, split, value) AS (

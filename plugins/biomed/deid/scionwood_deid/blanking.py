@@ -94,7 +94,7 @@ def blanked_copy(path: Path, order: Order, name: str) -> tuple[Copied, str]:
                 boxes = tuple(sorted({*boxes, *seen.boxes}))
                 copied = call_in_child(copy_file, path, order, name, boxes, True)
         except ReadError as error:
-            return plain, f"no text detector looked: {error.rule}"
+            return plain, f"no text detector looked: {error.rule.splitlines()[0][:160]}"
     return copied, _line(first, seen, boxes)
 
 
