@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FIELDS := $(wildcard plugins/*)
-PACKAGES := core/sandbox core/kit $(FIELDS)
+PACKAGES := core/sandbox core/kit $(FIELDS) plugins/biomed/deid
 DONE := .venv/installed
 SMALL := .venv/small
 

@@ -27,6 +27,9 @@ from typing import Any, NamedTuple, final
 import torch
 from biomed_images import write_modalities, write_slices
 from biomed_towers import write_towers
+from biomed_zoo.compare import Plan, evaluate
+from biomed_zoo.methods import FROZEN, METHODS, OTHERS
+from biomed_zoo.settings import DEFAULTS
 from rich.progress import track
 from runner import RESULTS, Row, machine, option, parsed, remembered, versions
 from runner import write as write_table
@@ -34,9 +37,6 @@ from torch import Tensor, nn
 
 from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.images import Images
-from scionwood_biomed.evaluation.compare import Plan, evaluate
-from scionwood_biomed.evaluation.methods import FROZEN, METHODS, OTHERS
-from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.tasks.anchors import read_prompts
 
 SHOTS, SEEDS = (2, 8, 1, 4, 16), (0, 1, 2)

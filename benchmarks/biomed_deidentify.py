@@ -29,7 +29,7 @@ from runner import machine, option, parsed, versions, write
 
 from scionwood import ScionwoodError
 from scionwood_biomed import DeidentifyOptions, deidentify
-from scionwood_biomed.privacy.tables import EDITION, level_of
+from scionwood_deid.tables import EDITION, level_of
 
 FOLDER = Path(__file__).parent
 LARGEST = 2_000_000

@@ -22,7 +22,7 @@ from runner import option, parsed, write
 
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import read_image
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window
 
 POOLS = {"train": 150, "val": 50, "test": 200}
 """Images of each class of PneumoniaMNIST."""

@@ -45,6 +45,11 @@ import torch
 from biomed import RESULTS, Towers, provenance, write
 from biomed_images import write_digits, write_pneumonia, write_slices
 from biomed_towers import shrink_input, write_dinov2, write_towers
+from biomed_zoo.compare import Plan, evaluate
+from biomed_zoo.frozen import pooled_features
+from biomed_zoo.gallery import Answers
+from biomed_zoo.methods import FROZEN
+from biomed_zoo.settings import DEFAULTS
 from rich.progress import track
 from runner import Row, option, parsed
 from torch import Tensor
@@ -52,12 +57,7 @@ from torch import Tensor
 from scionwood.authoring import atomic_path
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.items import Item
-from scionwood_biomed.evaluation.compare import Plan, evaluate
-from scionwood_biomed.evaluation.frozen import pooled_features
-from scionwood_biomed.evaluation.gallery import Answers
-from scionwood_biomed.evaluation.methods import FROZEN
 from scionwood_biomed.evaluation.scores import auroc, balanced_accuracy, grouped, resample
-from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.model.towers import ClipBackbone
 
 TRAINED = {

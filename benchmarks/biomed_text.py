@@ -1,93 +1,199 @@
-"""Count what the text detector of `scionwood biomed review` misses: drawn names on real images.
+"""Count the names that `--blank-text` leaves in pixels: planted names, and pydicom's own files.
 
+    pip install -e 'plugins/biomed/deid[pixels,decoders]' pydicom-data
     python benchmarks/biomed_text.py
 
-The extra `ocr` of the biomed plugin must be installed. Names are drawn on images of four
-modalities: slices of the MNI template (nilearn), and CT, radiographs and ultrasound of pydicom and
-pydicom-data. A name counts as marked if boxes cover at least 0.9 of it. The result is
-`benchmarks/results/biomed_text.csv`.
+300 files: names, numbers and dates of the header are drawn on images of four modalities, 8 to 32
+pixels high, a quarter of them turned, white, grey, black or faint, in four fonts. Each file is
+copied by `deidentify` with `blank_text`; a name is gone if at least 0.9 of its pixels are blank in
+the copy. Then every image of pydicom and pydicom-data is copied in the same way. One row a file is
+`benchmarks/results/biomed_text_files.csv`, and `biomed_text.csv` has the counts.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import data_store
 import matplotlib as mpl
 import numpy as np
-from nilearn.datasets import load_mni152_template
+import pydicom
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.data import get_testdata_file
-from rich.progress import track
-from runner import Row, parsed, printed, write
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from runner import Row, Table, parsed, printed, read, write
 
 from scionwood import ScionwoodError
-from scionwood_biomed.privacy.pictures import pictures_of
-from scionwood_biomed.privacy.text_detector import text_in
+from scionwood_deid import DeidentifyOptions, deidentify
+from scionwood_deid.pictures import windows_of
 
-FONT = Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
-NAMES = ("RAHMAN, FATEMA", "DOE^JANE 12/03/1961", "M. Chowdhury", "ID 4471-A", "Karim Uddin 54Y M")
-SIZES = (8, 10, 12, 16, 24, 32)
-SIDE = 512
-PER_CASE = 13
-"""Pictures of a size and a modality; the last one is for turned text."""
-NORMAL = 1.96
-ROTATED = "turned by 5 to 90 degrees"
-PARTS = {
-    "CT": ("CT_small.dcm", "693_J2KR.dcm", "JPEG2000.dcm", "693_UNCI.dcm"),
-    "radiograph": ("RG1_UNCR.dcm", "RG3_UNCR.dcm", "RG1_J2KR.dcm"),
-    "ultrasound": ("US1_UNCR.dcm", "examples_rgb_color.dcm", "examples_palette.dcm"),
+ROOTS = (Path(str(get_testdata_file("CT_small.dcm"))).parent, Path(data_store.__file__).parent)
+GROUNDS = {
+    "MR": ("MR2_UNCR.dcm", "MR-SIEMENS-DICOM-WithOverlays.dcm", "examples_overlay.dcm"),
+    "CT": ("693_UNCR.dcm", "explicit_VR-UN.dcm", "bad_sequence.dcm"),
+    "radiograph": ("RG1_UNCR.dcm", "RG3_UNCR.dcm"),
+    "ultrasound": ("US1_UNCR.dcm", "OBXXXX1A.dcm", "JPGLosslessP14SV1_1s_1f_8b.dcm"),
 }
+SIZES = (8, 10, 12, 16, 24, 32)
+ANGLES = (5, -5, 15, 45, 90, 180, 270)
+INKS = ("white", "grey", "black", "faint")
+FONTS = ("DejaVuSans", "DejaVuSansMono", "DejaVuSans-Bold", "DejaVuSerif")
+FIRST = ("FATEMA", "KARIM", "JANE", "OMAR", "LUCIA", "PETER", "ANNA", "WEI")
+LAST = ("RAHMAN", "UDDIN", "DOE", "QUINLEVAN", "MOREAU", "SCHNEIDER", "IVANOVA", "CHEN")
+FILES, LARGEST = 300, 640
+"""Planted files, and the longest side of an image: larger ones are cut."""
+NORMAL = 1.96
 
 
-def grounds() -> dict[str, list[np.ndarray]]:
-    """Return pictures of each modality, (512, 512, 3) uint8."""
-    volume = load_mni152_template(resolution=1).get_fdata()
-    slices = [volume[:, :, at].T[::-1] for at in range(30, 150, 10)]
-    high = np.percentile(volume, 99.8)
-    by_modality = {"MR": [_sized(np.clip(255 * item / high, 0, 255)) for item in slices]}
-    roots = [Path(str(get_testdata_file("CT_small.dcm"))).parent, Path(data_store.__file__).parent]
-    for name, files in PARTS.items():
-        paths = [path for root in roots for file in files for path in root.rglob(file)]
-        pictures = []
-        for path in dict.fromkeys(paths):
-            try:
-                pictures.append(_sized(pictures_of(path, [0], 2000).window[0]))
-            except ScionwoodError as error:
-                print(error)
-        by_modality[name] = pictures
-    return by_modality
+@cache
+def ground(name: str) -> tuple[Dataset, np.ndarray]:
+    """Return the first frame of a file as a data set, and as it is shown, (row, column, 3)."""
+    path = next(path for root in ROOTS for path in root.rglob(name))
+    shown, dataset = windows_of(path, [0])[0], pydicom.dcmread(path)
+    values = dataset.pixel_array.reshape(-1, *dataset.pixel_array.shape[-2:]) if (
+        dataset.SamplesPerPixel == 1
+    ) else dataset.pixel_array[None]  # fmt: skip
+    stored = values[0]
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        stored = (apply_color_lut(stored, dataset)[..., :3] >> 8).astype(np.uint8)
+    if stored.ndim == 3:
+        dataset.PhotometricInterpretation, dataset.SamplesPerPixel = "RGB", 3
+        dataset.PlanarConfiguration, dataset.BitsAllocated = 0, 8
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 7, 0
+    for keyword in ("NumberOfFrames", "PerFrameFunctionalGroupsSequence"):
+        if keyword in dataset and stored.ndim == 2:
+            delattr(dataset, keyword)
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    rows, columns = (slice(0, min(side, LARGEST)) for side in stored.shape[:2])
+    dataset.PixelData = b""
+    return dataset, np.ascontiguousarray(stored[rows, columns]), shown[rows, columns]
 
 
-def _sized(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture.astype(np.uint8)).convert("RGB").resize((SIDE, SIDE)))
+def said(rng: np.random.Generator) -> tuple[str, Dataset]:
+    """Return what is drawn, and the elements of the header that say it."""
+    last, first, header = LAST[rng.integers(8)], FIRST[rng.integers(8)], Dataset()
+    year, month, day = rng.integers(1930, 2010), rng.integers(1, 13), rng.integers(1, 28)
+    number = str(rng.integers(10**6, 10**7))
+    header.PatientName, header.PatientID = f"{last}^{first}", number
+    header.PatientBirthDate = f"{year}{month:02d}{day:02d}"
+    born = f"{day:02d}/{month:02d}/{year}"
+    texts = (f"{last}, {first}", f"{last}^{first} {born}", f"{first[0]}. {last.title()}",
+             f"ID {number}", f"{first.title()} {last.title()} {2026 - year}Y F",
+             f"MRN {number} {born}")  # fmt: skip
+    return texts[rng.integers(6)], header
 
 
-def with_text(
-    ground: np.ndarray, text: str, size: int, angle: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a picture with a name at a random place, and the pixels of its letters."""
-    font = ImageFont.truetype(FONT, size)
+def letters(text: str, size: int, angle: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the letters of a text, (row, column) from 0 to 1."""
+    place = Path(mpl.get_data_path()) / f"fonts/ttf/{FONTS[rng.integers(4)]}.ttf"
+    font = ImageFont.truetype(place, size)
     left, top, right, bottom = (round(side) for side in font.getbbox(text))
     ink = Image.new("L", (right - left + 2, bottom - top + 2))
     ImageDraw.Draw(ink).text((1 - left, 1 - top), text, fill=255, font=font)
-    rotated = ink.rotate(angle, expand=True)
-    x, y = (int(rng.integers(2, max(3, SIDE - side - 2))) for side in rotated.size)
-    mask = Image.new("L", (SIDE, SIDE))
-    mask.paste(rotated, (x, y))
-    alpha = np.asarray(mask, np.float32)[..., None] / 255
-    grey = 255 if rng.random() < 0.5 else 160
-    return (ground * (1 - alpha) + grey * alpha).astype(np.uint8), alpha[..., 0] > 0.4
+    return np.asarray(ink.rotate(angle, Image.Resampling.BILINEAR, expand=True), np.float32) / 255
 
 
-def marked(picture: np.ndarray, ink: np.ndarray) -> bool:
-    """Return whether boxes cover at least 0.9 of a name."""
-    covered = np.zeros(ink.shape, bool)
-    for (x, y, width, height), _ in text_in(picture):
-        covered[y : y + height, x : x + width] = True
-    return bool(covered[ink].mean() >= 0.9)
+def planted(modality: str, size: int, rng: np.random.Generator) -> tuple[Dataset, np.ndarray, Row]:
+    """Return a file with a text at a random place, the pixels of its letters, and what it is."""
+    names = GROUNDS[modality]
+    source, stored, shown = ground(names[rng.integers(len(names))])
+    turned = rng.random() < 0.25
+    while True:
+        text, header = said(rng)
+        angle = int(rng.choice(ANGLES)) if turned else 0
+        drawn = letters(text, size, angle, rng)
+        room = np.array(stored.shape[:2]) - drawn.shape
+        if min(room) > 4:
+            break
+    y, x = (int(rng.integers(2, side - 1)) for side in room)
+    alpha = np.zeros(stored.shape[:2], np.float32)
+    alpha[y : y + drawn.shape[0], x : x + drawn.shape[1]] = drawn
+    under = shown[alpha > 0.05].astype(np.float32)
+    level = float(np.median(under))
+    ink = INKS[rng.choice(4, p=[0.5, 0.25, 0.1, 0.15])]
+    value = {"white": 255, "grey": 170, "black": 0, "faint": level + (35 if level < 128 else -35)}
+    if ink != "faint" and abs(value[ink] - level) < 40:
+        ink = "white" if level < 128 else "black"
+    dataset = copy.deepcopy(source)
+    dataset.update(header)
+    coloured = stored.ndim == 3
+    target = value[ink] if coloured else np.interp(value[ink], *_steps(shown[..., 0], stored))
+    share = alpha[..., None] if coloured else alpha
+    mixed = stored * (1 - share) + target * share
+    dataset.Rows, dataset.Columns = stored.shape[:2]
+    dataset.PixelData = np.rint(mixed).astype(stored.dtype).tobytes()
+    texture = "texture" if under.std() > 20 else "plain ground"
+    row = {"turned": "turned" if turned else "level", "ink": ink, "ground": texture}
+    return dataset, alpha > 0.4, row
+
+
+def _steps(grey: np.ndarray, stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the greys that are shown, in order, and the mean stored value of each."""
+    levels, places = np.unique(grey, return_inverse=True)
+    places = places.ravel()
+    return levels, np.bincount(places, stored.ravel()) / np.bincount(places)
+
+
+def copied(dataset: Dataset, folder: Path) -> tuple[Dataset, str, float]:
+    """Return the copy of a file, what is said of its pixels, and the CPU seconds."""
+    dataset.save_as(folder / "a.dcm", enforce_file_format=True)
+    start = time.process_time()
+    options = DeidentifyOptions(salt="pepper", blank_text=True)
+    _, after = deidentify(folder / "a.dcm", folder / "b.dcm", options, force=True)
+    return pydicom.dcmread(folder / "b.dcm"), after.burned_in, time.process_time() - start
+
+
+def plant(job: Row) -> Row:
+    """Plant one text, copy the file, and count what is left of the letters."""
+    rng = np.random.default_rng([2026, job["number"]])
+    dataset, ink, row = planted(job["modality"], job["size"], rng)
+    if job["number"] % 3 == 0:
+        dataset.compress(RLELossless)
+    with TemporaryDirectory() as folder:
+        result, line, seconds = copied(dataset, Path(folder))
+    before, after = (item.pixel_array.reshape(*ink.shape, -1) for item in (dataset, result))
+    share = float((after == 0).all(-1)[ink].mean())
+    extra = float(((after == 0) & (before != 0)).any(-1)[~ink].mean())
+    return {**job, **row, "share": f"{share:.3f}", "gone": int(share >= 0.9),
+            "blank": f"{extra:.3f}", "line": line, "seconds": f"{seconds:.2f}"}  # fmt: skip
+
+
+def real(name: str) -> Row:
+    """Copy one real file."""
+    path = next(root / name for root in ROOTS if (root / name).is_file())
+    with TemporaryDirectory() as folder:
+        try:
+            result, line, seconds = copied(pydicom.dcmread(path), Path(folder))
+        except (ScionwoodError, ValueError, AttributeError, NotImplementedError) as error:
+            return {"line": f"not copied: {type(error).__name__}", "seconds": ""}
+    return {"modality": str(result.get("Modality", "")), "line": line, "seconds": f"{seconds:.2f}"}
+
+
+def real_names() -> Iterator[str]:
+    """Yield the images of both packages: one of each content, not each encoding of it."""
+    for root in ROOTS:
+        for path in sorted(root.rglob("*.dcm")):
+            try:
+                dataset = pydicom.dcmread(path)
+            except Exception:  # files that test a parser with damage
+                continue
+            if "PixelData" in dataset and dataset.get("SOPClassUID"):
+                yield str(path.relative_to(root))
+
+
+def jobs() -> Iterator[Row]:
+    for number in range(FILES):
+        modality = [*GROUNDS][number % 4]
+        yield {"part": "planted", "number": number, "modality": modality,
+               "size": SIZES[number // 4 % 6], "file": ""}  # fmt: skip
 
 
 def interval(good: int, count: int) -> tuple[float, float]:
@@ -99,39 +205,38 @@ def interval(good: int, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def row(case: str, good: int, count: int) -> Row:
-    low, high = interval(good, count)
-    return {
-        "case": case,
-        "pictures": count,
-        "marked": good,
-        "low": f"{low:.2f}",
-        "high": f"{high:.2f}",
-    }
+def counts(rows: list[Row]) -> Iterator[Row]:
+    """Yield how many names are left, by what they are."""
+    level = [r for r in rows if r["turned"] == "level" and r["ink"] != "faint"]
+    groups = [("all", rows), ("level, not faint", level)]
+    groups += [
+        (f"level, not faint: {s} px", [r for r in level if int(r["size"]) == s]) for s in SIZES
+    ]
+    groups += [
+        (f"level, not faint: {m}", [r for r in level if r["modality"] == m]) for m in GROUNDS
+    ]
+    for key in ("ground", "ink", "turned"):
+        for value in sorted({row[key] for row in rows}):
+            groups.append((value, [row for row in rows if row[key] == value]))
+    for case, chosen in groups:
+        left = sum(row["gone"] == "0" for row in chosen)
+        if not chosen:
+            continue
+        low, high = interval(left, len(chosen))
+        yield {"what": case, "files": len(chosen), "missed": left,
+               "low": f"{low:.3f}", "high": f"{high:.3f}"}  # fmt: skip
 
 
 def main() -> None:
     parsed(__doc__, threads=None)
     warnings.simplefilter("ignore")
-    rng, pictures = np.random.default_rng(0), grounds()
-    start = time.process_time()
-    cases: dict[str, list[bool]] = {name: [] for name in (*(f"{s} px" for s in SIZES), *pictures)}
-    plan = [(size, name, at) for size in SIZES for name in pictures for at in range(PER_CASE)]
-    rng.shuffle(plan)
-    for size, modality, number in track(plan, "names"):
-        angle = int(rng.choice([5, -5, 90, 15])) if int(number) >= PER_CASE - 3 else 0
-        text = NAMES[int(rng.integers(len(NAMES)))]
-        ground = pictures[modality][int(rng.integers(len(pictures[modality])))]
-        picture, ink = with_text(ground, text, int(size), angle, rng)
-        good = marked(picture, ink)
-        for name in (ROTATED,) if angle else (f"{size} px", modality):
-            cases.setdefault(name, []).append(good)
-    seconds = (time.process_time() - start) / len(plan)
-    plain = [*pictures["MR"], *pictures["CT"]]
-    rows = [row(name, sum(marks), len(marks)) for name, marks in cases.items()]
-    rows.append(row("without text", sum(bool(text_in(picture)) for picture in plain), len(plain)))
-    cost = {"case": "CPU seconds a picture", "pictures": len(plan), "marked": f"{seconds:.2f}"}
-    write("biomed_text", printed([*rows, cost | {"low": "", "high": ""}]))
+    table = Table("biomed_text_files")
+    for job in table.missing(jobs()):
+        table.add(plant(job))
+    for job in table.missing({"part": "real", "file": name} for name in real_names()):
+        table.add({**job, **real(str(job["file"]))})
+    rows = [row for row in read("biomed_text_files") if row["part"] == "planted"]
+    write("biomed_text", printed([*counts(rows)]))
 
 
 if __name__ == "__main__":

@@ -608,6 +608,18 @@ SELECT model,
 FROM answer GROUP BY model HAVING sum(half = 'test')
 ORDER BY min(place) FILTER (WHERE half = 'test');
 
+-- table: biomed_text
+SELECT what AS [names], files, missed, interval(1.0 * missed / files, low, high) AS [share that is missed]
+FROM biomed_text;
+
+-- table: biomed_text_real
+SELECT coalesce(modality, 'not stated') AS modality, count(*) AS files,
+  sum(line LIKE '%regions blanked%') AS [with regions that were blanked],
+  sum(line LIKE '%sees none in%') AS [without],
+  sum(line LIKE '%no text detector looked%') AS [that no decoder takes],
+  digits(median(seconds), '.2f') AS [CPU seconds, median]
+FROM biomed_text_files WHERE part = 'real' AND line NOT LIKE 'not copied%' GROUP BY 1;
+
 -- table: biomed_leakage
 WITH line(nr, title, split, value) AS (
   SELECT 1, 'subjects in training and test', split, shared_subjects FROM biomed_leakage

@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from dataclasses import replace
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from scionwood_biomed.adapters.dual_anchor.config import DualAnchorConfig
 from scionwood_biomed.backbones import ClipBackbone
 from scionwood_biomed.data.phantoms import Phantoms
 from scionwood_biomed.evaluation.methods import Shots, train
-from scionwood_biomed.evaluation.settings import DEFAULTS
 from scionwood_biomed.model.tiny import write_tiny
 from scionwood_biomed.tasks.few_shot import FewShot
 
@@ -53,8 +51,7 @@ def trained():
         torch.manual_seed(0)
         model = attach(ClipBackbone(), DualAnchorConfig(), targets="dual")
         task = FewShot(model).train()
-        settings = replace(DEFAULTS, steps=50, batch_size=8, lr=1e-2)
-        train(model, lambda batch: task.losses(batch)["loss"], shots, settings)
+        train(task, shots, 50, lr=1e-2)
     return task.eval(), shots
 
 

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from scionwood import ReadError, WriteError
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.display import to_display, window_values
+from scionwood_deid import to_display, window_values
 
 SMALL = Path(str(get_testdata_file("CT_small.dcm")))
 OTHERS = SMALL.parent

@@ -11,7 +11,7 @@ import pytest
 from page_walk import follow
 from pydicom.data import get_testdata_file
 
-from scionwood_biomed.privacy.mapping import read_mapping
+from scionwood_deid.mapping import read_mapping
 
 PAGE = "fields/biomed/your-own-file.md"
 FILES = {

@@ -8,7 +8,6 @@ from case_table import table
 
 from scionwood import ReadError, RecipeError
 from scionwood_biomed.backbones import segmenter
-from scionwood_biomed.evaluation.masks import hausdorff95
 from scionwood_biomed.inference.masks import write_seg
 from scionwood_biomed.readers.masks import masked_of
 
@@ -42,19 +41,6 @@ def test_any_network_of_monai_is_a_segmenter():
     pytest.importorskip("monai")
     network = segmenter(model="monai:UNet", classes=["cyst", "tumour"])
     assert network(*network.example_input()).shape == (2, 3, 64, 64)
-
-
-def test_hausdorff_distance_is_that_of_monai():
-    metrics = pytest.importorskip("monai.metrics")
-    one = np.zeros((32, 32), bool)
-    one[4:14, 5:20] = True
-    two = np.roll(one, 3, 0)
-    two[20:23, 2:5] = True
-    tensors = [torch.from_numpy(each)[None, None].float() for each in (one, two)]
-    other = metrics.compute_hausdorff_distance(
-        *tensors, percentile=95, include_background=True, spacing=(2.0, 1.5)
-    )
-    assert hausdorff95(one, two, (2, 1.5)) == pytest.approx(float(other), abs=1e-5)
 
 
 def test_a_dicom_seg_comes_back_on_the_grid_of_its_series(series, tmp_path):

@@ -13,8 +13,7 @@ from pydicom.pixels import apply_modality_lut, pixel_array
 
 from scionwood import ReadError
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.dicom_file import frame_item
-from scionwood_biomed.readers.display import to_display
+from scionwood_deid import frame_item, to_display
 
 SPEC = find_spec("data_store")
 pytestmark = pytest.mark.skipif(

@@ -14,7 +14,6 @@ from scionwood_biomed.data.items import Item, read_items
 from scionwood_biomed.data.splits import (
     base_and_novel,
     deal,
-    harmonic_mean,
     overlap,
     shots,
     split_by_image,
@@ -87,8 +86,6 @@ def test_refuses_a_single_novel_class():
     assert base_and_novel(list("abcde")) == (["a", "b", "c"], ["d", "e"])
     with pytest.raises(RecipeError, match="any answer is right"):
         base_and_novel(list("abc"))
-    assert harmonic_mean(0.5, 1.0) == pytest.approx(2 / 3)
-    assert harmonic_mean(0.0, 0.0) == 0.0
 
 
 def picture(path):

@@ -12,6 +12,7 @@ import torch
 from case_table import table
 from plain_figures import undrawn
 from safetensors.torch import load_file
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 import scionwood
@@ -21,13 +22,13 @@ from scionwood.cli import main
 from scionwood_biomed import ClassifyOptions, RunOptions
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.studies import Studies
-from scionwood_biomed.evaluation.masks import dice, hausdorff95
 from scionwood_biomed.evaluation.scores import auroc
 from scionwood_biomed.inference.masks import label_slice
 from scionwood_biomed.model.bag import BagHead
-from scionwood_biomed.model.lda import discriminant
+from scionwood_biomed.model.lda import discriminant, regression
 from scionwood_biomed.readers.masks import masked_of
 from scionwood_biomed.readers.volumes import slices_of
+from scionwood_biomed.tasks.blockwise_lda import BlockwiseLda
 from scionwood_biomed.tasks.findings import masked_cross_entropy
 
 from .scans import body, write_series, write_slice, write_volume
@@ -215,6 +216,33 @@ def test_the_discriminant_finds_a_direction_that_means_alone_do_not():
     assert ((fitted.scores(x).argmax(1) == label).float().mean()) > 0.95
     with pytest.raises(RecipeError, match="class 2 of 3 has no training image"):
         discriminant(x, label, 3)
+    with pytest.raises(RecipeError, match="2 of 3 classes"):
+        regression(x, label, 3)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_regression_is_that_of_scikit_learn(classes):
+    rng = np.random.default_rng(0)
+    x = torch.nn.functional.normalize(torch.tensor(rng.normal(size=(30, 5))).float(), dim=-1)
+    label = torch.arange(30) % classes
+    other = LogisticRegression(C=10, max_iter=1000).fit((10 * x).double().numpy(), label.numpy())
+    wanted = other.predict_proba((10 * x).double().numpy())
+    found = regression(x, label, classes).scores(x).softmax(-1)
+    np.testing.assert_allclose(found.numpy(), wanted, atol=1e-5)
+
+
+def test_a_run_reads_its_blocks_by_regression():
+    data = resolve("biomed/blockwise_lda", smoke=True).data.build()
+    heads = []
+    for reading in ("regression", "discriminant"):
+        recipe = resolve("biomed/blockwise_lda", (f"task.reading={reading}",), smoke=True)
+        task = recipe.task.build(recipe.backbone.build())
+        task.fit_to(data.loader("train"), data.loader("val"))
+        heads.append(task.network.answer.weight[0].clone())
+        assert task.predict(next(iter(data.loader("test")))).sum(-1).allclose(torch.tensor(1.0))
+    assert not torch.allclose(*heads)
+    with pytest.raises(RecipeError, match="discriminant, regression"):
+        BlockwiseLda(recipe.backbone.build(), reading="tree")
 
 
 def test_findings_train_with_unknown_cells_left_out(tmp_path):
@@ -301,15 +329,6 @@ def test_windows_that_overlap_cover_a_slice_of_any_size():
     for shape in ((40, 100), (64, 64), (130, 70)):
         picture = np.random.default_rng(0).random(shape, np.float32)
         assert (label_slice(Bright(), picture, 64) == (picture > 0.5)).all()
-
-
-def test_dice_and_hausdorff_distance_of_shifted_squares():
-    one = np.zeros((20, 20), bool)
-    one[2:10, 2:10] = True
-    two = np.roll(one, 2, 0)
-    assert dice(one, two) == pytest.approx(0.75)
-    assert hausdorff95(one, two, (1.5, 1)) == pytest.approx(3.0)
-    assert np.isnan(hausdorff95(one, np.zeros_like(one), (1, 1)))
 
 
 def test_files_of_the_hub_become_a_base(biomedclip, tmp_path, monkeypatch):

@@ -20,8 +20,9 @@ import scionwood
 CORE = Path(scionwood.__file__).parent
 ROOT = CORE.parents[1]
 SANDBOX, KIT = ROOT / "core/sandbox/scionwood_sandbox", ROOT / "core/kit/scionwood_kit"
+DEID = ROOT / "plugins/biomed/deid/scionwood_deid"
 FIELDS = [path for path in sorted(ROOT.glob("plugins/*/scionwood_*")) if path.is_dir()]
-PACKAGES = [CORE, SANDBOX, KIT, *FIELDS]
+PACKAGES = [CORE, SANDBOX, KIT, DEID, *FIELDS]
 TOOLS = {"scionwood_kit", "scionwood_batch", "scionwood_export"}
 HEAVY = ("torch", "lightning", "peft", "numpy", "transformers", "matplotlib")
 LIGHT = ("__init__", "authoring", "errors", "plugins.plugin", "plugins.discovery", "plugins.survey")
@@ -120,6 +121,17 @@ def test_the_sandbox_knows_nothing_of_scionwood():
         if not line.lstrip().startswith((">>>", "..."))
     ]
     assert not words
+
+
+def test_deidentification_does_without_the_core():
+    faults = [
+        f"{shown(path)} imports {name}"
+        for path in modules(DEID)
+        for name in imports(path, everywhere=True)
+        if name.startswith("scionwood")
+        if name.split(".")[0] not in {"scionwood_deid", "scionwood_sandbox"}
+    ]
+    assert not faults
 
 
 def test_the_core_imports_no_plugin_and_names_none():
@@ -248,7 +260,7 @@ def test_a_circle_is_seen():
 
 def test_the_light_side_imports_nothing_heavy():
     names = [f"scionwood.{n}" if n != "__init__" else "scionwood" for n in LIGHT]
-    fields = [folder.name for folder in FIELDS]
+    fields = [folder.name for folder in [*FIELDS, DEID]]
     code = f"import importlib, sys; [importlib.import_module(n) for n in {names + fields}];"
     code += f"print([h for h in {HEAVY} if h in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,8 +19,14 @@ from hatchling.build import build_wheel
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "pyproject.toml"
-TOOLS = {"batch", "export", "kit", "sandbox"}
-NEIGHBOURS = [*ROOT.glob("core/*/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")]
+TOOLS = {"batch", "deid", "export", "kit", "sandbox"}
+ALONE = {"deid": {"scionwood-sandbox"}, "sandbox": set()}
+"""Distributions that do without the core, and what of ours they need."""
+NEIGHBOURS = [
+    *ROOT.glob("core/*/pyproject.toml"),
+    *ROOT.glob("plugins/*/pyproject.toml"),
+    *ROOT.glob("plugins/*/*/pyproject.toml"),
+]
 PLUGINS = sorted(path for path in NEIGHBOURS if path.parent.name not in TOOLS)
 OTHERS = sorted(path for path in NEIGHBOURS if path.parent.name in TOOLS)
 NAMES = [path.parent.name for path in PLUGINS]
@@ -35,15 +41,16 @@ def test_there_are_plugins_and_tools():
     assert {path.parent.name for path in OTHERS} == TOOLS
 
 
-def test_tools_add_commands_and_the_sandbox_needs_nothing_of_ours():
+def test_tools_add_commands_and_two_of_them_do_without_the_core():
     core = project(CORE)
     extras = " ".join(itertools.chain(*core["optional-dependencies"].values()))
     for path in OTHERS:
         tool, name = project(path), path.parent.name
         assert tool["name"] == f"scionwood-{name}"
         assert tool["version"] == core["version"]
-        if name == "sandbox":
-            assert not [line for line in tool["dependencies"] if "scionwood" in line]
+        if name in ALONE:
+            ours = [line for line in tool["dependencies"] if "scionwood" in line]
+            assert {line.partition("==")[0] for line in ours} == ALONE[name]
             continue
         assert f"scionwood=={core['version']}" in tool["dependencies"]
         assert f"scionwood-{name}" in extras
@@ -109,7 +116,7 @@ def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
     command = ["git", "clone", "-q", "-c", "core.symlinks=false", ROOT, clone]
     subprocess.run(command, check=True)
     packages = [clone / "core", *(path.parent for path in clone.glob("core/*/pyproject.toml"))]
-    packages += [path.parent for path in clone.glob("plugins/*/pyproject.toml")]
+    packages += [path.parent for path in clone.glob("plugins/**/pyproject.toml")]
     code = (
         "import sys\n"
         "from scionwood.recipes.recipe import resolve\n"

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
-from scionwood_biomed.privacy.tables import rules
+from scionwood_deid.tables import rules
 
 SMALL = Path(str(get_testdata_file("CT_small.dcm")))
 

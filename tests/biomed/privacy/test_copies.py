@@ -13,20 +13,20 @@ from case_table import table
 from pydicom.data import get_testdata_file
 from pydicom.sequence import Sequence
 
-from scionwood import OutputExistsError, ReadError, RecipeError
+from scionwood import OutputExistsError, ReadError
 from scionwood_biomed import DeidentifyOptions, Profile, deidentify, inspect
-from scionwood_biomed.privacy.dicom_copy import copy_file
-from scionwood_biomed.privacy.keys import Key, make_key
-from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.profile import CODES
-from scionwood_biomed.privacy.unseen import lines_of
 from scionwood_biomed.readers.dicom import DicomReader
+from scionwood_deid import OptionError
+from scionwood_deid.dicom_copy import copy_file
+from scionwood_deid.keys import Key, make_key
+from scionwood_deid.order import Order
+from scionwood_deid.pixels import PixelPolicy
+from scionwood_deid.profile import CODES
+from scionwood_deid.unseen import lines_of
 
 SMALL = Path(str(get_testdata_file("CT_small.dcm")))
 KEY = Key("a secret of the tests")
-STANDARD = json.loads(
-    (resources("scionwood_biomed.privacy.standard") / "objects.json").read_text("utf-8")
-)
+STANDARD = json.loads((resources("scionwood_deid.standard") / "objects.json").read_text("utf-8"))
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom, about odd headers
 
@@ -48,7 +48,7 @@ def missing(dataset):
 
 def copied(path, *, pixels=None, **options):
     policy = pixels or PixelPolicy(viewed=True)
-    made = copy_file(path, KEY, Profile(**options), policy, "copy.dcm")
+    made = copy_file(path, Order(KEY, Profile(**options), policy), "copy.dcm")
     return made, pydicom.dcmread(BytesIO(made.data.tobytes()))
 
 
@@ -158,7 +158,7 @@ def test_bits_outside_of_the_samples_are_cleared(tmp_path):
 
 def test_traces_tell_a_value_that_the_tables_would_let_through(tmp_path):
     """A patient called like a word of imaging is no trace; a UID or a name elsewhere is one."""
-    from scionwood_biomed.privacy.traces import traces
+    from scionwood_deid.traces import traces
 
     source = pydicom.dcmread(SMALL)
     _, copy = copied(SMALL)
@@ -263,5 +263,5 @@ def test_pseudonyms_ignore_case_and_blanks_and_depend_on_the_secret():
         ({"dates": "hide"}, "dates 'hide'"),
         ({"keep": ("nurse",)}, "keep 'nurse'"),
     ):
-        with pytest.raises(RecipeError, match=name):
+        with pytest.raises(OptionError, match=name):
             Profile(**options)

@@ -16,7 +16,7 @@ from case_table import table
 from pydicom.data import get_testdata_file
 
 from scionwood.cli import main
-from scionwood_biomed.privacy.mapping import read_mapping
+from scionwood_deid.mapping import read_mapping
 
 ROOT = Path(str(get_testdata_file("CT_small.dcm"))).parent
 MEDIUM = ROOT / "dicomdirtests"

@@ -11,8 +11,8 @@ import pytest
 from scionwood import OutputExistsError, ReadError
 from scionwood.cli import main
 from scionwood_biomed import DeidentifyOptions, deidentify, inspect
-from scionwood_biomed.privacy.look import parse_boxes, read_looks, who_looks
-from scionwood_biomed.privacy.reviewing import Review
+from scionwood_deid.look import parse_boxes, read_looks, who_looks
+from scionwood_deid.reviewing import Review
 
 from .named import KINDS, reads_name, write
 
@@ -281,8 +281,8 @@ def test_names_of_people_and_regions_are_checked():
 
 
 def test_the_folder_of_sheets_is_never_replaced(clean, tmp_path):
-    from scionwood_biomed.privacy.sheets import Sheets
-    from scionwood_biomed.privacy.tables_of_decisions import write_sheets
+    from scionwood_deid.sheets import Sheets
+    from scionwood_deid.tables_of_decisions import write_sheets
 
     (tmp_path / "sheets").mkdir()
     with pytest.raises(OutputExistsError):

@@ -23,19 +23,3 @@ def test_the_table_is_that_of_the_benchmark():
     assert f"{rows[0]['planted_table']} attributes" in page.replace("each of ", "")
     assert f"{int(rows[0]['planted_rest']):,} others" in page
     assert f"{rows[0]['files']} files" in page
-
-
-def test_the_misses_of_the_detector_are_those_of_the_benchmark():
-    page = (ROOT / "docs/fields/biomed/deidentify.md").read_text("utf-8")
-    with (ROOT / "benchmarks/results/biomed_text.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    *cases, plain, seconds = rows
-    assert plain["case"] == "without text"
-    for row in cases:
-        count = int(row["pictures"])
-        missed = count - int(row["marked"])
-        low, high = (f"{1 - float(row[side]):.0%}" for side in ("high", "low"))
-        assert f"| {row['case']} | {missed} of {count} | {low} to {high} |" in page
-    text = f"It marked something on {plain['marked']} of {plain['pictures']} images without text"
-    assert text in page
-    assert f"{seconds['marked']} CPU seconds a picture" in page

@@ -7,11 +7,12 @@ import pydicom
 import pytest
 from pydicom.datadict import keyword_for_tag
 
-from scionwood_biomed.privacy.choices import Profile
-from scionwood_biomed.privacy.dicom_copy import copy_file
-from scionwood_biomed.privacy.keys import Key
-from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.verifying import content_of
+from scionwood_deid.choices import Profile
+from scionwood_deid.dicom_copy import copy_file
+from scionwood_deid.keys import Key
+from scionwood_deid.order import Order
+from scionwood_deid.pixels import PixelPolicy
+from scionwood_deid.verifying import content_of
 
 from .planting import SMALL, of_dictionary, of_table, plant, sample, survivors
 
@@ -19,7 +20,7 @@ KEY = Key("a secret of the tests")
 
 
 def copied(path, profile=None):
-    made = copy_file(path, KEY, profile or Profile(), PixelPolicy(viewed=True), "copy.dcm")
+    made = copy_file(path, Order(KEY, profile or Profile(), PixelPolicy(viewed=True)), "copy.dcm")
     return made, pydicom.dcmread(BytesIO(made.data.tobytes()))
 
 

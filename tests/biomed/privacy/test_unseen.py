@@ -16,14 +16,15 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.sequence import Sequence
 
 from scionwood import ReadError
-from scionwood_biomed import DeidentifyOptions, Profile, deidentify, inspect
-from scionwood_biomed.privacy.colour_profiles import profile_spans
-from scionwood_biomed.privacy.dicom_copy import copy_file
-from scionwood_biomed.privacy.keys import Key
-from scionwood_biomed.privacy.names import odd_names
-from scionwood_biomed.privacy.pixels import PixelPolicy
-from scionwood_biomed.privacy.terms import imaging_words
-from scionwood_biomed.privacy.unseen import clear_unseen, lines_of
+from scionwood_biomed import DeidentifyOptions, deidentify, inspect
+from scionwood_deid.colour_profiles import profile_spans
+from scionwood_deid.dicom_copy import copy_file
+from scionwood_deid.keys import Key
+from scionwood_deid.names import odd_names
+from scionwood_deid.order import Order
+from scionwood_deid.pixels import PixelPolicy
+from scionwood_deid.terms import imaging_words
+from scionwood_deid.unseen import clear_unseen, lines_of
 
 ROOT = Path(str(get_testdata_file("CT_small.dcm"))).parent
 KEY = Key("a secret of the tests")
@@ -143,7 +144,7 @@ def test_bytes_behind_an_image_are_found_and_go_while_its_pixels_stay(case, tmp_
     assert SECRET[:4] in (tmp_path / "in.dcm").read_bytes()
     found = {*inspect(tmp_path / "in.dcm").header} - {*inspect(tmp_path / "plain.dcm").header}
     assert found
-    made = copy_file(tmp_path / "in.dcm", KEY, Profile(), PixelPolicy(viewed=True), "copy.dcm")
+    made = copy_file(tmp_path / "in.dcm", Order(KEY, pixels=PixelPolicy(viewed=True)), "copy.dcm")
     back = pydicom.dcmread(io.BytesIO(made.data.tobytes()))
     assert SECRET[:4] not in made.data.tobytes()
     assert made.removed, made.after
@@ -186,7 +187,7 @@ def test_frames_that_cannot_be_told_apart_are_no_clean_copy(tmp_path):
     table = b"\xfe\xff\x00\xe0" + struct.pack("<I", 16) + SECRET
     dataset.PixelData = table + value[8 + length :]
     dataset.save_as(tmp_path / "in.dcm")
-    made = copy_file(tmp_path / "in.dcm", KEY, Profile(), PixelPolicy(viewed=True), "copy.dcm")
+    made = copy_file(tmp_path / "in.dcm", Order(KEY, pixels=PixelPolicy(viewed=True)), "copy.dcm")
     assert made.after.channels == ["PixelData: a table of offsets that leads to no fragment"]
     assert not made.removed
 
@@ -262,12 +263,12 @@ def test_numbers_in_groups_do_not_stay_in_descriptions(text, left):
 
 
 def test_a_number_in_groups_is_traced_however_it_is_written(tmp_path):
-    from scionwood_biomed.privacy.traces import traces
+    from scionwood_deid.traces import traces
 
     source = pydicom.dcmread(ROOT / "CT_small.dcm")
     source.PatientID = "555 123 456"
     source.save_as(tmp_path / "in.dcm")
-    made = copy_file(tmp_path / "in.dcm", KEY, Profile(), PixelPolicy(), "copy.dcm")
+    made = copy_file(tmp_path / "in.dcm", Order(KEY), "copy.dcm")
     back = pydicom.dcmread(io.BytesIO(made.data.tobytes()))
     for written in ("555123456", "555-123-456", "x 555 123 456"):
         back.ImageComments = written

@@ -12,8 +12,8 @@ from pydicom.data import get_testdata_file
 
 from scionwood import ReadError
 from scionwood_biomed import DeidentifyOptions, deidentify, inspect
-from scionwood_biomed.privacy.pictures import pictures_of
-from scionwood_biomed.privacy.text_detector import obstacle
+from scionwood_deid.pictures import pictures_of
+from scionwood_deid.text_detector import obstacle
 
 from .named import named, write
 
@@ -65,7 +65,7 @@ def scan(tmp_path):
 
 
 def test_without_the_extra_the_search_is_refused_by_name(scan, monkeypatch):
-    from scionwood_biomed.privacy import text_detector
+    from scionwood_deid import text_detector
 
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setitem(sys.modules, "rapidocr", None)
@@ -78,7 +78,7 @@ def test_without_the_extra_the_search_is_refused_by_name(scan, monkeypatch):
         text_detector._networks.cache_clear()
 
 
-@pytest.mark.skipif(find_spec("rapidocr") is None, reason="the extra `ocr` is not installed")
+@pytest.mark.skipif(find_spec("rapidocr") is None, reason="the extra `pixels` is not installed")
 @pytest.mark.parametrize("readers", ["inline", "service"])
 def test_the_detector_says_look_and_never_that_there_is_no_name(
     readers, scan, tmp_path, monkeypatch

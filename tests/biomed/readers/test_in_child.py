@@ -9,7 +9,7 @@ from pydicom.data import get_testdata_file
 
 from scionwood_biomed import DeidentifyOptions, deidentify, inspect
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.display import to_display
+from scionwood_deid import to_display
 from scionwood_sandbox import Session, open_in_child
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reader service needs Linux")

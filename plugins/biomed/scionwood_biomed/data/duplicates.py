@@ -14,7 +14,7 @@ from scionwood.authoring import call_in_child, one_child, reading
 from scionwood_biomed.data.items import Item
 from scionwood_biomed.data.splits import subject_key
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.dicom_file import checked_header
+from scionwood_deid import checked_header
 
 _REMEDY = "Correct the subjects or remove one, or set `duplicates: allow`"
 

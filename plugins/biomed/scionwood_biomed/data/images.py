@@ -15,7 +15,7 @@ from scionwood_biomed.data.items import Item, read_items
 from scionwood_biomed.data.splits import digest_of_file
 from scionwood_biomed.readers.archives import Archives
 from scionwood_biomed.readers.opening import read_image
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window
 
 
 @final
@@ -42,7 +42,7 @@ class Images(ImageData):
             file in a class folder, or from the name of a sample in a shard. DICOM files state their
             subject and need none. Use `unknown` for MedMNIST, which does not record subjects; its
             own splits are then used.
-        window: CT window; see `readers.windows`.
+        window: CT window; see `scionwood_deid.Window`.
         class_names: class names in the order of the label numbers, for files that hold numbers
             only.
         slices: slices of a three-dimensional MedMNIST volume: the middle one, or all.

@@ -21,7 +21,7 @@ from scionwood_biomed.data.splits import deal
 from scionwood_biomed.data.tables import table_rows
 from scionwood_biomed.data.volume_phantoms import volume_phantom
 from scionwood_biomed.readers.masks import Masked, read_masked
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window
 
 COLUMNS = ("path", "mask", "subject")
 
@@ -129,7 +129,7 @@ class Masks(MaskData):
     Args:
         source: a table `.csv` with the columns path, mask, subject and optionally split.
         classes: names of the classes without background.
-        window: CT window; see `readers.windows`.
+        window: CT window; see `scionwood_deid.Window`.
         every: take each nth slice of a volume, from the first one.
         root: a folder in which files may lie, beside the folder of the table.
         size: side of the square that the network sees; slices are cut or padded to it.

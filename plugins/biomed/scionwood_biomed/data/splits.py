@@ -11,7 +11,7 @@ import numpy as np
 
 from scionwood import RecipeError
 from scionwood_biomed.data.items import Item, labels
-from scionwood_biomed.readers.subjects import same_subject
+from scionwood_deid import same_subject
 
 PARTS = ("train", "val", "test")
 
@@ -171,11 +171,6 @@ def base_and_novel(classes: Sequence[str]) -> tuple[list[str], list[str]]:
         rule = f"{len(classes)} classes leave {len(novel)} novel, for which any answer is right"
         raise RecipeError("base to novel", rule, "Use 4 classes or more")
     return base, novel
-
-
-def harmonic_mean(base: float, novel: float) -> float:
-    """Return `2 b n / (b + n)` for one data set and seed; average it over several."""
-    return 2 * base * novel / (base + novel) if base + novel else 0.0
 
 
 def digest_of_file(item: Item) -> bytes:

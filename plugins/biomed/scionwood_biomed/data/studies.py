@@ -17,7 +17,7 @@ from scionwood_biomed.data.items import COLUMNS, Item
 from scionwood_biomed.data.study_kinds import StudyKinds
 from scionwood_biomed.data.tables import table_rows
 from scionwood_biomed.readers.volumes import read_slices, study_kind
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window
 
 
 @final
@@ -41,7 +41,7 @@ class Studies(ImageData):
 
     Args:
         source: a table `.csv` with the columns path, label, subject and optionally split.
-        window: CT window; see `readers.windows`.
+        window: CT window; see `scionwood_deid.Window`.
         slices: slices of a study that the network sees, evenly spaced.
         shots: K, the number of training studies per class; `None` means all of them.
         root: a folder in which studies may lie, beside the folder of the table.

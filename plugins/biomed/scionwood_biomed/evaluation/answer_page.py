@@ -13,7 +13,7 @@ from scionwood_biomed.inference.images import NOTICE, Answer
 from scionwood_biomed.readers.opening import read_image
 
 if TYPE_CHECKING:
-    from scionwood_biomed.readers.windows import Window
+    from scionwood_deid import Window
 
 
 def write_answer(target: Path, source: Path, answer: Answer, window: Window) -> None:

@@ -13,10 +13,10 @@ import torch
 from scionwood import TrainingError, find_run, load_run, resolve
 from scionwood_biomed.data.base import ImageData, fitted
 from scionwood_biomed.readers.opening import read_views
-from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.blockwise_lda import BlockwiseLda
 from scionwood_biomed.tasks.few_shot import FewShot
 from scionwood_biomed.verbs.options import ClassifyOptions
+from scionwood_deid import Window
 
 BATCH = 16
 """Views per forward pass."""

@@ -16,13 +16,12 @@ from torch.nn import functional as F
 from scionwood import ReadError, TrainingError, find_run, load_run, resolve
 from scionwood.authoring import atomic_path, writing
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.masks import ordered_files
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import stretched
-from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.segment import Segment
 from scionwood_biomed.verbs.options import RunOptions
+from scionwood_deid import Window, to_display
 
 COPIED = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
           "StudyID", "AccessionNumber", "ReferringPhysicianName")  # fmt: skip

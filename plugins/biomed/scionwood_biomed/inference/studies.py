@@ -27,9 +27,9 @@ from scionwood_biomed.data.base import fitted
 from scionwood_biomed.data.study_kinds import StudyKinds
 from scionwood_biomed.inference.images import NOTICE
 from scionwood_biomed.readers.volumes import read_slices, study_kind
-from scionwood_biomed.readers.windows import Window
 from scionwood_biomed.tasks.volumes import Volumes
 from scionwood_biomed.verbs.options import RunOptions
+from scionwood_deid import Window
 
 SLICES_SHOWN = 3
 """Slices on the page."""

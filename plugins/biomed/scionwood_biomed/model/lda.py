@@ -1,10 +1,11 @@
-"""Linear discriminant analysis with a shrunken covariance, fitted in closed form."""
+"""Linear readings of frozen features: a shrunken discriminant, and a logistic regression."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, final
 
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from scionwood import RecipeError
@@ -15,6 +16,9 @@ SPREAD = 6.0
 """Standard deviation that the scores of the training images get.
 
 It was chosen by the log-loss on slices of the training slabs of the MNI template."""
+
+INVERSE, LONG = 10.0, 10.0
+"""Inverse strength of the penalty of a regression, and the length of the features that it sees."""
 
 
 @final
@@ -83,3 +87,26 @@ def discriminant(
     bias = -0.5 * (solved * centres).sum(1) - weight @ centre
     scale = SPREAD / (x @ weight.T + bias).std().clamp_min(1e-9)
     return Discriminant((scale * weight).float(), (scale * bias).float())
+
+
+@torch.no_grad()
+def regression(features: Tensor, label: Tensor, classes: int) -> Discriminant:
+    """Fit a logistic regression of scikit-learn.
+
+    Args:
+        features: (image, feature), of unit length.
+        label: (image,) int64.
+        classes: number of classes; each needs an image.
+
+    Raises:
+        RecipeError: a class has no image.
+    """
+    if len(torch.unique(label)) < classes:
+        rule = f"{len(torch.unique(label))} of {classes} classes have a training image"
+        raise RecipeError("blockwise regression", rule, "Add images, or leave the class out")
+    model = LogisticRegression(C=INVERSE, max_iter=1000)
+    model.fit((LONG * features).double().cpu().numpy(), label.cpu().numpy())
+    weight, bias = (torch.from_numpy(part).float() for part in (model.coef_, model.intercept_))
+    if classes == 2:  # one score, whose sigmoid is the softmax of its halves
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    return Discriminant(LONG * weight, bias)

@@ -11,9 +11,8 @@ import numpy as np
 from scionwood import ReadError, Record, WriteError
 from scionwood.authoring import RecordFunction, atomic_path, check_links, reading, writing
 from scionwood_biomed.readers.base import IndexedReader, new_data
-from scionwood_biomed.readers.dicom_file import DicomFile, open_file, write_sample
 from scionwood_biomed.readers.dicom_series import Series, group
-from scionwood_biomed.readers.limits import LARGEST
+from scionwood_deid import LARGEST, DicomFile, open_file, write_sample
 
 
 @final

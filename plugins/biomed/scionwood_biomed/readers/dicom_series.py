@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from scionwood_biomed.readers.dicom_file import DicomFile, frame_item
+from scionwood_deid import DicomFile, frame_item
 
 _UNITS = {"CT": "HU"}
 

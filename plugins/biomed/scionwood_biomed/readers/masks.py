@@ -10,11 +10,10 @@ import numpy as np
 from scionwood import ReadError
 from scionwood.authoring import call_in_child, reading
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import stretched
 from scionwood_biomed.readers.volumes import checked_study
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window, to_display
 
 CLOSE = 1e-3
 """Largest difference of two affines that count as one grid, in mm."""

@@ -13,8 +13,8 @@ import numpy as np
 from scionwood import ReadError, Record
 from scionwood.authoring import RecordFunction, atomic_path, check_zip, reading, writing
 from scionwood_biomed.readers.base import IndexedReader, new_data
-from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.npz import Declared, declared, read_array, write_changed
+from scionwood_deid import LARGEST
 
 KIND = "MedMNIST (.npz)"
 SPLITS = ("train", "val", "test")

@@ -11,8 +11,8 @@ import numpy as np
 
 from scionwood import ReadError, Record
 from scionwood.authoring import RecordFunction, atomic_path, check_inflated, reading, writing
-from scionwood_biomed.readers import limits
 from scionwood_biomed.readers.base import IndexedReader, new_data
+from scionwood_deid import INFLATED, LARGEST
 
 nib: Any = nibabel  # its functions have no type annotations
 
@@ -51,11 +51,11 @@ class NiftiReader(IndexedReader):
     dims = ("x", "y", "z")
     units: Mapping[str, str] = {"x": "mm", "y": "mm", "z": "mm", "data": "unknown"}
 
-    def __init__(self, path: str | Path, *, largest: int = limits.LARGEST) -> None:
+    def __init__(self, path: str | Path, *, largest: int = LARGEST) -> None:
         self.path = Path(path)
         with reading(self.path, "NIfTI"):
             if self.path.name.endswith(".gz"):
-                check_inflated(self.path, "NIfTI", window=31, largest=limits.INFLATED)
+                check_inflated(self.path, "NIfTI", window=31, largest=INFLATED)
             image = nib.load(self.path)
             self._check(image, largest)
             self._image = image

@@ -12,15 +12,13 @@ import numpy as np
 
 from scionwood import ReadError
 from scionwood.authoring import call_in_child
-from scionwood_biomed.readers.burned_in import burned_in
 from scionwood_biomed.readers.dicom import DicomReader
-from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.pictures import PictureReader
 from scionwood_biomed.readers.slides import SlideReader
 from scionwood_biomed.readers.tiff_tags import is_tiled
 from scionwood_biomed.readers.tissue import slices_with_tissue
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window, burned_in, to_display
 
 
 @final

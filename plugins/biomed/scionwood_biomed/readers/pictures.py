@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from scionwood import Reader, ReadError, Record, WriteError
 from scionwood.authoring import RecordFunction, atomic_path, reading, writing
 from scionwood_biomed.readers.base import new_data
-from scionwood_biomed.readers.limits import check_pixels
+from scionwood_deid import check_pixels
 
 PIXELS = 100_000_000
 """Maximum number of pixels of a picture, unless the reader is told otherwise."""

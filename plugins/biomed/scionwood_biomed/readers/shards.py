@@ -24,7 +24,7 @@ from scionwood.authoring import (
 )
 from scionwood_biomed.readers.base import IndexedReader, new_data
 from scionwood_biomed.readers.pictures import LOSSLESS, PictureReader, decoded, encoded
-from scionwood_biomed.readers.subjects import pseudonym
+from scionwood_deid import pseudonym
 
 KIND = "WebDataset shard (.tar)"
 PICTURES = tuple(suffix[1:] for suffix in PictureReader.suffixes)

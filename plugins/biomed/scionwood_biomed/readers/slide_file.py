@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 
 from scionwood import ReadError
-from scionwood_biomed.readers.limits import check_pixels
+from scionwood_deid import check_pixels
 
 KIND = "slide (.svs, .ndpi, .tiff)"
 

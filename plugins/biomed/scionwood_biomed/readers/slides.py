@@ -11,9 +11,9 @@ import numpy as np
 from scionwood import ReadError, Record, WriteError
 from scionwood.authoring import RecordFunction, atomic_path, reading, writing
 from scionwood_biomed.readers.base import IndexedReader, new_data
-from scionwood_biomed.readers.limits import LARGEST
 from scionwood_biomed.readers.slide_file import KIND, Level, SlideFile, write_pyramid
 from scionwood_biomed.readers.tissue import tissue_of_strip
+from scionwood_deid import LARGEST
 
 
 @final

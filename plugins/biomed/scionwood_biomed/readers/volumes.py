@@ -12,11 +12,10 @@ from scionwood import ReadError
 from scionwood.authoring import call_in_child
 from scionwood_biomed.readers.dicom import DicomReader
 from scionwood_biomed.readers.dicom_series import Series
-from scionwood_biomed.readers.display import to_display
 from scionwood_biomed.readers.nifti import NiftiReader
 from scionwood_biomed.readers.opening import coloured, spread, stretched
 from scionwood_biomed.readers.pictures import PictureReader
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window, to_display
 
 GAP = 1.5
 """Distance between neighbours, relative to the median, from which a slice counts as missing."""

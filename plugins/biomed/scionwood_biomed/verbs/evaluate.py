@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scionwood_biomed.evaluation.compare import Row, Run
     from scionwood_biomed.model.towers import ClipBackbone
 
-RESULTS = ("results.csv", "shots.png", "wordings.png", "reliability.png", "attention.png")
+RESULTS = ("results.csv", "shots.png")
 
 
 def _print_summary(rows: list[Row], *, json: bool = False) -> None:
@@ -44,39 +44,28 @@ def evaluate(
     shots: list[int] | None = None,
     seeds: int = 3,
     steps: int = 100,
-    base_to_novel: bool = False,
     experts: InputPath | None = None,
-    synonyms: InputPath | None = None,
-    abbreviations: InputPath | None = None,
     force: bool = False,
 ) -> list[Row]:
-    """Compare methods of adaptation by accuracy, sensitivity to wording, and calibration.
+    """Compare methods of adaptation by accuracy, AUROC and calibration.
 
-    All methods use the same hyper-parameters, shots and seeds. Splits are by subject.
+    All methods use the same hyper-parameters, shots and seeds. Splits are by subject. Of two
+    classes it also prints sensitivity and specificity, at a threshold chosen on validation.
 
     Args:
         images: a table `.csv`, a folder of images, a MedMNIST archive or shards, as for
             `biomed/images`; by default synthetic slices.
-        target: folder for results.csv and the figures: accuracy over shots, accuracy by wording,
-            reliability, and attention of the text context.
+        target: folder for results.csv and the figure of accuracy over shots.
         options: how images are read, and the model.
         weights: weights of an architecture: a tag of open_clip, or a file.
         train_projection: also train the layer from image features to the space of texts, in every
             method; for towers that were not trained together.
-        methods: any of raw_pixels, class_mean, logistic_regression, blockwise_lda, lp_plus_plus,
-            tip_adapter, tip_adapter_f, zero_shot, linear_probe, single_template,
-            single_template_kept, prompt_augmentation, coop, cocoop, kgcoop, biomed_coop, maple,
-            lora, dual_anchor_loss, dual_anchor and dual_anchor_lora; by default all but maple,
-            which needs a vision transformer. `_loss` means anchors in training only, `_kept`
-            means anchors in inference only.
+        methods: any of raw_pixels, class_mean, logistic_regression, blockwise_regression,
+            blockwise_lda, zero_shot, linear_probe, lora and dual_anchor; by default all.
         shots: numbers of images per class; by default 1, 2, 4, 8 and 16.
         seeds: number of seeds, from 0.
         steps: training steps.
-        base_to_novel: train on the first half of the classes, and report the other half too.
         experts: a file of expert prompts by class, JSON or CSV.
-        synonyms: a JSON file with another name of each class, for the wording `synonym`.
-        abbreviations: a JSON file with a short name of each class, for the wording `abbreviation`;
-            by default the first letters of the words.
         force: replace existing files.
 
     Returns:
@@ -100,24 +89,14 @@ def evaluate(
     from scionwood_biomed.data.images import Images
     from scionwood_biomed.data.phantoms import Phantoms
     from scionwood_biomed.evaluation import compare
-    from scionwood_biomed.evaluation.gallery import Gallery
-    from scionwood_biomed.evaluation.methods import ANY_TOWER
-    from scionwood_biomed.evaluation.settings import Settings
     from scionwood_biomed.tasks.anchors import read_prompts
 
-    wordings = {
-        family: {name: words[0] for name, words in read_prompts(path).items()}
-        for family, path in (("synonym", synonyms), ("abbreviation", abbreviations))
-        if path is not None
-    }
     plan = compare.Plan(
-        methods or ANY_TOWER,
-        shots or (1, 2, 4, 8, 16),
+        methods or compare.Plan.methods,
+        shots or compare.Plan.shots,
         range(seeds),
-        Settings(steps=steps),
-        base_to_novel,
+        steps,
         None if experts is None else read_prompts(experts),
-        wordings,
     )
 
     def build() -> ClipBackbone:
@@ -129,10 +108,9 @@ def evaluate(
         if images is None
         else Images(source=images, subject=options.subject, window=options.window, size=size)
     )
-    gallery = Gallery(max(plan.shots))
-    rows = compare.evaluate(plan, data, build, progress=_progress, gallery=gallery)
+    rows = compare.evaluate(plan, data, build, progress=_progress)
     if target is not None:
-        compare.write(rows, target, overwrite=force, gallery=gallery)
+        compare.write(rows, target, overwrite=force)
     return rows
 
 

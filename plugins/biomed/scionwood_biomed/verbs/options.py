@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scionwood import RecipeError, TrainingError
 from scionwood.authoring import RunPath
-from scionwood_biomed.readers.windows import Window
+from scionwood_deid import Window
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,0 @@
-"""De-identification: copies of files without what names a person, and the check of such copies."""
