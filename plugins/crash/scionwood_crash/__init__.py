@@ -31,7 +31,6 @@ plugin = Plugin(
         "keyword": "scionwood_crash.readers.keyword:KeywordReader",
         "mesh": "scionwood_crash.readers.meshio:MeshReader",
         "radioss": "scionwood_crash.readers.radioss:RadiossReader",
-        "vtkhdf": "scionwood_crash.readers.vtkhdf:VtkHdfReader",
         "vtk_series": "scionwood_crash.readers.vtk_series:VtkSeriesReader",
         "zarr": "scionwood_crash.readers.store:ZarrReader",
     },
