@@ -179,6 +179,8 @@ def rigid_body(
     """
     length, time, mass = scale
     cylinder = numbers.get("impactor_cylinder", float(setup.kind == "cylinder")) > 0.5
+    sphere = numbers.get("impactor_sphere", 0.0) > 0.5
+    cylinder |= sphere  # what is round
     direction = _vector_of(numbers, "direction", setup.direction)
     radius = numbers["impactor_radius"] * length if "impactor_radius" in numbers else setup.radius
     speed = (
@@ -193,7 +195,8 @@ def rigid_body(
     if "impactor_point_x" in numbers or setup.point:
         x, y, z = _vector_of(numbers, "point", setup.point or point)
         point = (x * length, y * length, z * length)
-    kind: Literal["plane", "cylinder"] = "cylinder" if cylinder else "plane"
+    kind: Literal["plane", "cylinder", "sphere"] = "cylinder" if cylinder else "plane"
+    kind = "sphere" if sphere else kind
     axis = _vector_of(numbers, "axis", setup.axis or axis)
     body = Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
     ahead = gaps_of(points, body)

@@ -39,6 +39,7 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "mass": ("impactor_mass", "mass"),
     "radius": ("impactor_radius", "length"),
     "cylinder": ("impactor_cylinder", "number"),
+    "sphere": ("impactor_sphere", "number"),
     "friction": ("impactor_friction", "number"),
     **{f"direction_{x}": (f"impactor_direction_{x}", "number") for x in _XYZ},
     **{f"axis_{x}": (f"impactor_axis_{x}", "number") for x in _XYZ},

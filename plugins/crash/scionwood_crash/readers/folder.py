@@ -14,8 +14,8 @@ from scionwood import ReadError
 
 HISTORIES = (".pvd", ".vtp", ".vtkhdf", ".zarr", ".zip", ".d3plot")
 """Suffixes of files that hold a history."""
-DECKS = (".k", ".key", ".dyn")
-MESHES = (*DECKS, ".vtu", ".vtk", ".inp", ".bdf", ".nas", ".fem", ".med", ".rad")
+DECKS = (".k", ".key", ".dyn", ".rad")
+MESHES = (*DECKS, ".vtu", ".vtk", ".inp", ".bdf", ".nas", ".fem", ".med")
 _NUMBERED = re.compile(r"(.*?)(\d{3,})")
 _TIME = re.compile(rb"\nTIME 1 1 double\n")
 _STATE_FILE = re.compile(r"d3plot\d+$", re.IGNORECASE)
