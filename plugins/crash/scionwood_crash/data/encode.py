@@ -95,13 +95,21 @@ class Encoder:
         self.references = references or {}
         self.between = between
 
-    def encode(self, part: Part) -> Encoded:
+    def encode(self, part: Part, *, mirrored: bool = False) -> Encoded:
         """Return a part as tensors.
+
+        Args:
+            part: a part or an assembly.
+            mirrored: turn the third axis of the part around. The mean of both predictions is that
+                of a mirrored part, mirrored; a single one is not.
 
         Raises:
             ReadError: the mesh is empty, a piece has no two ends, or links are wrong.
         """
         geometry = _impact_geometry(part)
+        if mirrored:
+            axes = geometry.frame.axes * np.array([[1.0], [1.0], [-1.0]])
+            geometry = geometry._replace(frame=geometry.frame._replace(axes=axes))
         pieces = linking.pieces_of(len(part.points), geometry.surface.edges[0])
         if pieces.max() > 0:
             return self._assembly(part, geometry, pieces)

@@ -10,14 +10,13 @@ import numpy as np
 
 from scionwood import ReadError
 from scionwood_crash.parts.carried import CARRIED, STILL
+from scionwood_crash.parts.carried import CLAMPED_FIELD as CLAMPED_FIELD
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.options import Hold, Vector
 from scionwood_crash.parts.part import gaps_of, unit
 from scionwood_crash.parts.quantities import SHEETS
 from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 
-CLAMPED_FIELD = "held"
-"""The point field of files that is 1 at clamped nodes."""
 REVERSED = (
     "the stated velocity leads the impactor away from the part: it is taken as that of the part, "
     "which flies into a fixed wall"
