@@ -84,10 +84,10 @@ def impulses(simulated: CrashSeries, depths: Mapping[str, np.ndarray]) -> dict[s
         depths: (frame,) by `true` and `predicted`, in its unit of length.
     """
     length, time, mass = factors(simulated.mesh.units)
-    stated = [simulated.features.get(f"impactor_{name}") for name in ("speed", "mass")]
-    if stated[0] is None or stated[1] is None:
+    pair = [simulated.features.get(f"impactor_{name}") for name in ("speed", "mass")]
+    if pair[0] is None or pair[1] is None:
         return {}
-    body = stated[0] * length / time, stated[1] * mass
+    body = pair[0] * length / time, pair[1] * mass
     out: dict[str, list[float]] = {}
     for label, depth in depths.items():
         try:

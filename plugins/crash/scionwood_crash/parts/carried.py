@@ -51,8 +51,8 @@ def at_rest(series: CrashSeries) -> CrashSeries:
     travel = np.linalg.norm(last, axis=1)
     if travel.min() <= STILL * travel.max():
         return series
-    held = series.read(0).point_fields.get(CLAMPED_FIELD)
-    mounts = used[:0] if held is None else used[held[used] > 0.5]
+    mount_field = series.read(0).point_fields.get(CLAMPED_FIELD)
+    mounts = used[:0] if mount_field is None else used[mount_field[used] > 0.5]
     if len(mounts) >= FEWEST and _together(series, mounts, last):
         carrier = mounts
     elif _flies(series, used, float(travel.max())):

@@ -60,15 +60,15 @@ def with_links(series: CrashSeries, deck: CrashSeries) -> CrashSeries:
     Raises:
         ReadError: a node of the deck is missing in the series, or lies elsewhere.
     """
-    mesh, held = series.mesh, deck.read(0).point_fields.get(CLAMPED_FIELD)
+    mesh, mounts = series.mesh, deck.read(0).point_fields.get(CLAMPED_FIELD)
     features = {**deck.features, **series.features}
     if deck.mesh.links is not None:
         nodes, kinds = deck.mesh.links
         mesh = replace(mesh, links=Links(_places(series, deck.mesh, nodes), kinds))
-    if held is None or CLAMPED_FIELD in series.read(0).point_fields:
+    if mounts is None or CLAMPED_FIELD in series.read(0).point_fields:
         return replace(series, mesh=mesh, features=features)
     clamped = np.zeros(len(mesh.points))
-    clamped[_places(series, deck.mesh, np.flatnonzero(held))] = 1.0
+    clamped[_places(series, deck.mesh, np.flatnonzero(mounts))] = 1.0
 
     def read(index: int) -> Frame:
         frame = series.read(index)

@@ -20,7 +20,7 @@ from scionwood_crash.readers.deck_content import Block as Block
 from scionwood_crash.readers.deck_content import Deck as Deck
 from scionwood_crash.readers.deck_content import Node as Node
 from scionwood_crash.readers.deck_include import Change, file_names, located, matrix_of
-from scionwood_crash.readers.deck_table import Record
+from scionwood_crash.readers.deck_table import DeckRow
 
 _DEPTH = 16
 _PGP = "-----BEGIN PGP"
@@ -186,15 +186,15 @@ def _merge(deck: Deck, included: Deck, change: Change) -> None:
     _merge_joints(deck, included, change)
 
 
-def _moved(record: Record, change: Change) -> Record:
-    """Return a record with its points and directions turned and scaled as the coordinates."""
+def _moved(record: DeckRow, change: Change) -> DeckRow:
+    """Return a record with its points and directions velocity and scaled as the coordinates."""
     values = dict(record.values)
     for names in ("x y z", "hx hy hz"):
         if names[0] in values:
             values |= dict(zip(names.split(), change.moved(record.vector(names)), strict=True))
     if "vx" in values:
-        turned = change.matrix[:3, :3] @ (change.length * np.asarray(record.vector("vx vy vz")))
-        values |= dict(zip(["vx", "vy", "vz"], turned.tolist(), strict=True))
+        velocity = change.matrix[:3, :3] @ (change.length * np.asarray(record.vector("vx vy vz")))
+        values |= dict(zip(["vx", "vy", "vz"], velocity.tolist(), strict=True))
     values |= {name: values[name] * change.length for name in ("radius",) if name in values}
     return replace(record, values=values)
 

@@ -36,7 +36,7 @@ def take(block: Block, deck: Deck) -> None:
     }
     words = block.words
     name = "_".join(word for word in words if word not in _HEADED)
-    is_known = _stated(block, deck)
+    is_known = _read_by_table(block, deck)
     for key in ("_".join(words[:2]), words[0]):
         if key in takers and (key != "NODE" or len(words) == 1):
             takers[key](block, deck)
@@ -51,7 +51,7 @@ def take(block: Block, deck: Deck) -> None:
         (deck.understood if is_known else deck.left)[name] += 1
 
 
-def _stated(block: Block, deck: Deck) -> bool:
+def _read_by_table(block: Block, deck: Deck) -> bool:
     """Add what the table reads of a keyword, and return whether it knows it."""
     words = [word for word in block.words if word not in _HEADED]
     at = len(words)

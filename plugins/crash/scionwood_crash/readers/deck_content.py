@@ -14,7 +14,7 @@ from typing import final
 
 from scionwood import ReadError
 from scionwood_crash.readers.deck_parameters import substituted
-from scionwood_crash.readers.deck_table import Record
+from scionwood_crash.readers.deck_table import DeckRow
 
 COLUMNS: dict[str, dict[str, tuple[int, ...]]] = {
     "NODE": {"": (8, 16, 16, 16), "%": (10, 16, 16, 16), "+": (20,) * 4},
@@ -112,7 +112,7 @@ class Deck:
     joints: list[Joint] = field(default_factory=list)
     sets: dict[tuple[int, str], list[tuple[int, ...]]] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
+    records: list[DeckRow] = field(default_factory=list)
     understood: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)

@@ -22,13 +22,13 @@ class DeckReader(CrashReader):
     """A reader of a deck: a series of one state, with what the deck says of the impact.
 
     Attributes:
-        stated: numbers of the impact and the sheets under our own names, in the units of the deck.
+        settings: numbers of the impact and the sheets under our own names, in its units.
         understood: how often each keyword occurs that is read.
         left: how often each other keyword of the model occurs.
         remarks: sentences on what does not fit or is not read.
     """
 
-    stated: dict[str, float]
+    settings: dict[str, float]
     understood: dict[str, int]
     left: dict[str, int]
     remarks: list[str]
@@ -39,7 +39,7 @@ class DeckReader(CrashReader):
 
     def features(self) -> Mapping[str, float]:
         """Return what the deck states; `global_features.json` beside it takes precedence."""
-        return {**self.stated, **super().features()}
+        return {**self.settings, **super().features()}
 
     def _open(self) -> tuple[ShellMesh, np.ndarray]:
         deck = self._deck = self._read_deck()
@@ -54,7 +54,7 @@ class DeckReader(CrashReader):
             names = ", ".join(f"{count} {name}" for name, count in sorted(deck.others.items()))
             warnings.warn(f"{self.path.name}: {names} are left out", stacklevel=2)
         mesh = self._mesh(deck)
-        self.stated, self._held, self.remarks = {}, None, [*deck.faults]
+        self.settings, self._clamped, self.remarks = {}, None, [*deck.faults]
         self.understood, self.left = dict(deck.understood), dict(deck.left)
         if not (mesh.cells < 0).any():  # otherwise the checks of the mesh refuse it
             links, remarks = links_of(deck, mesh)
@@ -62,7 +62,7 @@ class DeckReader(CrashReader):
                 warnings.warn(f"{self.path.name}: {'; '.join(remarks)}", stacklevel=2)
             mesh = replace(mesh, links=links)
             setup = setup_of(deck, mesh)
-            self.stated, self._held = setup.features, setup.held
+            self.settings, self._clamped = setup.features, setup.clamped
             self.remarks += [*setup.remarks, *remarks]
         return mesh, np.zeros(1)
 
@@ -82,12 +82,14 @@ class DeckReader(CrashReader):
             units=self._units(deck.units or (None if self._given else guessed_units(deck))),
             rigid_parts=frozenset(rigid),
         )
-        own = np.array([thickness for _, _, _, thickness in deck.shells])
-        return self._with_thickness(mesh, np.where(own > 0, own, _of_parts(deck, parts)))
+        element_thickness = np.array([thickness for _, _, _, thickness in deck.shells])
+        return self._with_thickness(
+            mesh, np.where(element_thickness > 0, element_thickness, _of_parts(deck, parts))
+        )
 
     def _frame(self, index: int) -> Frame:
         still = np.zeros_like(self.mesh.points)
-        fields = {} if self._held is None else {CLAMPED_FIELD: self._held.astype(np.float64)}
+        fields = {} if self._clamped is None else {CLAMPED_FIELD: self._clamped.astype(np.float64)}
         return Frame(still, np.ones(len(self.mesh.cells), bool), point_fields=fields)
 
 

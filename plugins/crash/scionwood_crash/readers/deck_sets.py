@@ -56,11 +56,11 @@ class Members:
                 continue
             of = kind.split("/")[1]
             if of in (NODES, SURFACES):
-                found = [self._space(abs(row[0]), of, depth + 1) for row in rows]
+                groups = [self._space(abs(row[0]), of, depth + 1) for row in rows]
             else:
-                found = [self._of(rows, _KINDS.get(of.removeprefix("GR"), ""))]
-            nodes += [pair[0] for pair in found]
-            cells += [pair[1] for pair in found]
+                groups = [self._of(rows, _KINDS.get(of.removeprefix("GR"), ""))]
+            nodes += [pair[0] for pair in groups]
+            cells += [pair[1] for pair in groups]
         return np.unique(np.concatenate(nodes)), np.concatenate(cells)
 
     def _of(self, rows: list[tuple[int, ...]], kind: str) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ from scionwood_crash.readers.deck_content import Deck
 from scionwood_crash.readers.deck_joints import BODY
 from scionwood_crash.readers.deck_sets import Members
 from scionwood_crash.readers.deck_sheets import sheets_of
-from scionwood_crash.readers.deck_table import Record
+from scionwood_crash.readers.deck_table import DeckRow
 from scionwood_crash.solver.model import Impactor
 
 TOGETHER = 0.9
@@ -38,12 +38,12 @@ class Setup:
 
     Attributes:
         features: numbers of the run under our own names, in the units of the deck.
-        held: (node,) bool, nodes that cannot move, or that move as one body; `None` if unknown.
+        clamped: (node,) bool, nodes that cannot move, or that move as one body; `None` if unknown.
         remarks: sentences on what does not fit.
     """
 
     features: dict[str, float] = field(default_factory=dict)
-    held: np.ndarray | None = None
+    clamped: np.ndarray | None = None
     remarks: list[str] = field(default_factory=list)
 
 
@@ -56,9 +56,9 @@ def setup_of(deck: Deck, mesh: ShellMesh) -> Setup:
     moving = finder.velocity(setup.remarks)
     if moving is None:
         return setup
-    held, mass = finder.carrier(flies=bool(np.any(moving)))
-    if held.any():
-        setup.held = held
+    mounts, mass = finder.carrier(flies=bool(np.any(moving)))
+    if mounts.any():
+        setup.clamped = mounts
     else:
         setup.remarks.append("no nodes are held, and none belong to a rigid body: the part is free")
     walls = [record for record in deck.records if record.kind in WALLS]
@@ -121,10 +121,10 @@ class _Finder:
         self.deck, self.mesh, self.members = deck, mesh, Members(deck, mesh)
         self.used = self.members.used
 
-    def _records(self, *kinds: str) -> list[Record]:
+    def _records(self, *kinds: str) -> list[DeckRow]:
         return [record for record in self.deck.records if record.kind in kinds]
 
-    def _nodes(self, record: Record) -> np.ndarray:
+    def _nodes(self, record: DeckRow) -> np.ndarray:
         """Return the nodes of a record, (node,) bool; all, if it names none."""
         members, out = self.members, np.zeros(len(self.mesh.points), bool)
         generation = "style" in record.values
@@ -171,8 +171,8 @@ class _Finder:
         for record in self._records("mass"):
             on = self._nodes(record)
             if (on & bodies).any() or not bodies.any():
-                each = record.keyword in ("ELEMENT_MASS", "ADMAS/0")
-                mass += record["mass"] * (int((on & bodies).sum()) if each else 1)
+                is_per_node = record.keyword in ("ELEMENT_MASS", "ADMAS/0")
+                mass += record["mass"] * (int((on & bodies).sum()) if is_per_node else 1)
                 bodies |= on if not bodies.any() else False
         return bodies & self.used, mass or np.inf
 
@@ -188,7 +188,7 @@ class _Finder:
         area = np.linalg.norm(normal, axis=1) / 2
         return float((area * mesh.thickness[mesh.rigid] * np.array(per_cell)).sum())
 
-    def ahead(self, wall: Record, moving: np.ndarray) -> Impactor | None:
+    def ahead(self, wall: DeckRow, moving: np.ndarray) -> Impactor | None:
         """Return a rigid wall as the part sees it; `None` if it does not meet the part."""
         point, head = np.array(wall.vector("x y z")), np.array(wall.vector("hx hy hz"))
         speed = np.array(wall.vector("vx vy vz"))

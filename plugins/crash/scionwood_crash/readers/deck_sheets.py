@@ -6,7 +6,7 @@ import numpy as np
 
 from scionwood_crash.parts.mesh import ShellMesh
 from scionwood_crash.readers.deck_content import Deck
-from scionwood_crash.readers.deck_table import Record
+from scionwood_crash.readers.deck_table import DeckRow
 
 LARGEST = 0.5
 """Plastic strain up to which a curve is fitted."""
@@ -30,15 +30,15 @@ def sheets_of(deck: Deck, mesh: ShellMesh) -> dict[str, float]:
     plastic = next((sheet for sheet in sheets if "yield_stress" in sheet), None)
     if plastic is None:
         return {}
-    own = [sheet if "yield_stress" in sheet else plastic for sheet in sheets]
-    features = {f"material_{name}": value for name, value in own[0].items()}
-    if any(sheet != own[0] for sheet in own):
-        for at, sheet in enumerate(own[1:], 2):
+    filled = [sheet if "yield_stress" in sheet else plastic for sheet in sheets]
+    features = {f"material_{name}": value for name, value in filled[0].items()}
+    if any(sheet != filled[0] for sheet in filled):
+        for at, sheet in enumerate(filled[1:], 2):
             features |= {f"material_{at}_{name}": value for name, value in sheet.items()}
     return features
 
 
-def sheet_of(record: Record, curves: dict[int, np.ndarray]) -> dict[str, float]:
+def sheet_of(record: DeckRow, curves: dict[int, np.ndarray]) -> dict[str, float]:
     """Return the constants of a material; without plasticity it has no yield stress.
 
     Args:
@@ -94,7 +94,7 @@ def ludwik(rows: np.ndarray) -> tuple[float, float, float]:
     return start, float(powers @ (later[:, 1] - start) / (powers @ powers)), n
 
 
-def _points(record: Record) -> np.ndarray:
+def _points(record: DeckRow) -> np.ndarray:
     rows = np.array(record.rows, np.float64).reshape(-1, 2)
     scale = np.array([record["scale_x"] or 1.0, record["scale_y"] or 1.0])
     return np.asarray((rows + np.array([record["offset_x"], record["offset_y"]])) * scale)

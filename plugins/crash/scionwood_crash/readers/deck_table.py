@@ -1,7 +1,7 @@
 """The keywords of LS-DYNA and Radioss that say how a part is hit, as one table.
 
 A line of the table is `kind | keywords | cards`. Cards follow each other after `;`, and their
-columns have the names of `Record.values`. A column is 10 characters wide in LS-DYNA and 20 in
+columns have the names of `DeckRow.values`. A column is 10 characters wide in LS-DYNA and 20 in
 Radioss, or as wide as the number after its colon; `_` is not read. A star at the end repeats the
 last card, and two stars all cards.
 
@@ -76,7 +76,7 @@ tie | INTER/TYPE2 | set:10 surface:10
 
 @final
 @dataclass(frozen=True)
-class Record:
+class DeckRow:
     """A row of the table that a deck states.
 
     Attributes:
@@ -100,20 +100,20 @@ class Record:
         x, y, z = (self[name] for name in names.split())
         return x, y, z
 
-    def shifted(self, offsets: Mapping[str, int]) -> Record:
+    def shifted(self, offsets: Mapping[str, int]) -> DeckRow:
         """Return it with other numbers of nodes, parts and so on.
 
         Args:
             offsets: by the names of `Change`: `node`, `part`, `sets`, `curve`, `material`.
         """
         values = dict(self.values)
-        own = {"material": "material", "rigid": "material", "curve": "curve"}.get(self.kind)
+        space = {"material": "material", "rigid": "material", "curve": "curve"}.get(self.kind)
         for name in values:
             offset = offsets.get(_SHIFTED.get(name, ""), 0)
-            if name == "number" and own:
-                offset = offsets.get(own, 0)
+            if name == "number" and space:
+                offset = offsets.get(space, 0)
             values[name] += offset if values[name] else 0
-        return Record(self.kind, self.keyword, values, self.rows)
+        return DeckRow(self.kind, self.keyword, values, self.rows)
 
 
 class _Column(NamedTuple):
@@ -133,7 +133,7 @@ class Keyword:
 
     def records(
         self, count: int, fields: Callable[[int, Sequence[int]], Sequence[float]]
-    ) -> list[Record]:
+    ) -> list[DeckRow]:
         """Return what the cards of a keyword state.
 
         Args:
@@ -144,15 +144,17 @@ class Keyword:
             values = self._values(0, 1, fields)
             widths = [column.width for column in self.cards[-1]]
             rows = tuple(tuple(fields(at, widths)) for at in range(1, count))
-            return [Record(self.kind, self.name, values, rows)]
+            return [DeckRow(self.kind, self.name, values, rows)]
         if self.kind == "curve":
             widths = [column.width for column in self.cards[0]]
             rows = tuple(tuple(fields(at, widths)) for at in range(count))
-            return [Record(self.kind, self.name, {}, rows)]
+            return [DeckRow(self.kind, self.name, {}, rows)]
         step = len(self.cards) if self.repeats else max(count, 1)
         starts = range(0, count, step)
         return [
-            Record(self.kind, self.name, self._values(at, min(count, at + len(self.cards)), fields))
+            DeckRow(
+                self.kind, self.name, self._values(at, min(count, at + len(self.cards)), fields)
+            )
             for at in starts
         ]
 
@@ -189,8 +191,8 @@ def keywords(table: str, width: int) -> dict[str, Keyword]:
 
 
 def _column(word: str, width: int) -> _Column:
-    name, _, own = word.partition(":")
-    return _Column(name, int(own or width))
+    name, _, digits = word.partition(":")
+    return _Column(name, int(digits or width))
 
 
 DYNA_KEYWORDS = keywords(DYNA, 10)

@@ -21,11 +21,11 @@ from scionwood_crash.readers.nastran import read_nastran
 from scionwood_crash.readers.sample import sample_series
 
 _MODULES = {
-    ".inp": "abaqus",
+    ".med": "med",  # the first is that of the sample, and holds a thickness
     ".bdf": "nastran",
     ".nas": "nastran",
     ".fem": "nastran",
-    ".med": "med",
+    ".inp": "abaqus",
 }
 _SHELLS = {"triangle": 3, "quad": 4}
 _OTHERS = ("vertex", "line", "tetra", "hexahedron", "wedge", "pyramid")

@@ -18,7 +18,7 @@ from scionwood_crash.readers.deck_include import located
 from scionwood_crash.readers.deck_joints import BODY, SPOTWELD
 from scionwood_crash.readers.deck_reader import DeckReader
 from scionwood_crash.readers.deck_sets import NODES, SURFACES
-from scionwood_crash.readers.deck_table import RADIOSS_KEYWORDS, Keyword, Record
+from scionwood_crash.readers.deck_table import RADIOSS_KEYWORDS, DeckRow, Keyword
 from scionwood_crash.readers.radioss_write import write_mesh_deck
 from scionwood_crash.readers.sample import sample_series
 
@@ -84,8 +84,8 @@ class RadiossReader(DeckReader):
             raise ReadError(str(self.path), rule, "Is it truncated? Copy it again")
         names = dict(enumerate(deck.nodes))
         if len({node.number for node in deck.nodes}) < len(names):
-            seen = Counter(node.number for node in deck.nodes)
-            rule = f"{self.format}: node {seen.most_common(1)[0][0]} occurs twice"
+            counts = Counter(node.number for node in deck.nodes)
+            rule = f"{self.format}: node {counts.most_common(1)[0][0]} occurs twice"
             raise ReadError(str(self.path), rule, "Is it damaged? Copy it again")
         return deck
 
@@ -117,7 +117,7 @@ class RadiossReader(DeckReader):
         try:
             if name[0] == "BEGIN" and len(lines) > 2:
                 words = [_NAMES.get(word.lower(), word) for word in lines[2][1].split()[:3]]
-                if all(any(word in known for known in (LENGTHS, TIMES, MASSES)) for word in words):
+                if all(any(word in names for names in (LENGTHS, TIMES, MASSES)) for word in words):
                     deck.units = ", ".join(words)
                 else:
                     deck.faults.append(f"its units {' '.join(words)} are not known")
@@ -135,7 +135,7 @@ class RadiossReader(DeckReader):
                 if name[1] == "SEG":
                     rows = [tuple(map(int, line.split()[-4:])) for _, line in lines[1:]]
                 deck.sets[int(name[-1]), f"{name[0]}/{name[1]}"] = rows
-            elif not self._stated(deck, name, lines) and name[0] in _OTHERS:
+            elif not self._read_by_table(deck, name, lines) and name[0] in _OTHERS:
                 deck.others[name[0]] = deck.others.get(name[0], 0) + len(lines)
         except (ValueError, IndexError) as error:
             rule = f"{self.format}: line {number} (/{'/'.join(name)}) cannot be read ({error})"
@@ -145,7 +145,7 @@ class RadiossReader(DeckReader):
             is_read = name[0] in (*_MESH, *_SETS) or _keyword(name) is not None
             (deck.understood if is_read else deck.left)["/".join(bare)] += 1
 
-    def _stated(self, deck: Deck, name: list[str], lines: list[tuple[int, str]]) -> bool:
+    def _read_by_table(self, deck: Deck, name: list[str], lines: list[tuple[int, str]]) -> bool:
         """Add what the table reads of a block, and return whether it knows it."""
         keyword = _keyword(name)
         if name[0] == "BCS":
@@ -156,7 +156,7 @@ class RadiossReader(DeckReader):
             fixed = {
                 f"d{letter}": float(digit) for letter, digit in zip("xyz", words[0], strict=False)
             }
-            deck.records.append(Record("held", "BCS", {**fixed, "set": float(words[3])}))
+            deck.records.append(DeckRow("held", "BCS", {**fixed, "set": float(words[3])}))
             return True
         if keyword is None:
             return False
@@ -192,7 +192,7 @@ def _keyword(name: list[str]) -> Keyword | None:
     return RADIOSS_KEYWORDS.get("/".join(name[:2])) or RADIOSS_KEYWORDS.get(name[0])
 
 
-def _add(deck: Deck, record: Record, number: int) -> None:
+def _add(deck: Deck, record: DeckRow, number: int) -> None:
     """Add what a row of the table says; `number` is that of its block."""
     values = {**record.values, "number": float(number)}
     if record.kind == "part":

@@ -84,16 +84,16 @@ class Grid:
         at = first[:, None] + np.minimum(np.arange(4), sizes[shells][:, None] - 1)
         cells = nodes[at].astype(np.int64) if len(first) else np.empty((0, 4), np.int64)
         others = dataset.n_verts + dataset.n_lines if poly else 0
-        every = {name: np.asarray(dataset.cell_data[name]) for name in dataset.cell_data}
-        short = [name for name, values in every.items() if len(values) != others + len(sizes)]
+        cell_arrays = {name: np.asarray(dataset.cell_data[name]) for name in dataset.cell_data}
+        short = [name for name, values in cell_arrays.items() if len(values) != others + len(sizes)]
         if short:
-            rule = f"VTK: array {short[0]!r} has {len(every[short[0]])} values"
+            rule = f"VTK: array {short[0]!r} has {len(cell_arrays[short[0]])} values"
             raise ReadError(str(path), rule, "Is it damaged? Copy it again")
         return cls(
             np.asarray(dataset.points),
             cells,
             {name: np.asarray(dataset.point_data[name]) for name in dataset.point_data},
-            {name: values[others:][shells] for name, values in every.items()},
+            {name: values[others:][shells] for name, values in cell_arrays.items()},
             {name: np.asarray(dataset.field_data[name]) for name in dataset.field_data},
         )
 
@@ -118,12 +118,12 @@ def _shells(path: Path, kinds: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     if len(kinds) != len(sizes):
         rule, remedy = "VTK: its cells have no types", "Is it damaged? Copy it again"
         raise ReadError(str(path), rule, remedy)
-    found = set(kinds.tolist())
-    unknown = sorted(found - {TRIANGLE, QUAD, *_OTHERS})
+    types = set(kinds.tolist())
+    unknown = sorted(types - {TRIANGLE, QUAD, *_OTHERS})
     if unknown:
         rule = f"VTK: cells of type {', '.join(map(str, unknown))} are not supported"
         raise ReadError(str(path), rule, "Export triangles and quads of four nodes")
-    other = sorted({_OTHERS[kind] for kind in found & set(_OTHERS)})
+    other = sorted({_OTHERS[kind] for kind in types & set(_OTHERS)})
     if other:
         warnings.warn(f"{path.name}: {', '.join(other)} cells are left out", stacklevel=2)
     shells = (kinds == TRIANGLE) | (kinds == QUAD)

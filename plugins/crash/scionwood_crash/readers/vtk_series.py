@@ -105,9 +105,9 @@ class VtkSeriesReader(CrashReader):
             parts = np.asarray(root["NumberOfPoints"] if steps is None else [1])
             if steps is not None and "NumberOfParts" in steps:
                 parts = np.asarray(steps["NumberOfParts"])
-            most = len(parts) if steps is None else int(parts.max())
-            if most > 1:
-                rule = f"VTKHDF: a state has {most} partitions"
+            pieces = len(parts) if steps is None else int(parts.max())
+            if pieces > 1:
+                rule = f"VTKHDF: a state has {pieces} partitions"
                 raise ReadError(
                     str(self.path), rule, "Merge its blocks into one, and save it again"
                 )
