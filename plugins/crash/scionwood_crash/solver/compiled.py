@@ -13,7 +13,7 @@ try:
     from numba import njit
 except ImportError as error:
     rule = "simulations need numba, which is not installed"
-    remedy = "pip install scionwood-crash[suite]"
+    remedy = "pip install numba"
     raise PluginError("crash/suite", rule, remedy) from error
 
 Array = np.ndarray[Any, Any]
