@@ -112,7 +112,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/lora_kernels.py
 	$(BIN)/python benchmarks/prefix_cache.py
 	$(BIN)/python benchmarks/continual.py
-	$(BIN)/python benchmarks/crash_edge.py
 	$(BIN)/python benchmarks/crash_suite.py
 	$(BIN)/python benchmarks/crash_predict.py
 	$(BIN)/python benchmarks/unir.py

@@ -914,16 +914,6 @@ FROM crash_files;
 -- table: crash_size
 SELECT what AS [case], nodes, states, runs, coalesce([peak GB], note) AS "peak, GB" FROM crash_size;
 
--- table: crash_edge
-SELECT operator, shape, pass, rival AS alternative,
-  interval(times_ours, ci_low, ci_high) AS "time / ours", error
-FROM crash_edge WHERE rival <> 'ours';
-
--- table: crash_pyg
-SELECT pass, rival AS layer, interval(times_ours, ci_low, ci_high) AS "time / ours",
-  nullif(error, 'nan') AS "differs by"
-FROM crash_pyg WHERE rival <> 'ours';
-
 -- table: crash_predict
 SELECT stage, nodes, time, median_s AS "median, s", least_s AS "minimum, s",
   times_prediction AS "relative to a prediction"

@@ -24,14 +24,12 @@ plugin = Plugin(
         "mask_morph_unet": "scionwood_crash.backbones:MaskMorphUNet",
         "meshgraphnet": "scionwood_crash.backbones:MeshGraphNet",
         "transolver": "scionwood_crash.backbones:Transolver",
-        "pyg": "scionwood_crash.pyg.network:PygNetwork",
     },
     readers={
         "dyna": "scionwood_crash.readers.dyna:DynaReader",
         "keyword": "scionwood_crash.readers.keyword:KeywordReader",
         "mesh": "scionwood_crash.readers.meshio:MeshReader",
         "radioss": "scionwood_crash.readers.radioss:RadiossReader",
-        "vtkhdf": "scionwood_crash.readers.vtkhdf:VtkHdfReader",
         "vtk_series": "scionwood_crash.readers.vtk_series:VtkSeriesReader",
         "zarr": "scionwood_crash.readers.store:ZarrReader",
     },
@@ -50,7 +48,7 @@ plugin = Plugin(
     probes={"displacement": "scionwood_crash.evaluation.behaviour:displacement"},
     recipes="scionwood_crash.recipes",
     runs="scionwood_crash.runs",
-    rooms=("suite", "parts", "morph", "solver", "pyg"),
+    rooms=("suite", "parts", "morph", "solver"),
     services={
         "predict": "scionwood_crash.verbs.predict_request:predict_request",
     },

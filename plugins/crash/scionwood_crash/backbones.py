@@ -1,4 +1,4 @@
-"""The networks that recipes name; `scionwood_crash.pyg` has those of PyTorch Geometric."""
+"""The networks that recipes name."""
 
 from __future__ import annotations
 

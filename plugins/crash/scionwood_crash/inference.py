@@ -82,6 +82,9 @@ class Predictor:
     def predict(self, part: Part) -> Part:
         """Return the part with predicted displacements, and plastic strain if the network has it.
 
+        They are means over both orientations of the third axis, so that a mirrored part gives the
+        mirrored prediction.
+
         Args:
             part: has as many times as the network has frames.
 
@@ -93,8 +96,18 @@ class Predictor:
             raise RecipeError(
                 f"part {part.name!r}", rule, "Give a mesh without history, or as many states"
             )
-        encoded = self.encoder.encode(part)
-        self.distance = float(self.novelty.cpu().of(encoded.graph).max())
+        first, second = (self._half(part, mirrored=mirrored) for mirrored in (False, True))
+        means: dict[str, Any] = {}
+        for name in ("displacement", "plastic_strain"):
+            pair = getattr(first, name), getattr(second, name)
+            means[name] = None if pair[0] is None else (pair[0] + pair[1]) / 2
+        return replace(part, **means)
+
+    def _half(self, part: Part, *, mirrored: bool) -> Part:
+        """Return the prediction with one orientation of the third axis."""
+        encoded = self.encoder.encode(part, mirrored=mirrored)
+        distance = float(self.novelty.cpu().of(encoded.graph).max())
+        self.distance = max(self.distance, distance) if mirrored else distance
         extra_conditions = getattr(self.task.backbone, "further", None)
         if extra_conditions is not None:
             extra_conditions.check(part.conditions)
@@ -104,7 +117,8 @@ class Predictor:
         moved, strain = self.task.predict({"graph": graph})
         moved = projected(moved, graph, self.fields.stiffness)
         strain = strain if self.fields.plastic_strain else None
-        self.interval = self._bounded(moved, graph)
+        if not mirrored:
+            self.interval = self._bounded(moved, graph)
         return replace(
             part,
             displacement=outward(moved, encoded.frame, encoded.order),

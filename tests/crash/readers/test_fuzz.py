@@ -18,9 +18,8 @@ from scionwood_crash.readers.meshio import MeshReader
 from scionwood_crash.readers.radioss import RadiossReader
 from scionwood_crash.readers.store import ZarrReader
 from scionwood_crash.readers.vtk_series import VtkSeriesReader
-from scionwood_crash.readers.vtkhdf import VtkHdfReader
 
-READERS = (DynaReader, KeywordReader, MeshReader, RadiossReader, VtkHdfReader, VtkSeriesReader)
+READERS = (DynaReader, KeywordReader, MeshReader, RadiossReader, VtkSeriesReader)
 READERS += (ZarrReader,)
 DAMAGE = st.lists(
     st.tuples(

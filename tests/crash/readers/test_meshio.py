@@ -40,18 +40,18 @@ def test_leaves_out_other_cells_and_refuses_midside_nodes(tmp_path):
     mixed = meshio.Mesh(POINTS, [("line", np.array([[0, 4]])), ("quad", QUAD)])
     for name in ("mixed.vtk", "mixed.vtu"):
         mixed.write(tmp_path / name)
-        with pytest.warns(UserWarning, match="line cells are left|line elements are left"):
+        with pytest.warns(UserWarning, match="line cells are left"):
             assert len(open_series(tmp_path / name, thickness=1).mesh.cells) == 1
     curved = meshio.Mesh(
         np.eye(6, 3) + np.arange(6)[:, None], [("triangle6", [[0, 1, 2, 3, 4, 5]])]
     )
-    for name, rule in (("curved.vtk", "'triangle6' are not supported"), ("curved.vtu", "type 22")):
+    for name, rule in (("curved.vtk", "type 22"), ("curved.vtu", "type 22")):
         curved.write(tmp_path / name)
         with pytest.raises(ReadError, match=rule):
             open_series(tmp_path / name, thickness=1)
     meshio.Mesh(POINTS, [("tetra", np.array([[0, 1, 2, 3]]))]).write(tmp_path / "solid.vtk")
     with (
-        pytest.warns(UserWarning, match="tetra elements are left out"),
+        pytest.warns(UserWarning, match="tetra cells are left out"),
         pytest.raises(ReadError, match="no shell elements"),
     ):
         open_series(tmp_path / "solid.vtk", thickness=1)
@@ -134,10 +134,10 @@ def test_polygons_are_shells(text, tmp_path):
 def test_other_cells_are_named(tmp_path):
     path = tmp_path / "lines.vtk"
     path.write_text(LEGACY.format("4.2") + VTK_POINTS + "LINES 1 3\n2 0 1\n")
-    with pytest.raises(ReadError, match="it holds LINES"):
+    with pytest.raises(ReadError, match="it has no shell elements"):
         open_series(path, thickness=1.0)
     path.write_text(OLD.replace("POLYGONS 2 9\n4 0 1 2 3", "POLYGONS 2 10\n5 0 1 4 2 3"))
-    with pytest.raises(ReadError, match="polygons of 5 nodes"):
+    with pytest.raises(ReadError, match="cells of type 7"):
         open_series(path, thickness=1.0)
     path.write_text(OLD + "TEXTURE_COORDINATES t 2 double\n")
     with pytest.raises(ReadError):

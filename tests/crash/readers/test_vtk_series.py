@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvista
 import zarr
 from case_table import table
 
 from scionwood import ReadError
 from scionwood_crash.readers import open_reader, open_series, write_series
+from scionwood_crash.readers.folder import files_of, find_runs
 from scionwood_crash.readers.sample import sample_series
 from scionwood_crash.readers.vtk_series import VtkSeriesReader
 
@@ -43,10 +45,10 @@ def vtu(path: Path, **values: object) -> Path:
         ({"nodes": "0 1 -2"}, "element 1 names a node that does not exist"),
         ({"nodes": "0 1 1"}, "fewer than three nodes"),
         ({"xyz": "0 0 0 1 0 0 2 0 0"}, "no area"),
-        ({"points": 10**15}, "but declares 1000000000000000 x 3"),
+        ({"points": 10**15}, "declares 1000000000000000 points"),
         ({"points": -3}, "VTK"),
-        ({"offset": 4}, "do not match their types"),
-        ({"offset": -3}, "offsets of cells decrease"),
+        ({"offset": 4}, "not long enough"),
+        ({"offset": -3}, "not monotonically increasing"),
         ({"kind": 9}, "do not match their types"),
         ({"kind": 77}, "type 77 are not supported"),
         ({"xyz": "0 0 0 one 0 0 0 1 0"}, "VTK"),
@@ -80,8 +82,20 @@ def test_refuses_compressed_arrays_of_another_size(tmp_path):
     head = np.frombuffer(base64.b64decode(text[start : start + 44])[:32], "<u8").copy()
     head[2] = 2**50
     path.write_text(text[:start] + base64.b64encode(head.tobytes()).decode() + text[start + 44 :])
-    with pytest.raises(ReadError, match="an array has"):
+    with pytest.raises(ReadError, match="'Points' states 1 blocks of 1125899906842624 bytes"):
         VtkSeriesReader(path)
+
+
+def test_refuses_a_binary_file_that_ends_within_an_array(tmp_path):
+    path = tmp_path / "a.vtk"
+    grid = pyvista.read(vtu(tmp_path / "a.vtu"))
+    grid.point_data["displacement"] = np.ones((3, 3))
+    grid.save(path)
+    assert open_series(path).displacement().tolist() == np.ones((1, 3, 3)).tolist()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.index(b"displacement") + 60])
+    with pytest.raises(ReadError, match="Error reading binary data"):
+        open_series(path)
 
 
 def test_refuses_contradicting_and_mixed_units(tmp_path):
@@ -133,6 +147,68 @@ def test_moved_points_of_a_list_give_displacements(tmp_path):
     vtu(tmp_path / "1.vtu", nodes="0 2 1")
     with pytest.raises(ReadError, match=r"the mesh of 1\.vtu is not that of the first file"):
         open_series(path).displacement()
+
+
+ANIM = """# vtk DataFile Version 3.0
+vtk output
+ASCII
+DATASET UNSTRUCTURED_GRID
+FIELD FieldData 2
+TIME 1 1 double
+{time}
+CYCLE 1 1 int
+0
+POINTS 5 float
+0 0 0 1 0 0 1 1 {height} 0 1 0 2 0 0
+CELLS 3 13
+2 0 4
+4 0 1 2 3
+4 1 4 2 2
+CELL_TYPES 3
+3
+9
+5
+POINT_DATA 5
+SCALARS NODE_ID int 1
+LOOKUP_TABLE default
+11 12 13 14 15
+VECTORS Velocity float
+0 0 0 0 0 0 0 0 1 0 0 0 0 0 0
+CELL_DATA 3
+SCALARS PART_ID int 1
+LOOKUP_TABLE default
+9 3 4
+SCALARS EROSION_STATUS int 1
+LOOKUP_TABLE default
+1 1 {alive}
+SCALARS 2DELEM_Plastic_Strain float 1
+LOOKUP_TABLE default
+0 0.25 0.5
+SCALARS 2DELEM_Thickness float 1
+LOOKUP_TABLE default
+0 1.5 1.5
+"""
+
+
+@pytest.mark.filterwarnings("ignore:.*line cells are left out")
+def test_numbered_files_of_openradioss_are_one_run(tmp_path):
+    for number in (1, 2, 10):
+        text = ANIM.format(time=0.5 * number - 0.5, height=0.25 * number, alive=int(number < 10))
+        (tmp_path / f"crashA{number:03d}.vtk").write_text(text)
+    (tmp_path / "other001.vtk").write_text("# vtk DataFile Version 3.0\n")
+    first = tmp_path / "crashA001.vtk"
+    assert find_runs(tmp_path).runs == [first]
+    assert len(files_of(first)) == 3
+    series = open_series(first)
+    assert series.times.tolist() == [0, 0.5, 4.5]
+    assert series.mesh.cells.tolist() == [[0, 1, 2, 3], [1, 4, 2, 2]]
+    assert series.mesh.node_ids.tolist() == [11, 12, 13, 14, 15]
+    assert series.mesh.part_ids.tolist() == [3, 4]
+    assert series.mesh.thickness.tolist() == [1.5, 1.5]
+    assert series.displacement()[:, 2, 2].tolist() == [0, 0.25, 2.25]
+    assert series.alive().tolist() == [[True, True], [True, True], [True, False]]
+    assert series.cell_field("plastic_strain")[0].tolist() == [0.25, 0.5]
+    assert len(open_series(tmp_path / "crashA010.vtk")) == 1
 
 
 def test_refuses_damaged_numbers_of_runs(tmp_path):

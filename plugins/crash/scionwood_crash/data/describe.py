@@ -68,7 +68,7 @@ def condition(
     mass = min(impactor.mass, HEAVIEST)
     mean = float(surface.areas @ part.thickness / surface.areas.sum())
     numbers = [
-        impactor.kind == "cylinder",
+        impactor.kind != "plane",  # no part of the suite was hit by a sphere
         math.log(max(impactor.speed, 1e-3) / 7),
         math.log(mass / 30),
         math.log(max(mass * impactor.speed**2 / 2, 1e-3) / 1000),

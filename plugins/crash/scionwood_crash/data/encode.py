@@ -95,25 +95,27 @@ class Encoder:
         self.references = references or {}
         self.between = between
 
-    def encode(self, part: Part) -> Encoded:
+    def encode(self, part: Part, *, mirrored: bool = False) -> Encoded:
         """Return a part as tensors.
+
+        Args:
+            part: a part or an assembly.
+            mirrored: turn the third axis around; the mean of both predictions mirrors with a part.
 
         Raises:
             ReadError: the mesh is empty, a piece has no two ends, or links are wrong.
         """
-        geometry = _impact_geometry(part)
+        geometry = _impact_geometry(part, mirrored=mirrored)
         pieces = linking.pieces_of(len(part.points), geometry.surface.edges[0])
         if pieces.max() > 0:
             return self._assembly(part, geometry, pieces)
         power = strength(part, geometry.surface, geometry.frame, geometry.inner)
         inside = geometry.frame.inward(part.points) / LENGTH
         coarse, near, share = self._grid(geometry.surface, geometry.frame, part.family, inside)
-        condition_row = condition(part, geometry.surface, geometry.frame, geometry.inner, power)[
-            None
-        ]
+        row = condition(part, geometry.surface, geometry.frame, geometry.inner, power)
         graph = CrashGraph(
             _floats(features(part, *geometry)),
-            _floats(condition_row),
+            _floats(row[None]),
             _floats(inside),
             torch.from_numpy(_sorted(geometry.surface.edges[0].T)),
             torch.from_numpy(near),
@@ -268,12 +270,13 @@ def example_part(offset: float = 0.0) -> Part:
     return Part(points, cells, thickness, clamped, Material(), impactor, np.linspace(0, 10, 3))
 
 
-def _impact_geometry(part: Part) -> _ImpactGeometry:
+def _impact_geometry(part: Part, *, mirrored: bool = False) -> _ImpactGeometry:
     """Return the surface of a part, its axes, and where it is hit."""
     surface, gap = Surface(part.points, part.cells), gaps(part)
     touched = touched_at(part, gap)
-    direction = unit(np.array(part.impactor.direction))
-    return _ImpactGeometry(surface, canonical_frame(surface, touched, direction), gap, touched)
+    frame = canonical_frame(surface, touched, unit(np.array(part.impactor.direction)))
+    sign = np.array([[1.0], [1.0], [-1.0 if mirrored else 1.0]])
+    return _ImpactGeometry(surface, frame._replace(axes=sign * frame.axes), gap, touched)
 
 
 def _sorted(pairs: np.ndarray) -> np.ndarray:

@@ -112,14 +112,14 @@ class FileParts(Parts):
         fallback: Fallback = "refuse",
         batch_size: int = 4,
         loader: Loader = "own",
-        max_nodes: int | None = None,
+        max_nodes: None = None,
         store: Literal["auto", "memory", "zarr"] = "auto",
         cache: Path | None = None,
         workers: int = 0,
         on_bad_file: Literal["raise", "skip"] = "raise",
         seed: int = 0,
     ) -> None:
-        shared = size, neighbours, coarse, batch_size, loader, max_nodes
+        shared = size, neighbours, coarse, batch_size
         super().__init__(*shared, fallback=fallback, workers=workers)
         if store == "zarr" and coarse == "fixed":
             rule = "fixed grids come from the parts in memory"

@@ -19,7 +19,8 @@ from scionwood_crash.morph.parametrise import Fallback
 from scionwood_crash.parts.part import Part
 from scionwood_crash.parts.series import STRAIN
 
-Loader = Literal["own", "pyg"]
+Loader = Literal["own"]
+"""The only loader; recipes of earlier runs name it."""
 
 
 class Parts(SplitData):
@@ -32,8 +33,8 @@ class Parts(SplitData):
             then networks that need no grids run on any mesh.
         fallback: `refuse` a part without two ends, or `project` the grid onto its axes.
         batch_size: parts in a batch.
-        loader: `own`, or `pyg`: the loader of PyTorch Geometric.
-        max_nodes: with `pyg`, nodes in a batch at most, in place of `batch_size`.
+        loader: only `own`; recipes of earlier runs name it.
+        max_nodes: only null; recipes of earlier runs name it.
         workers: processes that read ahead; with 0, the training process reads.
 
     Attributes:
@@ -46,22 +47,15 @@ class Parts(SplitData):
         neighbours: int,
         coarse: Coarse,
         batch_size: int,
-        loader: Loader,
-        max_nodes: int | None,
         *,
         fallback: Fallback = "refuse",
         workers: int = 0,
     ) -> None:
         super().__init__()
-        if max_nodes is not None and loader == "own":
-            raise RecipeError(
-                "data.max_nodes", "it needs data.loader pyg", "Set that, or null here"
-            )
         self.size, self.neighbours = size, neighbours
         self.coarse, self.fallback, self.batch_size = coarse, fallback, batch_size
         self.conditions: tuple[str, ...] = ()
-        self._loader: Loader = loader
-        self.max_nodes, self.workers = max_nodes, workers
+        self.workers = workers
         self._encoded: dict[str, Sequence[Encoded]] = {}
 
     @abstractmethod
@@ -102,16 +96,6 @@ class Parts(SplitData):
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
         train = split == "train"
-        if self._loader == "pyg":
-            from scionwood_crash.pyg.loading import loader_of
-
-            return loader_of(
-                self.encoded(split),
-                self.size,
-                batch_size=self.batch_size,
-                max_nodes=self.max_nodes,
-                shuffle=train,
-            )
         collate = Collate([len(level) for level in SIZES[self.size].template().levels])
         dataset = _Encoded(self.encoded(split))
         if self.workers:

@@ -73,10 +73,10 @@ class SuiteParts(Parts):
         coarse: Coarse = "morph",
         batch_size: int = 4,
         loader: Loader = "own",
-        max_nodes: int | None = None,
+        max_nodes: None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(size, neighbours, coarse, batch_size, loader, max_nodes)
+        super().__init__(size, neighbours, coarse, batch_size)
         unknown = sorted(set(families) - set(FAMILIES))
         if unknown or not families:
             rule = f"at least one of {', '.join(FAMILIES)}, and no other"

@@ -46,8 +46,8 @@ class RunSettings(AimOptions):
     """What the user states for all runs.
 
     Attributes:
-        mesh: the file with the shells of runs that hold none, or the deck with the welds and ties
-            of runs that have shells; `{run}` stands for their name.
+        mesh: the file with the shells of runs that hold none, or the deck with the welds, ties
+            and the impact of runs that have shells; `{run}` stands for their name.
         held: which nodes are clamped; see `clamped` of `scionwood_crash.parts.impact.Setup`.
         settings: meaning of the keys of a run.
     """
@@ -122,8 +122,8 @@ def open_run(path: Path, user: RunSettings) -> CrashSeries:
         remedy = "Name the files of the meshes: mesh: decks/{run}.k (--mesh of inspect)"
         raise ReadError(str(path), rule, remedy)
     mesh = user.mesh.replace("{run}", run_name(path))
-    other = open_series(mesh, units=user.units, thickness=thickness).mesh
-    return with_cells(series, other) if bare else with_links(series, other)
+    other = open_series(mesh, units=user.units, thickness=thickness)
+    return with_cells(series, other.mesh) if bare else with_links(series, other)
 
 
 def read_run(path: Path, user: RunSettings) -> Part:

@@ -18,6 +18,7 @@ from scionwood.authoring import atomic_folder, reading, writing
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.evaluation.fields import Fields, projected
 from scionwood_crash.evaluation.folds import assigned, trained, without_fold
+from scionwood_crash.evaluation.impulse import scalar_errors
 from scionwood_crash.evaluation.intervals import FOLDER, Intervals, errors_of, rank
 from scionwood_crash.evaluation.regression import left_out
 from scionwood_crash.model.graph import CrashGraph
@@ -34,10 +35,13 @@ class Calibrated(NamedTuple):
     Attributes:
         intervals: what was written into the run folder.
         errors: mean error of the maximum intrusion on unseen designs by method, percent.
+        scalars: median error of wall force, deceleration and absorbed kinetic energy on unseen
+            designs by quantity and method, percent; see `impulse`.
     """
 
     intervals: Intervals
     errors: dict[str, float]
+    scalars: dict[str, dict[str, float]]
 
 
 def fit_intervals(run: str | Path, *, folds: int = 4) -> Calibrated:
@@ -67,14 +71,22 @@ def fit_intervals(run: str | Path, *, folds: int = 4) -> Calibrated:
     train, test = parts("train"), parts("test")
     if len(test) >= 9:
         predict = predicting(load_run(folder), stiffness)
-        rows = [errors_of(predict(part.graph), part.displacement, part.graph) for part in test]
+        unseen, moved = test, [predict(part.graph) for part in test]
+        rows = [
+            errors_of(after, part.displacement, part.graph)
+            for after, part in zip(moved, test, strict=True)
+        ]
         intervals = Intervals("split", *_columns(rows))
         weights: dict[str, Tensor] = {}
     else:
-        intervals, weights = _crossed(recipe, data, train, folds, stiffness)
+        unseen = train
+        intervals, weights, moved = _crossed(recipe, data, train, folds, stiffness)
     _store(folder, intervals, weights)
     network = float(100 * np.mean(np.expm1(intervals.intrusion)))
-    return Calibrated(intervals, {"network": network} | left_out(train))
+    pairs = zip(unseen, moved, strict=True)
+    predicted = [part._replace(displacement=after) for part, after in pairs]
+    scalars = scalar_errors(unseen, predicted)
+    return Calibrated(intervals, {"network": network} | left_out(train), scalars)
 
 
 def predicting(task: Any, stiffness: float) -> Predict:
@@ -144,13 +156,14 @@ def _exchanged(task: Any, state: dict[str, Tensor], predict: Predict) -> Predict
 
 def _crossed(
     recipe: Any, data: Any, train: Sequence[Encoded], folds: int, stiffness: float
-) -> tuple[Intervals, dict[str, Tensor]]:
+) -> tuple[Intervals, dict[str, Tensor], list[Tensor]]:
     rank(len(train), 0.9)
     if not 2 <= folds <= min(len(train), 32):
         rule = f"there must be 2 to {min(len(train), 32)} folds of {len(train)} designs"
         raise RecipeError(f"{folds} folds", rule, "Correct --folds")
     fold = assigned(len(train), folds)
     rows: list[tuple[float, float]] = [(0.0, 0.0)] * len(train)
+    unseen = [part.displacement for part in train]
     weights: dict[str, Tensor] = {}
     console = Console(stderr=True)
     for at in track(range(folds), "training folds", console=console, transient=True):
@@ -162,9 +175,9 @@ def _crossed(
         predict = predicting(task, stiffness)
         for index in (index for index, fold_number in enumerate(fold) if fold_number == at):
             part = train[index]
-            moved = predict(part.graph)
+            moved = unseen[index] = predict(part.graph)
             rows[index] = errors_of(moved, part.displacement, part.graph, half=True)
-    return Intervals("cv+", *_columns(rows), fold), weights
+    return Intervals("cv+", *_columns(rows), fold), weights, unseen
 
 
 def _columns(rows: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, ...]]:

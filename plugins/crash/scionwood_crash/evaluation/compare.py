@@ -10,6 +10,7 @@ import numpy as np
 from scionwood import RecipeError
 from scionwood_crash.evaluation.absorbed import energies, energy_rows, impact_energy
 from scionwood_crash.evaluation.edges import shell_edges
+from scionwood_crash.evaluation.impulse import impulse_rows, impulses
 from scionwood_crash.evaluation.intervals import FEATURES
 from scionwood_crash.evaluation.probes import CFC, filtered, probe
 from scionwood_crash.model.novelty import DISTANCE, LIMIT, verdict
@@ -33,7 +34,9 @@ class Errors(TypedDict):
         direction: (3,), direction of the impact, unit length.
         by_time: lists over time: `med`, the mean Euclidean distance over nodes; `intrusion_true`
             and `intrusion_predicted`, the largest displacement along the impact; `energy_true` and
-            `energy_predicted`, J, if both files have plastic strain.
+            `energy_predicted`, J, if both files have plastic strain; and `force`, kN,
+            `deceleration`, g, and `kinetic`, J, of the obstacle, if its mass and speed are stated;
+            see `impulse`.
         impact_energy: kinetic energy of the impactor, J; 0 if the file does not state it.
         med: mean Euclidean distance over nodes and times.
         med_share: `med` in percent of the maximum intrusion of the reference.
@@ -132,6 +135,7 @@ def compare(
             "intrusion_true": depths[0].max(1).tolist(),
             "intrusion_predicted": depths[1].max(1).tolist(),
             **energies(predicted, simulated),
+            **impulses(simulated, {"true": depths[0].max(1), "predicted": depths[1].max(1)}),
         },
         impact_energy=impact_energy(simulated),
         med=float(med.mean()),
@@ -181,6 +185,7 @@ def summary_rows(simulated: CrashSeries, errors: Errors) -> list[tuple[str, ...]
         ("MED / maximum intrusion", "", "", f"{errors['med_share']:.2f} %"),
         ("relative L2 of positions", "", "", f"{errors['rel_l2']:.3g}"),
         *energy_rows(errors["by_time"], errors["impact_energy"]),
+        *impulse_rows(errors["by_time"]),
         *_interval_rows(errors, length),
         *(_edge_row(name, key, errors) for name, key in EDGES.items()),
         *(

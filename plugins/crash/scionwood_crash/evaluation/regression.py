@@ -49,19 +49,20 @@ class Regression:
         self.strength = name in ("ridge", "log-ridge")
         self.model: Any = _MODELS[name]()
 
-    def fit(self, parts: Sequence[Encoded]) -> Regression:
+    def fit(self, parts: Sequence[Encoded], values: np.ndarray | None = None) -> Regression:
         """Fit the regression to parts with known displacements.
 
         Args:
             parts: two or more.
+            values: (part,), what to predict; `None` means the maximum intrusion.
         """
         with warnings.catch_warnings():  # a length or a noise at its bound is a valid choice
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(self._numbers(parts), deepest(parts))
+            self.model.fit(self._numbers(parts), deepest(parts) if values is None else values)
         return self
 
     def predict(self, parts: Sequence[Encoded]) -> np.ndarray:
-        """Return the maximum intrusion of each part, (part,), mm."""
+        """Return what was fitted for each part, (part,): by default the maximum intrusion, mm."""
         return np.asarray(self.model.predict(self._numbers(parts)), np.float64)
 
     def _numbers(self, parts: Sequence[Encoded]) -> np.ndarray:

@@ -26,6 +26,8 @@ CAPTIONS = {
     "intrusion": "Maximum intrusion",
     "error": "Mean Euclidean distance of nodes",
     "energy": "Absorbed energy (estimate)",
+    "force": "Wall force, after a filter of class 60 of SAE J211",
+    "kinetic": "Kinetic energy that the obstacle has lost",
 }
 NOTES = (
     "Intrusion is the largest displacement of a node along the impact. MED is the mean Euclidean "
@@ -128,6 +130,9 @@ def _figures(
     }
     if "energy_true" in by_time:
         jobs["energy"] = lines("energy", "absorbed energy (estimate), J")
+    if "force_true" in by_time:
+        jobs["force"] = lines("force", "wall force, kN")
+        jobs["kinetic"] = lines("kinetic", "absorbed kinetic energy, J")
     return jobs | {f"probe-{number}": motion(number) for number in errors["probes"]}
 
 

@@ -11,9 +11,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from scionwood import kernels
-from scionwood_crash.kernels import Weights, edge_block, edge_specific
-
 MANY = 1 << 19
 """With more edges a graph block keeps its inputs alone for the backward pass: memory is scarce."""
 
@@ -80,45 +77,11 @@ class GraphBlock(nn.Module):
     def _edges(
         self, source: Tensor, target: Tensor, edge: Tensor, ends: Tensor, share: Tensor
     ) -> tuple[Tensor, Tensor]:
-        weights = fused_weights(self)
-        if weights is not None and not torch.is_autocast_enabled(edge.device.type):
-            return edge_block(source, target, edge, ends[0], ends[1], share, weights)
-        # With such an adapter, under autocast or in a compiler, layers are called one by one.
+        # A product of a node state is computed once for the node, and not for each of its edges.
         hidden = self.edge(edge) + self.source(source)[ends[0]] + self.target(target)[ends[1]]
         edge = edge + self.norm(self.second(F.silu(hidden)))
         total = torch.zeros_like(target, dtype=edge.dtype)
         return edge, total.index_add(0, ends[1], edge * share[:, None].to(edge.dtype))
-
-
-def fused_weights(block: nn.Module) -> Weights | None:
-    """Return the weights of a graph block for the kernel, each with its low-rank update.
-
-    Args:
-        block: has the layers `source`, `target`, `edge`, `second` and `norm` of a `GraphBlock`.
-
-    Returns:
-        `None` if a layer must be called itself: it has another adapter or a hook, or torch compiles
-        or exports the model. An exported graph must run without this package.
-    """
-    if torch.compiler.is_compiling() or type(block.norm) is not nn.LayerNorm:
-        return None
-    layers: list[nn.Module] = [block.source, block.target, block.edge, block.second]  # type: ignore[list-item]
-    source, target, edge, second = (kernels.folded(layer) for layer in layers)
-    if source is None or target is None or edge is None or second is None:
-        return None
-    added = [bias for bias in (source[1], target[1], edge[1]) if bias is not None]
-    if second[1] is None or not added:
-        return None
-    return Weights(
-        source[0],
-        target[0],
-        edge[0],
-        torch.stack(added).sum(0) if len(added) > 1 else added[0],
-        second[0],
-        second[1],
-        block.norm.weight,
-        block.norm.bias,
-    )
 
 
 @final
@@ -145,7 +108,11 @@ class EdgeSpecific(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, source, width) to (batch, target, width)."""
-        y: Tensor = self.norm(F.silu(edge_specific(x, self.weight, self.sources) + self.bias))
+        targets = len(self.sources)
+        gathered = x.transpose(0, 1)[self.sources]  # (target, degree, batch, width)
+        rows = gathered.transpose(1, 2).reshape(targets, len(x), -1)
+        blocks = self.weight.reshape(targets, rows.shape[2], -1)
+        y: Tensor = self.norm(F.silu(torch.bmm(rows, blocks).transpose(0, 1) + self.bias))
         return y
 
 

@@ -18,8 +18,8 @@ REACH = 8
 """Column of the gap: travel of the impactor from its first contact to a node, in 100 mm."""
 DIRECTION = slice(12, 15)
 """Columns of the impactor's direction in the condition of a part."""
-SPEED, DURATION = 1, 18
-"""Columns of the logarithms of speed / 7 m/s and duration / 10 ms."""
+SPEED, MASS, DURATION = 1, 2, 18
+"""Columns of the logarithms of speed / 7 m/s, mass / 30 kg and duration / 10 ms."""
 
 
 ALONE = 9

@@ -20,7 +20,8 @@ class Frame(NamedTuple):
 
     Attributes:
         origin: (3,), centroid of the area.
-        axes: (3, 3), right-handed rows: along the part, towards the impactor, and across.
+        axes: (3, 3), rows: along the part, towards the impactor, and across; right-handed, or
+            left-handed if an encoder mirrors the part.
     """
 
     origin: np.ndarray

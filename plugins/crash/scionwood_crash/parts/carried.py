@@ -22,12 +22,17 @@ RIGID = 1e-4
 """Nodes of one rigid body may differ by this share of the largest displacement."""
 FEWEST = 4
 """Fewer nodes are no carrier."""
+CLAMPED_FIELD = "held"
+"""The point field of files that is 1 at clamped nodes."""
 CARRIED = "carried_nodes"
 """Feature of a series that was turned: how many nodes carry the part."""
 
 
 def at_rest(series: CrashSeries) -> CrashSeries:
     """Return a series as its carrier sees it; one in which a node stands still is unchanged.
+
+    The carrier are the nodes that the file states as clamped, if they move as one body; otherwise
+    the largest group that does so in a part that flies.
 
     Args:
         series: any number of states.
@@ -44,9 +49,16 @@ def at_rest(series: CrashSeries) -> CrashSeries:
     used = np.unique(series.mesh.cells)
     last = _moved(series, len(series) - 1, used)
     travel = np.linalg.norm(last, axis=1)
-    if travel.min() <= STILL * travel.max() or not _flies(series, used, float(travel.max())):
+    if travel.min() <= STILL * travel.max():
         return series
-    carrier = _carrier(series, used, last)
+    mount_field = series.read(0).point_fields.get(CLAMPED_FIELD)
+    mounts = used[:0] if mount_field is None else used[mount_field[used] > 0.5]
+    if len(mounts) >= FEWEST and _together(series, mounts, last):
+        carrier = mounts
+    elif _flies(series, used, float(travel.max())):
+        carrier = _carrier(series, used, last)
+    else:
+        return series
     motion = np.stack([_centre(_moved(series, at, carrier)) for at in range(len(series))])
 
     def read(index: int) -> Frame:
@@ -75,6 +87,13 @@ def carrier_message(series: CrashSeries) -> str:
         f"the part flies into a fixed wall: {count} nodes move as one body, and none stands still; "
         "turned into their frame, in which they are clamped and the wall moves"
     )
+
+
+def _together(series: CrashSeries, nodes: np.ndarray, last: np.ndarray) -> bool:
+    """Return whether nodes move as one body without turning, in all states."""
+    limit = RIGID * float(np.linalg.norm(last - _centre(last), axis=1).max())
+    states = (_moved(series, at, nodes) for at in range(len(series)))
+    return all(np.linalg.norm(x - _centre(x), axis=1).max() <= 2 * limit for x in states)
 
 
 def _flies(series: CrashSeries, used: np.ndarray, largest: float) -> bool:

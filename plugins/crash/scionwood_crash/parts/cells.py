@@ -1,4 +1,4 @@
-"""Give the shells of a mesh to a series without them, or the welds of a deck to one with shells."""
+"""Give the shells of a mesh to a series without them, or what a deck states to one with shells."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from scionwood import ReadError
+from scionwood_crash.parts.impact import CLAMPED_FIELD
 from scionwood_crash.parts.links import Links
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 
@@ -47,29 +48,47 @@ def with_cells(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
     return replace(series, mesh=shell_mesh, read=read)
 
 
-def with_links(series: CrashSeries, mesh: ShellMesh) -> CrashSeries:
-    """Return a series with the welds and ties of a mesh, by the numbers of the nodes.
+def with_links(series: CrashSeries, deck: CrashSeries) -> CrashSeries:
+    """Return a run with the welds, ties and held nodes of its deck, and what that states.
+
+    Nodes are found by their numbers. What the run states of its impact takes precedence.
 
     Args:
         series: with shells, such as a d3plot, which holds no welds.
-        mesh: the deck from which the run was made, in the units of the series.
+        deck: from which the run was made, in the units of the series.
 
     Raises:
-        ReadError: a node of a link is missing in the series, or lies elsewhere.
+        ReadError: a node of the deck is missing in the series, or lies elsewhere.
     """
-    if mesh.links is None:
-        return series
+    mesh, mounts = series.mesh, deck.read(0).point_fields.get(CLAMPED_FIELD)
+    features = {**deck.features, **series.features}
+    if deck.mesh.links is not None:
+        nodes, kinds = deck.mesh.links
+        mesh = replace(mesh, links=Links(_places(series, deck.mesh, nodes), kinds))
+    if mounts is None or CLAMPED_FIELD in series.read(0).point_fields:
+        return replace(series, mesh=mesh, features=features)
+    clamped = np.zeros(len(mesh.points))
+    clamped[_places(series, deck.mesh, np.flatnonzero(mounts))] = 1.0
+
+    def read(index: int) -> Frame:
+        frame = series.read(index)
+        return replace(frame, point_fields={**frame.point_fields, CLAMPED_FIELD: clamped})
+
+    return replace(series, mesh=mesh, features=features, read=read)
+
+
+def _places(series: CrashSeries, mesh: ShellMesh, nodes: np.ndarray) -> np.ndarray:
+    """Return the places in a run of nodes of its deck, by their numbers."""
     name, run_mesh = str(series.path or "series"), series.mesh
-    nodes, kinds = mesh.links
     order = np.argsort(run_mesh.node_ids)
-    link_ids = mesh.node_ids[nodes]
-    at = order[np.minimum(np.searchsorted(run_mesh.node_ids[order], link_ids), len(order) - 1)]
-    lost = run_mesh.node_ids[at] != link_ids
+    numbers = mesh.node_ids[nodes]
+    at = order[np.minimum(np.searchsorted(run_mesh.node_ids[order], numbers), len(order) - 1)]
+    lost = run_mesh.node_ids[at] != numbers
     if lost.any():
-        rule = f"it has no node {int(link_ids[lost][0])}, which a weld or tie of the deck names"
+        rule = f"it has no node {int(numbers[lost][0])}, which a weld or tie of the deck names"
         raise ReadError(name, rule, "Name the deck from which the run was made")
-    apart = float(np.linalg.norm(run_mesh.points[at] - mesh.points[nodes], axis=-1).max())
+    apart = float(np.linalg.norm(run_mesh.points[at] - mesh.points[nodes], axis=-1).max(initial=0))
     if apart > _FAR * float(np.ptp(mesh.points, axis=0).max()):
         rule = f"its nodes lie up to {apart:.4g} from those of the deck"
         raise ReadError(name, rule, "Are the units or the numbers of the nodes different?")
-    return replace(series, mesh=replace(run_mesh, links=Links(at, kinds)))
+    return np.asarray(at)

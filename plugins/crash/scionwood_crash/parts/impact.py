@@ -10,14 +10,13 @@ import numpy as np
 
 from scionwood import ReadError
 from scionwood_crash.parts.carried import CARRIED, STILL
+from scionwood_crash.parts.carried import CLAMPED_FIELD as CLAMPED_FIELD
 from scionwood_crash.parts.mesh import CrashSeries
 from scionwood_crash.parts.options import Hold, Vector
 from scionwood_crash.parts.part import gaps_of, unit
 from scionwood_crash.parts.quantities import SHEETS
 from scionwood_crash.solver.model import COLUMNS, Impactor, Material
 
-CLAMPED_FIELD = "held"
-"""The point field of files that is 1 at clamped nodes."""
 REVERSED = (
     "the stated velocity leads the impactor away from the part: it is taken as that of the part, "
     "which flies into a fixed wall"
@@ -179,6 +178,8 @@ def rigid_body(
     """
     length, time, mass = scale
     cylinder = numbers.get("impactor_cylinder", float(setup.kind == "cylinder")) > 0.5
+    sphere = numbers.get("impactor_sphere", 0.0) > 0.5
+    cylinder |= sphere  # what is round
     direction = _vector_of(numbers, "direction", setup.direction)
     radius = numbers["impactor_radius"] * length if "impactor_radius" in numbers else setup.radius
     speed = (
@@ -193,7 +194,8 @@ def rigid_body(
     if "impactor_point_x" in numbers or setup.point:
         x, y, z = _vector_of(numbers, "point", setup.point or point)
         point = (x * length, y * length, z * length)
-    kind: Literal["plane", "cylinder"] = "cylinder" if cylinder else "plane"
+    kind: Literal["plane", "cylinder", "sphere"] = "cylinder" if cylinder else "plane"
+    kind = "sphere" if sphere else kind
     axis = _vector_of(numbers, "axis", setup.axis or axis)
     body = Impactor(kind, point, axis, direction, speed, weight, radius if cylinder else 0.0)
     ahead = gaps_of(points, body)

@@ -98,7 +98,8 @@ def gaps(part: Part) -> np.ndarray:
 def gaps_of(points: np.ndarray, impactor: Impactor) -> np.ndarray:
     """Return how far an impactor moves until it reaches each point, (point,), mm.
 
-    For a point beside the path of a cylinder, the distance to the plane of the cylinder's axis.
+    For a point beside the path of a cylinder, the distance to the plane of the cylinder's axis;
+    of a sphere, to the plane of its centre.
 
     Args:
         points: (point, 3), mm.
@@ -112,6 +113,10 @@ def gaps_of(points: np.ndarray, impactor: Impactor) -> np.ndarray:
     direction = unit(np.asarray(impactor.direction, np.float64))
     axis = unit(np.asarray(impactor.axis, np.float64))
     slope = float(direction @ axis)
+    if impactor.kind == "sphere":
+        ahead = offsets @ direction
+        lateral = np.linalg.norm(offsets - np.outer(ahead, direction), axis=1)
+        return np.asarray(ahead - np.sqrt(np.maximum(impactor.radius**2 - lateral**2, 0)))
     flat = direction - slope * axis
     speed = float(np.linalg.norm(flat))
     if (abs(slope) if impactor.kind == "plane" else speed) < 1e-6:

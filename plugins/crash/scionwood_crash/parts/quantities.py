@@ -36,9 +36,11 @@ _XYZ = "xyz"
 QUANTITIES: Mapping[str, tuple[str, str]] = {
     "speed": ("impactor_speed", "speed"),
     **{f"velocity_{x}": (f"impactor_velocity_{x}", "speed") for x in _XYZ},
+    **{f"part_velocity_{x}": (f"part_velocity_{x}", "speed") for x in _XYZ},
     "mass": ("impactor_mass", "mass"),
     "radius": ("impactor_radius", "length"),
     "cylinder": ("impactor_cylinder", "number"),
+    "sphere": ("impactor_sphere", "number"),
     "friction": ("impactor_friction", "number"),
     **{f"direction_{x}": (f"impactor_direction_{x}", "number") for x in _XYZ},
     **{f"axis_{x}": (f"impactor_axis_{x}", "number") for x in _XYZ},
@@ -162,11 +164,24 @@ def _scale(kind: str, factors: tuple[float, float, float]) -> float:
 
 
 def _directed(numbers: dict[str, float]) -> dict[str, float]:
-    """Replace the components of a velocity by the impactor's speed and direction."""
-    names = {x: f"impactor_velocity_{x}" for x in _XYZ}
-    parts = {x: numbers.pop(name) for x, name in names.items() if name in numbers}
-    speed = math.hypot(*parts.values()) if parts else 0.0
-    if speed > 0:
+    """Replace velocities by the impactor's speed and direction, as the part sees them."""
+    impactor, part = _velocity(numbers, "impactor"), _velocity(numbers, "part")
+    if part is not None and impactor is None and "impactor_direction_x" in numbers:
+        speed = numbers.get("impactor_speed", 0.0)
+        impactor = tuple(speed * numbers.get(f"impactor_direction_{x}", 0.0) for x in _XYZ)
+    towards = [a - b for a, b in zip(impactor or (0, 0, 0), part or (0, 0, 0), strict=True)]
+    speed = math.hypot(*towards)
+    if speed > 0 and (part is not None or impactor is not None):
         numbers["impactor_speed"] = speed
-        numbers |= {f"impactor_direction_{x}": parts.get(x, 0.0) / speed for x in _XYZ}
+        numbers |= {
+            f"impactor_direction_{x}": v / speed for x, v in zip(_XYZ, towards, strict=True)
+        }
     return numbers
+
+
+def _velocity(numbers: dict[str, float], body: str) -> tuple[float, ...] | None:
+    """Take the velocity of a body out of the numbers of a run; `None` if they state none."""
+    names = [f"{body}_velocity_{x}" for x in _XYZ]
+    if not any(name in numbers for name in names):
+        return None
+    return tuple(numbers.pop(name, 0.0) for name in names)

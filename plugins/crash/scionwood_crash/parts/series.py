@@ -65,6 +65,8 @@ def features(part: Part) -> dict[str, float]:
     for at, material in enumerate(part.materials[1:], 2):
         numbers |= {f"material_{at}_{name}": float(getattr(material, name)) for name in COLUMNS}
     numbers["impactor_cylinder"] = float(impactor.kind == "cylinder")
+    if impactor.kind == "sphere":
+        numbers["impactor_sphere"] = 1.0
     for name in ("speed", "mass", "radius", "friction"):
         numbers[f"impactor_{name}"] = float(getattr(impactor, name))
     for name in ("point", "axis", "direction"):

@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from scionwood import ReadError
 from scionwood_crash.readers.deck_cards import take
+from scionwood_crash.readers.deck_content import ONE_PART
 from scionwood_crash.readers.deck_content import Block as Block
 from scionwood_crash.readers.deck_content import Deck as Deck
 from scionwood_crash.readers.deck_content import Node as Node
 from scionwood_crash.readers.deck_include import Change, file_names, located, matrix_of
-from scionwood_crash.readers.deck_joints import ONE_PART
+from scionwood_crash.readers.deck_table import DeckRow
 
 _DEPTH = 16
 _PGP = "-----BEGIN PGP"
@@ -151,7 +154,9 @@ def _change(block: Block, deck: Deck) -> Change:
     matrix = matrix_of(deck.transforms.get(transform, []), block.file)
     node, element, part, material, sets = (int(number(0, column)) for column in range(5))
     length = number(2, 2, float) or 1.0
-    return Change(node, element, part, material, int(number(1, 0)), length, matrix, sets)
+    # The curve is the function offset, IDFOFF, after the set offset.
+    curve = int(number(0, 5))
+    return Change(node, element, part, material, int(number(1, 0)), length, matrix, sets, curve)
 
 
 def _merge(deck: Deck, included: Deck, change: Change) -> None:
@@ -173,7 +178,25 @@ def _merge(deck: Deck, included: Deck, change: Change) -> None:
     for counts, added in ((deck.others, included.others), (deck.unread, included.unread)):
         for name, count in added.items():
             counts[name] = counts.get(name, 0) + count
+    deck.understood += included.understood
+    deck.left += included.left
+    shifts = {"node": change.node, "part": change.part, "sets": change.sets}
+    shifts |= {"material": change.material, "curve": change.curve}
+    deck.records += [_moved(record.shifted(shifts), change) for record in included.records]
     _merge_joints(deck, included, change)
+
+
+def _moved(record: DeckRow, change: Change) -> DeckRow:
+    """Return a record with its points and directions velocity and scaled as the coordinates."""
+    values = dict(record.values)
+    for names in ("x y z", "hx hy hz"):
+        if names[0] in values:
+            values |= dict(zip(names.split(), change.moved(record.vector(names)), strict=True))
+    if "vx" in values:
+        velocity = change.matrix[:3, :3] @ (change.length * np.asarray(record.vector("vx vy vz")))
+        values |= dict(zip(["vx", "vy", "vz"], velocity.tolist(), strict=True))
+    values |= {name: values[name] * change.length for name in ("radius",) if name in values}
+    return replace(record, values=values)
 
 
 def _merge_joints(deck: Deck, included: Deck, change: Change) -> None:

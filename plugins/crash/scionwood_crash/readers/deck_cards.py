@@ -7,14 +7,21 @@ Source: LSTC, "LS-DYNA Keyword User's Manual", volume I: *NODE, *ELEMENT_SHELL, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from scionwood import ReadError
 from scionwood_crash.readers import deck_joints
 from scionwood_crash.readers.deck_content import COLUMNS, Block, Deck, Node
 from scionwood_crash.readers.deck_parameters import declared
+from scionwood_crash.readers.deck_table import DYNA_KEYWORDS
 
 _EXTRA = {"THICKNESS": 1, "BETA": 1, "MCID": 1, "OFFSET": 1}
 """Cards for the options of *ELEMENT_SHELL; the first three options share one card."""
+_HEADED = ("TITLE", "ID")
+_OPTIONS = {"MOVING", "MOTION", "FINITE", "ORTHO", "FORCES", "DISPLAY"}
+"""Options of rigid walls."""
+_SILENT = ("DATABASE", "CONTROL", "HOURGLASS", "TITLE", "COMMENT", "PARAMETER", "SENSOR")
+"""First words of keywords that say nothing of the model."""
 
 
 def take(block: Block, deck: Deck) -> None:
@@ -24,21 +31,53 @@ def take(block: Block, deck: Deck) -> None:
         "PART": _parts,
         "SECTION_SHELL": _sections,
         "ELEMENT_SHELL": _shells,
-        "MAT_RIGID": _rigid,
-        "MAT_020": _rigid,
         "PARAMETER": _parameters,
         "DEFINE_TRANSFORMATION": _transformation,
     }
     words = block.words
+    name = "_".join(word for word in words if word not in _HEADED)
+    is_known = _read_by_table(block, deck)
     for key in ("_".join(words[:2]), words[0]):
-        if key == "NODE" and len(words) > 1:
-            return
-        if key in takers:
+        if key in takers and (key != "NODE" or len(words) == 1):
             takers[key](block, deck)
-            return
-    if not deck_joints.take(block, deck) and words[0] == "ELEMENT":
-        name = "_".join(words)
-        deck.others[name] = deck.others.get(name, 0) + len(block.cards)
+            is_known = True
+            break
+    else:
+        if deck_joints.take(block, deck):
+            is_known = name not in deck.unread
+        elif words[0] == "ELEMENT" and not is_known:
+            deck.others[name] = deck.others.get(name, 0) + len(block.cards)
+    if words[0] not in _SILENT:
+        (deck.understood if is_known else deck.left)[name] += 1
+
+
+def _read_by_table(block: Block, deck: Deck) -> bool:
+    """Add what the table reads of a keyword, and return whether it knows it."""
+    words = [word for word in block.words if word not in _HEADED]
+    at = len(words)
+    while at and "_".join(words[:at]) not in DYNA_KEYWORDS:
+        at -= 1
+    options = set(words[at:])
+    if not at or options - _OPTIONS:
+        return False
+    first = int(len(words) < len(block.words))
+    cards = replace(block, cards=block.cards[first:])
+    keyword = DYNA_KEYWORDS["_".join(words[:at])]
+    try:
+        records = keyword.records(len(cards.cards), cards.numbers)
+    except ReadError as error:  # the mesh is readable without it
+        deck.faults.append(error.rule)
+        return False
+    if options & {"MOVING", "MOTION"}:
+        moving = "MOVING" in options
+        place = len(keyword.cards) + moving * (2 * ("ORTHO" in options) + ("FINITE" in options))
+        names = ("mass", "speed") if moving else ("curve", "is_displaced", "vx", "vy", "vz")
+        more = cards.numbers(place, [10] * len(names)) if place < len(cards.cards) else []
+        extra = dict(zip(names, more, strict=False))
+        records = [replace(records[0], values={**records[0].values, **extra})]
+    deck.records += records
+    deck.rigid |= {int(record["number"]) for record in records if record.kind == "rigid"}
+    return True
 
 
 def _parameters(block: Block, deck: Deck) -> None:
@@ -104,11 +143,6 @@ def _sections(block: Block, deck: Deck) -> None:
         card += 2 + (-(-layers // 8) if composite == 1 else 0)
         if set(block.words[2:]) - {"TITLE"}:
             return  # *SECTION_SHELL_EFG and similar keywords have other cards
-
-
-def _rigid(block: Block, deck: Deck) -> None:
-    card = int("TITLE" in block.words)
-    deck.rigid.add(int(block.number(card, block.fields(card, "")[0], int)))
 
 
 def _mean(values: list[float]) -> float:

@@ -5,13 +5,16 @@ Source: LSTC, "LS-DYNA Keyword User's Manual", volume I: *KEYWORD (long and I10 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
 from scionwood import ReadError
 from scionwood_crash.readers.deck_parameters import substituted
+from scionwood_crash.readers.deck_table import DeckRow
 
 COLUMNS: dict[str, dict[str, tuple[int, ...]]] = {
     "NODE": {"": (8, 16, 16, 16), "%": (10, 16, 16, 16), "+": (20,) * 4},
@@ -20,6 +23,10 @@ COLUMNS: dict[str, dict[str, tuple[int, ...]]] = {
     "THICKNESS": {"": (16,) * 4, "%": (16,) * 4, "+": (20,) * 4},
 }
 """Field widths of a card by keyword and format: standard, I10, long."""
+
+_EXPONENT = re.compile(r"(?<=[0-9.])[dD]?([+-][0-9]+)$")
+ONE_PART = "one part"
+"""Kind of a side of a contact that is a part, and no set."""
 
 
 @final
@@ -82,6 +89,12 @@ class Deck:
         sets: rows of numbers of each set, by its number and its kind: `node`, `part`, `shell` or
             `segment` (four nodes a row).
         unread: how often a keyword occurs that joins pieces in a way that is not read.
+        records: what the table of keywords reads; see `readers.deck_table`.
+        understood: how often each keyword occurs that is read.
+        left: how often each other keyword occurs.
+        faults: what is wrong with keywords of the table, which are left out.
+        units: such as `mm, ms, kg`, if the deck states them.
+        node_sets: kind of the sets that the column `set` of a record means.
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -99,6 +112,12 @@ class Deck:
     joints: list[Joint] = field(default_factory=list)
     sets: dict[tuple[int, str], list[tuple[int, ...]]] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
+    records: list[DeckRow] = field(default_factory=list)
+    understood: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    units: str | None = None
+    node_sets: str = "node"
 
 
 @final
@@ -138,6 +157,24 @@ class Block:
             at += width
         return fields
 
+    def numbers(self, card: int, widths: Sequence[int]) -> list[float]:
+        """Return the numbers of a card with columns of these widths; missing ones are 0.
+
+        Raises:
+            ReadError: a field is not a number.
+        """
+        text = self.cards[card][1]
+        if "," in text:
+            fields = [part.strip() for part in text.split(",")]
+        else:
+            fields, at = [], 0
+            for width in widths:
+                wide = 20 if self.form == "+" else 10 if self.form == "%" and width == 8 else width
+                fields.append(text[at : at + wide].strip())
+                at += wide
+        fields = [*fields, *[""] * len(widths)][: len(widths)]
+        return [self.number(card, field, float) for field in fields]
+
     def number(self, card: int, text: str, kind: type[int] | type[float]) -> float:
         """Return a field as a number; an empty field is 0, and `&name` is a parameter.
 
@@ -149,7 +186,8 @@ class Block:
             if value is not None:
                 return kind(value)
         try:
-            return kind(text or 0)
+            # Fortran may write 2.0-3 and 2.0d-3.
+            return kind(_EXPONENT.sub(r"e\1", text) or 0)
         except ValueError as error:
             line = self.cards[card][0] + 1
             rule = f"keyword deck (.k): line {line} has {text!r} instead of a number"

@@ -31,6 +31,7 @@ class Change:
         length: factor of all lengths.
         matrix: (4, 4), of coordinates.
         sets: added to set numbers.
+        curve: added to numbers of curves.
     """
 
     node: int
@@ -41,6 +42,7 @@ class Change:
     length: float
     matrix: np.ndarray
     sets: int = 0
+    curve: int = 0
 
     def moved(self, xyz: Sequence[float]) -> tuple[float, float, float]:
         """Return coordinates in the deck that includes the file."""
@@ -81,7 +83,7 @@ def located(name: str, deck: Path, root: Path, paths: Sequence[str]) -> Path:
         if file.is_file():
             return file
     rule = "does not exist" if inside else "lies outside the folder of the deck"
-    text = f"keyword deck (.k): the include {name!r} {rule}"
+    text = f"deck: the include {name!r} {rule}"
     raise ReadError(str(deck), text, "Put the includes beside the deck")
 
 

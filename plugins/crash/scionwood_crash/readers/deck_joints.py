@@ -7,10 +7,9 @@ Source: LSTC, "LS-DYNA Keyword User's Manual", volume I: *CONSTRAINED_SPOTWELD,
 from __future__ import annotations
 
 from scionwood import ReadError
-from scionwood_crash.readers.deck_content import Block, Deck, Joint
+from scionwood_crash.readers.deck_content import ONE_PART, Block, Deck, Joint
 
 SPOTWELD, BODY, TIED = "CONSTRAINED_SPOTWELD", "CONSTRAINED_NODAL_RIGID_BODY", "CONTACT_TIED"
-ONE_PART = "one part"
 LARGEST_SET = 10_000_000
 """Numbers in a range of a set at most, which bounds the memory of a damaged deck."""
 _SETS = {"NODE": "node", "PART": "part", "SHELL": "shell", "SEGMENT": "segment"}

@@ -12,7 +12,8 @@ from scionwood_crash.parts.closest import nearest_cells
 from scionwood_crash.parts.links import Links, pieces_of
 from scionwood_crash.parts.mesh import ShellMesh
 from scionwood_crash.readers.deck_content import Deck, Joint
-from scionwood_crash.readers.deck_joints import BODY, ONE_PART, SPOTWELD
+from scionwood_crash.readers.deck_joints import BODY, SPOTWELD
+from scionwood_crash.readers.deck_sets import Members
 from scionwood_crash.solver.model import TIE, WELD
 
 THICK, DIAGONAL = 0.6, 0.05
@@ -22,8 +23,9 @@ THICK, DIAGONAL = 0.6, 0.05
 def links_of(deck: Deck, mesh: ShellMesh) -> tuple[Links | None, list[str]]:
     """Return the links of a deck, and sentences on what is not read; a single piece has neither.
 
-    A spot weld links its two nodes. The nodes of a rigid body are linked to the nearest one in each
-    other piece. A node of a tied contact is linked to the corners of the nearest shell of the
+    A spot weld, or a spring or beam between two nodes, links them as rigid; for an end without
+    shells counts what it is tied to. The nodes of a rigid body are linked to the nearest one in
+    each other piece. A node of a tied contact is linked to the corners of the nearest shell of the
     surface, if it is within 0.6 of both thicknesses or 0.05 of the shorter diagonal of the shell:
     the tolerance of LS-DYNA's manual as recalled. A tolerance of the card itself is not used.
 
@@ -41,7 +43,7 @@ def links_of(deck: Deck, mesh: ShellMesh) -> tuple[Links | None, list[str]]:
     joined_counts: Counter[str] = Counter()
     for joint in deck.joints:
         joint_pairs = finder.pairs(joint)
-        joined_counts[joint.keyword] += bool(len(joint_pairs))
+        joined_counts[joint.keyword] += bool(len(joint_pairs)) or finder.holds(joint)
         pairs.append(joint_pairs)
         kinds.append(np.full(len(joint_pairs), TIE if finder.tied(joint) else WELD))
     for name, count in Counter(joint.keyword for joint in deck.joints).items():
@@ -59,51 +61,57 @@ class _Finder:
     """Finds the nodes of connections, as indices of the mesh."""
 
     def __init__(self, deck: Deck, mesh: ShellMesh) -> None:
-        self.deck, self.mesh = deck, mesh
+        self.mesh, self.members = mesh, Members(deck, mesh)
+        self.used = self.members.used
         self.pieces = pieces_of(len(mesh.points), mesh.sides())
-        self.used = np.zeros(len(mesh.points), bool)
-        self.used[mesh.cells] = True
-        self.order = np.argsort(mesh.node_ids)
-        self.ids = mesh.node_ids[self.order]
+        self.held_by = self._ties_of_bare_nodes(deck)
         self.thickness = mesh.node_mean(mesh.thickness)
 
     def tied(self, joint: Joint) -> bool:
         """Return whether a connection is a tied contact."""
         return joint.keyword not in (SPOTWELD, BODY)
 
+    def holds(self, joint: Joint) -> bool:
+        """Return whether a tied contact holds ends of welds."""
+        return self.tied(joint) and any(
+            node in self.held_by for node in self.members.side(*joint.sides[0])[0].tolist()
+        )
+
     def pairs(self, joint: Joint) -> np.ndarray:
         """Return pairs of nodes of different pieces, (pair, 2)."""
+        sides = [self.members.side(*side) for side in joint.sides]
         if joint.keyword == SPOTWELD:
-            ends = self._nodes(np.array(joint.nodes))
-            pairs = ends[None] if len(ends) == 2 else np.zeros((0, 2), np.int64)
+            nodes = self.members.nodes(np.array(joint.nodes)).tolist()
+            ends = [node if self.used[node] else self.held_by.get(node, -1) for node in nodes]
+            pairs = np.array([ends] if len(ends) == 2 and min(ends) >= 0 else [], np.int64)
+            pairs = pairs.reshape(-1, 2)
         elif joint.keyword == BODY:
-            pairs = self._body(self._side(*joint.sides[0])[0])
+            pairs = self._body(self._of_shells(sides[0][0]))
         else:
-            pairs = self._contact(self._side(*joint.sides[0])[0], self._side(*joint.sides[1])[1])
+            pairs = self._contact(self._of_shells(sides[0][0]), sides[1][1])
         return np.asarray(pairs[self.pieces[pairs[:, 0]] != self.pieces[pairs[:, 1]]])
 
-    def _nodes(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the indices of nodes that a shell uses."""
-        at = self.order[np.minimum(np.searchsorted(self.ids, numbers), len(self.ids) - 1)]
-        return np.asarray(at[(self.mesh.node_ids[at] == numbers) & self.used[at]])
+    def _of_shells(self, nodes: np.ndarray) -> np.ndarray:
+        return np.asarray(nodes[self.used[nodes]])
 
-    def _side(self, number: int, kind: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the nodes, (node,), and the cells, (cell, 4), of a set or of one part."""
-        mesh = self.mesh
-        rows = [(number,)] if kind == ONE_PART else self.deck.sets.get((number, kind), [])
-        if not rows:
-            return np.zeros(0, np.int64), np.zeros((0, 4), np.int64)
-        members = np.array(rows, np.int64)
-        if kind == "node":
-            return self._nodes(np.unique(members)), np.zeros((0, 4), np.int64)
-        if kind == "segment":
-            corners = np.where(members[:, 3:] == 0, members[:, [0, 1, 2, 2]], members)
-            has_shell = np.isin(corners, mesh.node_ids[self.used]).all(1)
-            cells = self._nodes(corners[has_shell].reshape(-1)).reshape(-1, 4)
-        else:
-            numbers = mesh.element_ids if kind == "shell" else mesh.part_ids
-            cells = mesh.cells[np.isin(numbers, members)]
-        return np.unique(cells), cells
+    def _ties_of_bare_nodes(self, deck: Deck) -> dict[int, int]:
+        """Return the shell node that holds each tied node without shells, such as an end of a weld.
+
+        Radioss models a spot weld by a spring between two such nodes.
+        """
+        points = self.mesh.points.astype(np.float64)
+        out: dict[int, int] = {}
+        for joint in deck.joints:
+            if not self.tied(joint):
+                continue
+            (nodes, _), (_, cells) = (self.members.side(*side) for side in joint.sides)
+            bare = nodes[~self.used[nodes]]
+            if len(bare) and len(cells):
+                near, _ = nearest_cells(points[bare], points[cells])
+                apart = np.linalg.norm(points[cells[near]] - points[bare][:, None], axis=-1)
+                corner = cells[near, apart.argmin(1)]
+                out |= dict(zip(bare.tolist(), corner.tolist(), strict=True))
+        return out
 
     def _body(self, nodes: np.ndarray) -> np.ndarray:
         """Return each node of a rigid body with the nearest one in each other piece."""

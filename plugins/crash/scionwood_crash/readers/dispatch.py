@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "keyword:KeywordReader": (".k", ".key", ".dyn"),
-    "vtk_series:VtkSeriesReader": (".pvd", ".vtu", ".vtp"),
-    "vtkhdf:VtkHdfReader": (".vtkhdf",),
+    "vtk_series:VtkSeriesReader": (".pvd", ".vtu", ".vtp", ".vtk", ".vtkhdf"),
     "radioss:RadiossReader": (".rad",),
     "store:ZarrReader": (".zarr", ".zip"),
-    "meshio:MeshReader": (".vtk", ".inp", ".bdf", ".nas", ".fem", ".med"),
+    "meshio:MeshReader": (".inp", ".bdf", ".nas", ".fem", ".med"),
     "dyna:DynaReader": (".d3plot",),
 }
 _FEMZIP = "femzip"
@@ -30,6 +29,7 @@ _WRITERS = {
     ".pvd": "vtk_write:write_pvd",
     ".vtu": "vtk_write:write_vtu",
     ".vtp": "vtk_write:write_vtp",
+    ".vtk": "vtk_write:write_vtk",
     ".rad": "radioss_write:write_radioss",
     ".vtkhdf": "vtkhdf_write:write_vtkhdf",
     ".zarr": "store:write_zarr",
@@ -69,8 +69,8 @@ def write(path: Path, series: CrashSeries, *, overwrite: bool, progress: bool) -
     if home is None:
         rule = f"no format has the suffix {path.suffix!r}"
         raise WriteError(str(path), rule, f"Choose one of {', '.join(_WRITERS)}")
-    if _suffix(path) == ".vtu" and len(series) != 1:
-        rule = f"a .vtu file holds one state, and the series has {len(series)}"
+    if _suffix(path) in (".vtu", ".vtk") and len(series) != 1:
+        rule = f"a {path.suffix} file holds one state, and the series has {len(series)}"
         raise WriteError(str(path), rule, "Write it to a .pvd file")
     tracked = _with_progress(series, path.name) if progress else series
     _load(home)(tracked, path, overwrite=overwrite)
@@ -95,7 +95,7 @@ def _by_content(path: Path) -> str | None:
         if zipfile.is_zipfile(file):  # raises BadZipFile on some damaged archives
             return "store:ZarrReader"
     if head.startswith(b"\x89HDF") and b"VTKHDF" in head:
-        return "vtkhdf:VtkHdfReader"
+        return "vtk_series:VtkSeriesReader"
     if b"<VTKFile" in head:
         return "vtk_series:VtkSeriesReader"
     if head.lstrip().startswith((b"*", b"$")) and b"\0" not in head:

@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
+import numpy as np
+
 from scionwood import ReadError
 
 HISTORIES = (".pvd", ".vtp", ".vtkhdf", ".zarr", ".zip", ".d3plot")
 """Suffixes of files that hold a history."""
-DECKS = (".k", ".key", ".dyn")
-MESHES = (*DECKS, ".vtu", ".vtk", ".inp", ".bdf", ".nas", ".fem", ".med", ".rad")
+DECKS = (".k", ".key", ".dyn", ".rad")
+MESHES = (*DECKS, ".vtu", ".vtk", ".inp", ".bdf", ".nas", ".fem", ".med")
+_NUMBERED = re.compile(r"(.*?)(\d{3,})")
+_TIME = re.compile(rb"\nTIME 1 1 double\n")
 _STATE_FILE = re.compile(r"d3plot\d+$", re.IGNORECASE)
 
 
@@ -68,10 +72,40 @@ def files_of(path: Path) -> list[Path]:
         return sorted(file for file in path.rglob("*") if file.is_file())
     if path.name.lower().endswith("d3plot"):
         return sorted(path.parent.glob(f"{path.name}*"))
+    if path.suffix == ".vtk":
+        return numbered(path)
     if path.suffix.lower() == ".pvd":
         inside = [file for file in _below(path.parent) if _of(file, path.with_suffix(""))]
         return sorted({path, *inside})
     return [path]
+
+
+def numbered(path: Path) -> list[Path]:
+    """Return the files of which a name such as `crashA001.vtk` is the first, in order.
+
+    A file that states no time, as those of `anim_to_vtk` do, or is not the first, stands alone.
+
+    Args:
+        path: a legacy VTK file.
+    """
+    name = _NUMBERED.fullmatch(path.stem)
+    if name is None or stated_time(path) is None:
+        return [path]
+    matches = [(_NUMBERED.fullmatch(file.stem), file) for file in path.parent.glob("*.vtk")]
+    family = sorted((int(m[2]), file) for m, file in matches if m and m[1] == name[1])
+    return [file for _, file in family] if family and family[0][1] == path else [path]
+
+
+def stated_time(path: Path) -> float | None:
+    """Return the time that a legacy VTK file states at its beginning, or `None`."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    match = _TIME.search(head)
+    if match is None:
+        return None
+    if b"\nBINARY" in head[: match.start()]:
+        return float(np.frombuffer(head, ">f8", 1, match.end())[0])
+    return float(head[match.end() :].split(maxsplit=1)[0])
 
 
 def _below(folder: Path) -> Iterable[Path]:
@@ -91,13 +125,16 @@ def _store(path: Path) -> bool:
 def _sorted(paths: Iterable[Path]) -> DeckFiles:
     listing = DeckFiles()
     all_paths = list(paths)
+    states = {file for path in all_paths if path.suffix == ".vtk" for file in numbered(path)[1:]}
     collections = {path.with_suffix("") for path in all_paths if path.suffix.lower() == ".pvd"}
     for path in all_paths:
         suffix = ".d3plot" if path.name.lower().endswith("d3plot") else path.suffix.lower()
         listed = suffix in (".vtu", ".vtp") and any(
             _of(path, collection) for collection in collections
         )
-        if suffix in HISTORIES and not listed:
+        if path in states:
+            continue
+        if (suffix in HISTORIES and not listed) or (suffix == ".vtk" and len(numbered(path)) > 1):
             listing.runs.append(path)
         elif suffix in MESHES and not listed:
             listing.meshes.append(path)

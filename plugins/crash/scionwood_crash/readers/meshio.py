@@ -1,10 +1,8 @@
-"""Read meshes of other programs through meshio: VTK, Abaqus, Nastran, MED."""
+"""Read meshes of other programs through meshio: Abaqus, Nastran, MED."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +19,13 @@ from scionwood_crash.readers.abaqus import read_abaqus
 from scionwood_crash.readers.base import CrashReader
 from scionwood_crash.readers.nastran import read_nastran
 from scionwood_crash.readers.sample import sample_series
-from scionwood_crash.readers.vtk_legacy import as_grid
 
 _MODULES = {
-    ".vtk": "vtk",
-    ".inp": "abaqus",
+    ".med": "med",  # the first is that of the sample, and holds a thickness
     ".bdf": "nastran",
     ".nas": "nastran",
     ".fem": "nastran",
-    ".med": "med",
+    ".inp": "abaqus",
 }
 _SHELLS = {"triangle": 3, "quad": 4}
 _OTHERS = ("vertex", "line", "tetra", "hexahedron", "wedge", "pyramid")
@@ -38,7 +34,7 @@ _PARTS = ("part_id", "nastran:ref", "cell_tags")
 
 @final
 class MeshReader(CrashReader):
-    """Reads legacy VTK, Abaqus (.inp), Nastran (.bdf, .nas, .fem) and MED: a series of one state.
+    """Reads Abaqus (.inp), Nastran (.bdf, .nas, .fem) and MED: a series of one state.
 
     The part is `part_id`, the property of Nastran or the family of MED, or else the number of the
     first element set, from 1.
@@ -66,7 +62,7 @@ class MeshReader(CrashReader):
     """
 
     suffixes = tuple(_MODULES)
-    format = "mesh (.vtk, .inp, .bdf, .med)"
+    format = "mesh (.inp, .bdf, .med)"
 
     @classmethod
     def write_sample(cls, path: Path) -> None:
@@ -111,11 +107,6 @@ class MeshReader(CrashReader):
         return self._with_thickness(mesh, thickness), np.zeros(1)
 
     def _read_content(self) -> Any:
-        if self.path.suffix.lower() == ".vtk":
-            data = self.path.read_bytes()
-            grid = as_grid(self.path, data)
-            if grid != data:
-                return _from_memory(grid)
         if self.path.suffix.lower() == ".inp":
             return read_abaqus(self.path)
         if _MODULES.get(self.path.suffix.lower()) != "nastran":
@@ -173,18 +164,6 @@ class MeshReader(CrashReader):
             moved = self._content.copy()
             moved.points = after[:, : self._content.points.shape[1]]
             _module(self.path).write(str(part), moved)
-
-
-def _from_memory(grid: bytes) -> Any:
-    """Read a legacy file from memory; meshio asks for a file of the operating system."""
-    if hasattr(os, "memfd_create"):  # a restricted child may write no file
-        file = os.fdopen(os.memfd_create("grid"), "w+b")
-    else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below
-    with file:
-        file.write(grid)
-        file.seek(0)
-        return meshio.vtk._main.read_buffer(file)
 
 
 def _check_alone(path: Path) -> None:

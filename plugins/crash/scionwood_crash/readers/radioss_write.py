@@ -121,7 +121,7 @@ def _impact(part: Part, mesh: ShellMesh) -> list[str]:
     def row(*values: float) -> str:
         return "".join(f"{value:20.10g}" for value in values)
 
-    kind = "CYL" if impactor.kind == "cylinder" else "PLANE"
+    kind = {"cylinder": "CYL", "sphere": "SPHER"}.get(impactor.kind, "PLANE")
     point, axis = np.asarray(impactor.point), np.asarray(impactor.axis)
     direction = np.asarray(impactor.direction) / np.linalg.norm(impactor.direction)
     lines += ["/NODE", f"{number:10d}{row(*point)}"]

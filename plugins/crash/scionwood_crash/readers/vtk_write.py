@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -12,7 +13,9 @@ import numpy as np
 from scionwood.authoring import atomic_folder, atomic_path, check_target, writing
 from scionwood_crash.parts.mesh import CrashSeries, Frame, ShellMesh
 from scionwood_crash.readers.vtk_encode import write_grid
-from scionwood_crash.readers.vtk_names import STATIC as STATIC
+
+STATIC = ("part_id", "element_id", "thickness", "alive")
+"""Cell arrays that describe the mesh."""
 
 
 def frames_folder(target: Path) -> Path:
@@ -113,6 +116,41 @@ def write_vtp(series: CrashSeries, target: Path, *, overwrite: bool = False) -> 
         write_grid(file, mesh.points, mesh.cells, on_points(), on_cells(), fields, poly=True)
 
 
+def write_vtk(series: CrashSeries, target: Path, *, overwrite: bool = False) -> None:
+    """Write the only state of a series as legacy VTK.
+
+    Args:
+        series: a series of one state.
+        target: the `.vtk` file.
+        overwrite: replace an existing file.
+
+    Raises:
+        OutputExistsError: `target` exists and `overwrite` is false.
+        WriteError: a file cannot be written.
+    """
+    import pyvista
+
+    target = Path(target)
+    with (
+        writing(target),
+        atomic_path(target, overwrite=overwrite) as part,
+        TemporaryDirectory(dir=target.parent) as folder,
+    ):
+        place = Path(folder) / "state.vtu"
+        _write_vtu(series.mesh, float(series.times[0]), series.read(0), place)
+        pyvista.read(place).save(place.with_suffix(".vtk"))
+        place.with_suffix(".vtk").replace(part)
+
+
+def writer_of(suffix: str) -> Callable[..., None]:
+    """Return the function that writes a series in a format of VTK, by its suffix."""
+    if suffix == ".vtkhdf":
+        from scionwood_crash.readers.vtkhdf_write import write_vtkhdf
+
+        return write_vtkhdf
+    return {".pvd": write_pvd, ".vtu": write_vtu, ".vtk": write_vtk}.get(suffix, write_vtp)
+
+
 def time_labels(times: np.ndarray) -> list[str]:
     """Return times for the names of arrays, so that PhysicsNeMo reads all of them in order.
 
@@ -129,12 +167,15 @@ def time_labels(times: np.ndarray) -> list[str]:
     return [f"{time:.{places}f}" for time in times]
 
 
-def with_displacement(series: CrashSeries, states: Iterator[np.ndarray]) -> CrashSeries:
-    """Return the series with other displacements, which must be read once and in order."""
+def with_displacement(
+    series: CrashSeries, states: Iterator[np.ndarray] | list[np.ndarray]
+) -> CrashSeries:
+    """Return the series with other displacements; those of an iterator are read once, in order."""
 
     def read(index: int) -> Frame:
         frame = series.read(index)
-        return replace(frame, displacement=next(states).astype(frame.displacement.dtype))
+        after = states[index] if isinstance(states, list) else next(states)
+        return replace(frame, displacement=after.astype(frame.displacement.dtype))
 
     return replace(series, read=read)
 

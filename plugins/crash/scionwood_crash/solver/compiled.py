@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from scionwood import PluginError
+
+try:
+    from numba import njit
+except ImportError as error:
+    rule = "simulations need numba, which is not installed"
+    remedy = "pip install numba"
+    raise PluginError("crash/suite", rule, remedy) from error
 
 Array = np.ndarray[Any, Any]
 """An array argument of a kernel; the docstrings give its shape and unit."""

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from scionwood import ScionwoodError
+from scionwood import RecipeError, ScionwoodError
 from scionwood_crash.solver import contact, elements, material, motion, self_contact, ties
 from scionwood_crash.solver.model import Impactor, Shell
 
@@ -89,6 +89,9 @@ class Explicit:
     def __init__(
         self, shell: Shell, impactor: Impactor | None = None, options: Options | None = None
     ) -> None:
+        if impactor is not None and impactor.kind == "sphere":
+            rule = "the solver has rigid planes and cylinders"
+            raise RecipeError("impactor sphere", rule, "Choose one of these")
         self.shell, self.impactor = shell, impactor
         self.options = options or Options()
         n, e = len(shell.nodes), len(shell.quads)

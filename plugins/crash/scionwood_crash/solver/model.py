@@ -45,20 +45,20 @@ COLUMNS = tuple(entry.name for entry in fields(Material))  # columns of an array
 @final
 @dataclass(frozen=True)
 class Impactor:
-    """A rigid plane or an infinite rigid cylinder that moves along one direction.
+    """A rigid plane, sphere or infinite rigid cylinder that moves along one direction.
 
     Args:
-        kind: plane or cylinder.
-        point: initial position of a point of the plane or of the cylinder's axis, mm.
+        kind: plane, cylinder or sphere. The solver of this package has no sphere.
+        point: initial position of a point of the plane or the axis, or of the centre, mm.
         axis: normal of the plane towards the mesh, or axis of the cylinder.
         direction: direction of motion.
         speed: initial speed, m/s.
         mass: kg; infinite for a constant speed.
-        radius: radius of the cylinder, mm.
+        radius: radius of the cylinder or sphere, mm.
         friction: Coulomb's coefficient.
     """
 
-    kind: Literal["plane", "cylinder"]
+    kind: Literal["plane", "cylinder", "sphere"]
     point: tuple[float, float, float]
     axis: tuple[float, float, float]
     direction: tuple[float, float, float]

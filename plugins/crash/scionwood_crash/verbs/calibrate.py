@@ -30,17 +30,25 @@ def calibrate(run: RunPath, *, folds: int = 4, json: bool = False) -> None:
     from scionwood.authoring import print_table
     from scionwood_crash.evaluation.calibration import fit_intervals
 
-    intervals, errors = fit_intervals(run, folds=folds)
+    intervals, errors, scalars = fit_intervals(run, folds=folds)
     if json:
         from json import dumps
 
         print(
             dumps(
-                {"method": intervals.method, "designs": len(intervals.intrusion), "errors": errors}
+                {
+                    "method": intervals.method,
+                    "designs": len(intervals.intrusion),
+                    "errors": errors,
+                    "scalars": scalars,
+                }
             )
         )
         return
     rows = [(name, f"{value:.1f}") for name, value in errors.items()]
     print_table(["maximum intrusion", "error, %"], rows, numeric=["error, %"])
+    for quantity, by_method in scalars.items():
+        values = ", ".join(f"{name} {value:.1f} %" for name, value in by_method.items())
+        print(f"{quantity}: median error {values}")
     kind = "spare designs" if intervals.method == "split" else f"designs in {intervals.folds} folds"
     print(f"{run}: {intervals.level:.0%} intervals from {len(intervals.intrusion)} {kind}")
