@@ -16,20 +16,13 @@ plugin = Plugin(
     commands={
         "check": "scionwood_bangla.verbs.check:check",
         "score": "scionwood_bangla.verbs.check:score",
-        "evaluate_checker": "scionwood_bangla.verbs.check:evaluate_checker",
-        "tokenizers": "scionwood_bangla.verbs.tokenizers:tokenizers",
-        "audit": "scionwood_bangla.verbs.corpus:audit",
-        "serve": "scionwood_bangla.verbs.corpus:serve",
-        "lsp": "scionwood_bangla.verbs.corpus:lsp",
         "generate": "scionwood_bangla.verbs.generate:generate",
-        "evaluate": "scionwood_bangla.verbs.evaluate:evaluate",
-        "prefer": "scionwood_bangla.verbs.prefer:prefer",
         "merge": "scionwood_bangla.verbs.merge:merge",
     },
     probes={"generated": "scionwood_bangla.evaluation.behaviour:answers"},
     recipes="scionwood_bangla.recipes",
     runs="scionwood_bangla.runs",
-    rooms=("checker", "generator", "lexicon", "text"),
+    rooms=("text",),
     services={
         "check": "scionwood_bangla.verbs.check:serve_check",
         "generate": "scionwood_bangla.verbs.generate:serve_generate",
@@ -37,7 +30,6 @@ plugin = Plugin(
     parsers={
         "examples": "scionwood_bangla.readers.parsers:Examples",
         "letters": "scionwood_bangla.readers.parsers:Letters",
-        "preferences": "scionwood_bangla.data.parsers:Preferences",
         "corpora": "scionwood_bangla.evaluation.parsers:Corpora",
     },
 )

@@ -4,18 +4,19 @@ from random import Random
 
 from case_table import table
 
-from scionwood_bangla.checker import check_text
-from scionwood_bangla.checker.fix import diff, level_of
-from scionwood_bangla.checker.restate import (
+from bangla_checker import (
+    LEVELS,
+    as_sarif,
+    check_text,
     count_faults,
     is_right,
     mix_levels,
+    normalise,
     restate,
     rewrite,
 )
-from scionwood_bangla.checker.sarif import Places, as_sarif
-from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.text.normalise import normalise
+from bangla_checker.reports.places import Places
+from bangla_checker.rewriter.fix import diff, level_of
 
 SAID = {
     "tui": normalise("তোকে ধন্যবাদ। তুই কি বইটা পড়েছিস? কাল আসছিস।"),
@@ -71,7 +72,7 @@ def test_mixing_levels_adds_a_fault_and_keeps_the_other_words():
     ids=["plain", "crlf", "joiner", "composed"],
 )
 def test_a_region_is_where_the_word_is_in_the_file(text):
-    log = as_sarif(check_text(text), text, "letter.txt")
+    log = as_sarif([(check_text(text), text, "letter.txt")])
     (result,) = log["runs"][0]["results"]
     region = result["locations"][0]["physicalLocation"]["region"]
     assert (region["startLine"], region["endLine"]) == (2, 2)

@@ -1,4 +1,4 @@
-"""Conversations: a folder in which a file cannot be read, and one level of address alone."""
+"""Conversations: of the package, one level alone, and a folder in which a file is damaged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from case_table import table
 
+from bangla_checker import is_right
 from scionwood import ReadError, RecipeError, resolve
-from scionwood_bangla.data.conversations import SAMPLE, Files, Generated
+from scionwood_bangla.data.conversations import SAMPLE, Files, Generated, shipped
 
 
 @pytest.fixture(params=["inline", "service"])
@@ -56,3 +57,14 @@ def test_an_unknown_level_is_refused_and_the_recipe_names_one():
     with pytest.raises(RecipeError, match="some of tui, tumi, apni"):
         Generated(levels=["vous"])
     assert resolve("bangla/attribute_control").data.options["levels"] == ["apni"]
+
+
+def test_the_package_has_answers_at_their_level():
+    train, unseen = shipped("train"), shipped("unseen")
+    assert (len(train), len(unseen)) == (8000, 600)
+    for row in [*train[::200], *unseen[::20]]:
+        assert is_right(row.completion, row.register)
+    assert Generated(n_train=9).examples("train") == list(train[:9])
+    assert Generated(n_train=9, seed=1).examples("train") != list(train[:9])
+    with pytest.raises(RecipeError, match="the package has 8,000"):
+        Generated(n_train=8001).examples("train")

@@ -12,10 +12,10 @@ import pyarrow.parquet
 import pytest
 from case_table import table
 
+from bangla_checker import normalise
 from scionwood import ReadError, RecipeError
 from scionwood_bangla.readers.load import read_examples
 from scionwood_bangla.text.examples import Example, Message
-from scionwood_bangla.text.normalise import normalise
 
 TALKS = [
     ("ছুটির আবেদন লেখো", "মহোদয়, আমাকে দুই দিনের ছুটি দিন।", "ছুটি"),

@@ -14,9 +14,9 @@ from case_table import table
 from peft import PeftModel
 from plain_figures import undrawn
 
+from bangla_checker import is_right
 from scionwood import RecipeError, attach, fit, resolve
 from scionwood.adapters.methods import config_class
-from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Files, Generated
 from scionwood_bangla.model.weights import FOLDER, causal_lm
 from scionwood_language.data.packing import Collate
@@ -113,23 +113,6 @@ def test_warns_of_truncation():
     assert all(len(row["input_ids"]) <= 40 for row in rows)
     assert any(row["labels"][-1] != end for row in rows)
     assert all(end not in row["labels"][:-1] for row in rows)
-
-
-def test_warns_of_a_tokenizer_of_high_fertility(tmp_path):
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {letter: number for number, letter in enumerate(["<pad>", "</s>", *letters])}
-    backend = Tokenizer(models.BPE(vocabulary, []))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bytewise = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>"
-    )
-    bytewise.save_pretrained(tmp_path)
-    data = Files(source="sample", tokenizer=str(tmp_path), max_length=4096)
-    with pytest.warns(UserWarning, match=r"1\d\.\d tokens per word, above 4: a row of 4096"):
-        data.rows("train")
 
 
 def test_refuses_a_window_without_room_for_an_answer_and_a_missing_source():

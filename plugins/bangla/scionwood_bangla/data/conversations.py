@@ -1,32 +1,32 @@
-"""Data components for fine-tuning: conversations from the generator or from files, in batches."""
+"""Data components for fine-tuning: shipped conversations, or your own from files, in batches."""
 
 from __future__ import annotations
 
+import json
+import lzma
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar, Literal, Protocol, final
 
 import scionwood_language
+from bangla_checker import LEVELS, is_right
 from scionwood import RecipeError
 from scionwood.authoring import Split
-from scionwood_bangla.checker.restate import is_right
-from scionwood_bangla.evaluation.fertility import warn_of_fertility
-from scionwood_bangla.generator.make import examples
-from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import TINY, place_of, plain
 from scionwood_bangla.readers.load import read_examples
-from scionwood_bangla.text.examples import Example
+from scionwood_bangla.text.examples import Example, Message
 from scionwood_language import BadRows, ConversationData, Layout, Turns
 
 SAMPLE = "sample"
+Part = Literal["train", "unseen"]
 Item = tuple[Sequence[Mapping[str, str]], Mapping[str, str]]
 """A conversation as plain data, and the accepted levels of its answer."""
 
 
 class _Data(Protocol):
-    tokenizer: Any
-    max_length: int
-
     def examples(self, split: Split) -> list[Example]: ...
 
 
@@ -39,11 +39,7 @@ class Answers:
         Args:
             split: `train`, `val` or `test`.
         """
-        conversations = self.examples(split)
-        if split == "train":
-            texts = [example.completion for example in conversations]
-            warn_of_fertility(self.tokenizer, texts, self.max_length)
-        return [item_of(example) for example in conversations]
+        return [item_of(example) for example in self.examples(split)]
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
         """Return the share of answers at an accepted level, if each row tells its levels.
@@ -68,9 +64,29 @@ def item_of(example: Example) -> Item:
     return plain(example.messages), {"register": ",".join(sorted(example.register or ()))}
 
 
+@cache
+def shipped(part: Part) -> tuple[Example, ...]:
+    """Return the conversations of the package: letters and dialogues at three levels.
+
+    They were generated once, from phrases and from all forms of fifty verbs.
+
+    Args:
+        part: `train`, 8,000 conversations, or `unseen`, 600 about pairs of verb and tense that
+            `train` never shows.
+    """
+    packed = (files("scionwood_bangla.data") / "conversations.jsonl.xz").read_bytes()
+    rows = map(json.loads, lzma.decompress(packed).decode().splitlines())
+    return tuple(_example(row) for row in rows if row["part"] == part)
+
+
+def _example(row: Mapping[str, Any]) -> Example:
+    turns = tuple(Message(turn["role"], turn["content"]) for turn in row["messages"])
+    return Example(turns, frozenset([row["register"]]), row["topic"])
+
+
 @final
 class Generated(Answers, ConversationData):
-    """Generated conversations and letters at three levels of address, without any file.
+    """The conversations of the package, at three levels of address, without any file.
 
     Validation and test use pairs of verb and tense that training never shows.
 
@@ -82,17 +98,18 @@ class Generated(Answers, ConversationData):
     Units: tokens.
 
     Raises:
+        RecipeError: a level is unknown, or the package has fewer conversations.
         WeightsError: the tokenizer cannot be loaded.
 
-    Source: the lexicon and the phrases of this package.
+    Source: the lexicon and the phrases of this project.
 
     Args:
-        n_train: the number of training examples.
+        n_train: the number of training examples, at most 8,000.
         n_val: the number of validation examples.
-        n_test: the number of test examples.
+        n_test: the number of test examples; with those of validation at most 600.
         levels: keep examples of these levels alone (tui, tumi, apni), which makes the level an
             attribute that one adapter holds. null keeps all.
-        seed: the seed of all three splits.
+        seed: 0 keeps the order of the package; another seed draws one.
     """
 
     def __init__(
@@ -120,22 +137,18 @@ class Generated(Answers, ConversationData):
         """Return the examples of a split. No prompt is in two splits."""
         train, val, test = self.counts
         if split == "train":
-            return self._draw(train, "seen")
+            return self._draw(train, "train")
         unseen = self._draw(val + test, "unseen")
         return unseen[:val] if split == "val" else unseen[val:]
 
-    def _draw(self, count: int, which: Literal["seen", "unseen"]) -> list[Example]:
-        if self.levels is None:
-            return examples(count, seed=self.seed, which=which)
-        matching: list[Example] = []
-        number = 2 * count
-        while len(matching) < count:  # about a third of the examples has a given level
-            number *= 2
-            more = examples(number, seed=self.seed, which=which)
-            matching = [
-                example for example in more if example.register and example.register <= self.levels
-            ]
-        return matching[:count]
+    def _draw(self, count: int, part: Part) -> list[Example]:
+        rows = [row for row in shipped(part) if self.levels is None or row.register <= self.levels]
+        if self.seed:
+            Random(self.seed).shuffle(rows)
+        if count > len(rows):
+            rule = f"the package has {len(rows):,} such conversations"
+            raise RecipeError(f"{count:,} examples", rule, "Ask for fewer, or name a file of yours")
+        return rows[:count]
 
 
 @final
@@ -156,7 +169,7 @@ class Files(Answers, scionwood_language.Conversations):
 
     Args:
         source: a file (.jsonl, .json, .csv, .tsv, .parquet), a folder of such files, a data set on
-            the hub such as shuvo-xyz/BLADE, or `sample` for 160 generated rows.
+            the hub such as shuvo-xyz/BLADE, or `sample` for 160 rows of the package.
         columns: the columns of pairs by part (prompt, completion, topic, register, system), for
             columns that are not recognised by their names.
     """
@@ -203,5 +216,5 @@ class Files(Answers, scionwood_language.Conversations):
         )
 
     def sample(self) -> list[Example]:
-        """Return the 160 generated examples of the source `sample`."""
-        return examples(160, seed=0, which="all")
+        """Return the 160 conversations of the source `sample`, of the package."""
+        return [*shipped("train")[:128], *shipped("unseen")[:32]]

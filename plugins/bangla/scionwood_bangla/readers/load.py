@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scionwood import ReadError, RecipeError
-from scionwood_bangla.lexicon.levels import levels_of
+from bangla_checker import MOJIBAKE, CheckerError, is_bijoy, levels_of, mixed_words, normalise
+from scionwood import ReadError
 from scionwood_bangla.text.examples import Example, Message
-from scionwood_bangla.text.normalise import normalise
-from scionwood_bangla.text.reading import MOJIBAKE, is_bijoy, mixed_words, require_bangla
+from scionwood_bangla.text.reading import require_bangla
 from scionwood_language import BadRows, Layout, read_conversations
 
 CELL = 100_000
@@ -112,7 +111,7 @@ def _example(turns: list[Mapping[str, Any]], parts: Mapping[str, Any], where: st
     check_messages(messages, where)
     try:
         register = levels_of(parts.get("register"))
-    except RecipeError as error:
+    except CheckerError as error:
         raise ReadError(f"{where}, {error.value}", error.rule, error.remedy) from error
     topic = parts.get("topic") or messages[0].content
     return Example(tuple(messages), register, re.sub(r"\s+", " ", normalise(str(topic))).strip())

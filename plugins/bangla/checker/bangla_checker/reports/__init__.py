@@ -1,0 +1,1 @@
+"""Show findings: as marked text, JSON and SARIF, with places in the file."""
