@@ -18,11 +18,9 @@ from bangla_checker.lexicon import (
     pronoun_for,
     pronouns,
 )
-from bangla_checker.lexicon.words import endings_of
+from bangla_checker.lexicon.morphology import NEGATED, splits
 from bangla_checker.messages import Message, either
 
-NEGATED = "নি"
-"""The ending of the negated perfect, which is that of a verb in the present tense."""
 PERSONS = (LEVELS, ("se", "tini"))
 """The subjects of one person. A verb at a wrong level has a reading of the right person."""
 QUOTED = "it is quoted, so its level is the choice of the person who speaks"
@@ -110,4 +108,4 @@ def _ending(word: str) -> str:
     """Return the ending that a verb form has behind its inflection, or nothing."""
     if word in forms():
         return ""
-    return next((ending for bare, ending in endings_of(word) if bare in forms()), "")
+    return next((ending for bare, ending in splits(word) if bare in forms()), "")

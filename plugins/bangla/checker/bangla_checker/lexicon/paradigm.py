@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bangla_checker.lexicon import verbs
 from bangla_checker.text.normalise import normalise
@@ -40,8 +40,10 @@ _IMPERATIVE = {"tui": "|", "tumi": "ো |", "se": "ুক", "apni": "ুন"}
 _IMPERATIVE_AFTER_VOWEL = {"tui": "|", "tumi": "ও", "se": "ক", "apni": "ন"}
 
 
-@dataclass(frozen=True)
-class Reading:
+_GO = normalise("যাওয়া")
+
+
+class Reading(NamedTuple):
     """A grammatical reading of a form.
 
     Attributes:
@@ -89,15 +91,26 @@ def verb_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys(reading.verb for group in forms().values() for reading in group))
 
 
-def inflect(verb: str, tense: str, subject: str) -> tuple[str, ...]:
-    """Return the colloquial forms of a verb, the most usual first, or none for a defective verb.
+def inflect(
+    verb: str, tense: str, subject: str | None, *, literary: bool = False
+) -> tuple[str, ...]:
+    """Return the forms of a verb, the most usual first, or none for a defective verb.
 
     Args:
         verb: a verbal noun of `verb_names()`.
-        tense: one of `TENSES`.
-        subject: one of `SUBJECTS`.
+        tense: one of `TENSES`, or a non-finite one.
+        subject: one of `SUBJECTS`; `None` for a non-finite form.
+        literary: whether to return forms of the literary style.
     """
-    return _by_reading().get(Reading(verb, tense, subject), ())
+    return _by_reading().get(Reading(verb, tense, subject, literary), ())
+
+
+@cache
+def rare_verbs() -> frozenset[str]:
+    """Return the verbs of which only forms with a clear ending are read as verbs."""
+    nouns = [row[0] for row in _rows(verbs.RARE_CONSONANT)]
+    nouns += [row[0] + "নো" for row in _rows(verbs.RARE_CAUSATIVE)]
+    return frozenset(nouns)
 
 
 @cache
@@ -110,22 +123,23 @@ def _by_reading() -> dict[Reading, tuple[str, ...]]:
 
 @cache
 def _all_forms() -> tuple[_Form, ...]:
-    """Return all forms, normalised as one text: a call for each takes ten times as long."""
-    spelled, readings = zip(*_inflections(), strict=True)
-    return tuple(zip(normalise("\n".join(spelled)).split("\n"), readings, strict=True))
+    # The tables are in NFC, and no ending changes under it behind a stem; a test normalises all.
+    return tuple(_inflections())
 
 
 def _inflections() -> Iterator[_Form]:
     for stems in _stems():
-        noun = normalise(stems.noun)
+        noun = stems.noun
         for tense, endings, bases in _finite(stems):
             yield from _inflected(noun, tense, endings, bases)
         yield from _non_finite(noun, stems)
         yield from _literary(noun, stems.literary)
-    for verb, cells in verbs.DEFECTIVE.items():
-        for (tense, subject), group in cells.items():
-            for form in group.split():
-                yield from _with_honoured(form, Reading(normalise(verb), tense, subject))
+    for table, literary in ((verbs.DEFECTIVE, False), (verbs.LITERARY_DEFECTIVE, True)):
+        for verb, cells in table.items():
+            for (tense, subject), group in cells.items():
+                reading = Reading(normalise(verb), tense, subject, literary)
+                for form in group.split():
+                    yield from _with_honoured(form, reading)
 
 
 def _finite(stems: _Stems) -> Iterator[tuple[str, dict[str, str], dict[str, tuple[str, ...]]]]:
@@ -191,7 +205,7 @@ def _non_finite(noun: str, stems: _Stems) -> Iterator[_Form]:
 
 
 def _literary(noun: str, stem: str) -> Iterator[_Form]:
-    perfect = "গি" if noun == normalise("যাওয়া") else stem
+    perfect = "গি" if noun == _GO else stem
     tables = (
         ("continuous", stem + "তেছ", _PRESENT_AUXILIARY),
         ("past_continuous", stem + "তেছ", _PAST_AUXILIARY),
@@ -206,6 +220,8 @@ def _literary(noun: str, stem: str) -> Iterator[_Form]:
             for ending in group.split():
                 reading = Reading(noun, tense, subject, literary=True)
                 yield from _with_honoured(base + ending.replace("|", ""), reading)
+    yield stem + "ও", Reading(noun, "future_imperative", "tumi", literary=True)
+    yield stem + "বার", Reading(noun, "verbal_noun", None, literary=True)
     yield perfect + "য়া", Reading(noun, "participle", None, literary=True)
     yield stem + "লে", Reading(noun, "conditional", None, literary=True)
     yield stem + "তে", Reading(noun, "infinitive", None, literary=True)
@@ -222,7 +238,7 @@ def _also() -> dict[tuple[str, str, str], list[str]]:
 
 
 def _stems() -> Iterator[_Stems]:
-    for noun, low, *other_stems in _rows(verbs.CONSONANT):
+    for noun, low, *other_stems in (*_rows(verbs.CONSONANT), *_rows(verbs.RARE_CONSONANT)):
         high = other_stems[0] if other_stems else low
         perfect_stem = other_stems[1] if len(other_stems) > 1 else high
         yield _Stems(
@@ -242,7 +258,7 @@ def _stems() -> Iterator[_Stems]:
         yield _Stems(
             noun, stem, stem, continuous, past, habitual, later, (perfect_stem,), literary, "vowel"
         )
-    for stem, perfect in _rows(verbs.CAUSATIVE):
+    for stem, perfect in (*_rows(verbs.CAUSATIVE), *_rows(verbs.RARE_CAUSATIVE)):
         continuous, both = (stem + "চ্ছ",), tuple(perfect.split("|"))
         yield _Stems(
             stem + "নো", stem, stem, continuous, stem, stem, (stem,), both, stem + "ই", "vowel"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from bangla_checker.lexicon.morphology import splits
 from bangla_checker.lexicon.paradigm import forms
 from bangla_checker.text.normalise import normalise
 
@@ -35,8 +36,6 @@ _HOMOGRAPHS = """
 
 # Discourse markers in verb form, which address nobody in particular.
 _PARENTHETIC = "ধরুন ধরো ধর যাক হোক আসুক বলুক মানে"
-
-_SUFFIXES = ("নি", "ই", "ও", "না", "তো")
 
 
 @cache
@@ -148,14 +147,8 @@ def parenthetic() -> frozenset[str]:
 
 
 def stripped(word: str) -> list[str]:
-    """Return a word without each clitic (emphatic or negative) with which it may end."""
-    return [bare for bare, _ in endings_of(word)]
-
-
-def endings_of(word: str) -> list[tuple[str, str]]:
-    """Return a word without each clitic with which it may end, and that clitic."""
-    fitting = (s for s in _SUFFIXES if word.endswith(s) and len(word) > len(s) + 1)
-    return [(word[: -len(s)], s) for s in fitting]
+    """Return a word without each ending with which it may end."""
+    return [bare for bare, ending in splits(word) if ending]
 
 
 def _words(text: str) -> frozenset[str]:
