@@ -35,9 +35,7 @@ from bangla_checker.reports.report import as_json as as_json
 from bangla_checker.reports.report import as_text as as_text
 from bangla_checker.reports.sarif import as_sarif as as_sarif
 from bangla_checker.rewriter.restate import Rewriting as Rewriting
-from bangla_checker.rewriter.restate import count_faults as count_faults
 from bangla_checker.rewriter.restate import is_right as is_right
-from bangla_checker.rewriter.restate import mix_levels as mix_levels
 from bangla_checker.rewriter.restate import restate as restate
 from bangla_checker.rewriter.restate import rewrite as rewrite
 from bangla_checker.text.normalise import BENGALI as BENGALI

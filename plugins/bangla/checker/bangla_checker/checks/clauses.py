@@ -32,6 +32,8 @@ class Word:
         readings: the readings as a verb form.
         last: no finite verb follows in the sentence or in the main clause.
         final: only particles follow before the next pause.
+        closes: only particles follow before the end of the sentence.
+        asked: the sentence ends with a question mark.
         pause: the kind of punctuation before the word, or an empty string.
         subjects: the subjects with which its finite readings agree.
     """
@@ -41,6 +43,8 @@ class Word:
     readings: tuple[Reading, ...]
     last: bool = True
     final: bool = True
+    closes: bool = True
+    asked: bool = False
     pause: str = ""
     subjects: frozenset[str] = field(default_factory=frozenset)
 
@@ -75,6 +79,11 @@ def words_of(sentence: list[Token]) -> list[Word]:
         marks.append("")
         pause = ""
     _look_ahead(words, marks)
+    asked = any("?" in token.text for token in sentence[-2:] if token.kind == "end")
+    closes = True
+    for word in reversed(words):
+        word.closes, word.asked = closes, asked
+        closes = closes and word.text in particles()
     return words
 
 

@@ -43,7 +43,6 @@ class Fault:
         reason: what is wrong with it.
         suggestions: a replacement that keeps the meaning for certain, or nothing.
         question: why nothing is proposed; empty where a replacement is, or where no word is wrong.
-        forms: forms that agree, of any mood. They may change the meaning, and are no proposals.
 
     Example:
         >>> from bangla_checker import check_text
@@ -59,7 +58,6 @@ class Fault:
     reason: str
     suggestions: tuple[str, ...] = ()
     question: str = ""
-    forms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,6 @@ class Evidence:
         word: the word.
         levels: its possible levels, of `LEVELS`.
         addressee: the voice that speaks, and the vocative that it uses for the addressee.
-        suggestions: the equivalent word by level, of any mood and without its ending.
         instead: the replacement by level, or why there is none.
         pronoun: `True` for a pronoun, `False` for a verb.
         plural: whether it addresses several people.
@@ -98,7 +95,6 @@ class Evidence:
     word: str
     levels: frozenset[str]
     addressee: tuple[int | str, str]
-    suggestions: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     instead: dict[str, Replacement] = field(default_factory=dict, hash=False)
     pronoun: bool = True
     plural: bool = False
@@ -125,6 +121,10 @@ class Findings:
         faults: the faults, in text order.
         undecided: the verbs that the checker did not judge.
         evidence: the words that show a level of address.
+        bound: the verbs that agree with a pronoun of the second person, which change with it.
+        orders: forms that may be orders to the addressee; they are if nobody else is spoken of.
+        loose: verbs that may have the addressee as their subject.
+        unbound: the starts of pronouns of the second person whose verb was not found.
         requests: the verbs of requests without a subject. They address the reader if the text is
             a letter, and then they have a level.
         judged: the number of finite verbs that were compared with an explicit subject.
@@ -145,6 +145,10 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
     undecided: list[Undecided] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
+    bound: list[Evidence] = field(default_factory=list)
+    orders: list[Evidence] = field(default_factory=list)
+    loose: list[Evidence] = field(default_factory=list)
+    unbound: list[int] = field(default_factory=list)
     requests: list[Evidence] = field(default_factory=list)
     judged: int = 0
     agreeing: int = 0

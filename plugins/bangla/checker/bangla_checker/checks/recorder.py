@@ -8,11 +8,10 @@ from bangla_checker.checks.clauses import Word
 from bangla_checker.checks.findings import Evidence, Fault, Findings, Rule, Undecided
 from bangla_checker.checks.replacement import (
     Replacement,
-    any_forms,
     pronoun_instead,
     verb_instead,
 )
-from bangla_checker.lexicon import LEVELS, pronoun_for
+from bangla_checker.lexicon import LEVELS, Reading
 
 
 @final
@@ -34,7 +33,6 @@ class Recorder:
         word: Word,
         reason: str,
         instead: Replacement,
-        forms: tuple[str, ...] = (),
     ) -> None:
         """Add a fault.
 
@@ -43,10 +41,9 @@ class Recorder:
             word: the word.
             reason: what is wrong with it.
             instead: the replacement.
-            forms: forms that agree, of any mood.
         """
         place = (word.token.start, word.token.end, word.text)
-        details = (instead.proposed, instead.doubt, forms)
+        details = (instead.proposed, instead.doubt)
         self._findings.faults.append(Fault(rule, *place, reason, *details))
 
     def pronoun(self, word: Word) -> None:
@@ -60,27 +57,27 @@ class Recorder:
         self._findings.literary += pronoun.literary
         if pronoun.subject not in LEVELS:
             return
-        instead: dict[str, tuple[str, ...]] = {
-            level: (pronoun_for(level, pronoun.case),) for level in LEVELS
-        }
         sure = {level: pronoun_instead(word.text, pronoun, level) for level in LEVELS}
         level = frozenset({pronoun.subject})
         place = (word.token.start, word.text)
         self._findings.evidence.append(
-            Evidence(*place, level, self._addressee, instead, sure, plural=is_plural(word))
+            Evidence(*place, level, self._addressee, sure, plural=is_plural(word))
         )
 
-    def evidence(self, word: Word) -> Evidence:
-        """Return a verb without a subject as evidence for the level of the addressee.
+    def evidence(self, word: Word, readings: tuple[Reading, ...], doubt: str = "") -> Evidence:
+        """Return a verb as evidence for the level of the addressee.
 
         Args:
             word: the verb.
+            readings: its readings in the sentence.
+            doubt: why it may belong to somebody else, so that nothing takes its place.
         """
-        instead = {level: any_forms(word.readings, level) for level in LEVELS}
-        sure = {level: verb_instead(word.text, word.readings, level) for level in LEVELS}
-        levels = word.subjects & set(LEVELS)
+        sure = {level: verb_instead(word.text, readings, level) for level in LEVELS}
+        if doubt:
+            sure = dict.fromkeys(LEVELS, Replacement(doubt=doubt))
+        levels = {r.subject for r in readings if r.subject} & set(LEVELS)
         place = (word.token.start, word.text)
-        return Evidence(*place, levels, self._addressee, instead, sure, pronoun=False)
+        return Evidence(*place, frozenset(levels), self._addressee, sure, pronoun=False)
 
     def style(self, word: Word) -> None:
         """Count a verb that is only literary or only colloquial.

@@ -90,20 +90,6 @@ def pronoun_instead(word: str, pronoun: Pronoun, subject: str) -> Replacement:
     return Replacement(pronoun_for(subject, pronoun.case) + word[len(bare) :])
 
 
-def any_forms(readings: tuple[Reading, ...], subject: str) -> tuple[str, ...]:
-    """Return the forms of the same verb for another subject, of any tense and without ending.
-
-    They are no proposals: they serve to make texts that are meant to be wrong.
-
-    Args:
-        readings: the readings of a verb form. Each of its tenses gives a form.
-        subject: one of `SUBJECTS`.
-    """
-    cells = dict.fromkeys((r.verb, r.tense) for r in readings if r.subject is not None)
-    form_groups = (inflect(verb, tense, subject)[:1] for verb, tense in cells)
-    return tuple(dict.fromkeys(form for group in form_groups for form in group))
-
-
 def _ending(word: str) -> str:
     """Return the ending that a verb form has behind its inflection, or nothing."""
     if word in forms():

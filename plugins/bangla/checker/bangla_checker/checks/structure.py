@@ -101,8 +101,8 @@ def starts_clause(words: list[Word], i: int, subject: int) -> bool:
         i: the index of the word.
         subject: the index of the subject.
     """
-    if words[i].text not in fw.CLAUSE_STARTS:
-        return False
+    if words[i].text not in fw.CLAUSE_STARTS or (words[i].subjects and words[i].closes):
+        return False  # "you became ...": the verb at the end of the sentence
     if i and words[i - 1].text in fw.QUESTION_WORDS:
         return False
     if words[i].text in fw.SAYING and i + 1 < len(words) and words[i + 1].subjects:

@@ -15,10 +15,11 @@ from bangla_checker.checks.carry import (
 )
 from bangla_checker.checks.clauses import Word, is_order, role
 from bangla_checker.checks.findings import Findings, Rule
+from bangla_checker.checks.kinds import may_be_subject
+from bangla_checker.checks.mood import is_order_form, settled
 from bangla_checker.checks.recorder import Recorder, is_plural
 from bangla_checker.checks.replacement import (
     Replacement,
-    any_forms,
     pronoun_instead,
     verb_instead,
 )
@@ -32,7 +33,9 @@ from bangla_checker.checks.structure import (
     may_be_third_person,
     starts_clause,
 )
+from bangla_checker.lexicon import SUBJECTS
 from bangla_checker.lexicon import function_words as fw
+from bangla_checker.lexicon.morphology import analyse
 from bangla_checker.lexicon.words import is_homograph, joining, postpositions
 from bangla_checker.messages import Message
 from bangla_checker.text.normalise import normalise
@@ -40,6 +43,7 @@ from bangla_checker.text.normalise import normalise
 _CARRIED, _MIXED, _STALE = 9, 8, 8
 _AND, _OR_MORE, _YOURSELF = normalise("এবং"), normalise("আর"), normalise("আপনা")
 _BE = normalise("হওয়া")
+_WHEN = frozenset(map(normalise, ("যেমনি", "যেই", "যখন", "যখনই", "যবে", "যেদিন")))
 
 
 @dataclass
@@ -77,6 +81,7 @@ class SubjectTracker:
         reader = _Reader(self.findings, words, addressee)
         for i in range(len(words)):
             reader.step(i)
+        reader.end()
 
 
 @final
@@ -89,6 +94,8 @@ class _Reader:
         self.findings = findings
         self.words = words
         self._record = Recorder(findings, addressee)
+        self._unbound: list[Subject] = []
+        self._before = len(findings.evidence)
         self.state = _State()
 
     def step(self, i: int) -> None:
@@ -106,6 +113,17 @@ class _Reader:
             state.subject, state.commas = Subject(word, i, "tini", titled=True), 0
         else:
             self._verb(i)
+
+    def end(self) -> None:
+        """Record the pronouns whose verbs were not found, though a word may be their verb."""
+        verbs = [item for item in self.findings.evidence[self._before :] if not item.pronoun]
+        for subject in self._unbound:
+            if any(subject.person in verb.levels for verb in verbs):
+                continue  # "you and she came": the verb is one of the second person only
+            words = (w for at, w in enumerate(self.words) if at != subject.at and not w.pronoun)
+            found = {a.reading.subject for word in words for a in analyse(word.text)}
+            if subject.person in found:
+                self.findings.unbound.append(subject.word.token.start)
 
     def _pause(self, i: int) -> None:
         word, state = self.words[i], self.state
@@ -139,6 +157,8 @@ class _Reader:
         determines = word.text == "সে" and is_determiner(self.words, i, current)
         if determines or is_stars(self.words, i):
             return
+        if subject.person in SECOND:
+            self._unbound.append(subject)
         self._judge_before(subject)
         if state.joined or (before is not None and current is before):
             state.subject, state.joined = None, True
@@ -198,10 +218,13 @@ class _Reader:
         kind = role(self.words, i, led=state.subject is not None)
         if kind == "not_finite" and changes_subject(word) and state.subject is not None:
             state.stale = state.subject if state.subject.person in SECOND else state.stale
+            if not any(other.text in _WHEN for other in self.words):
+                self._bound_to(state.subject)  # "if you go": a form without a level
             state.subject = None
         if kind == "unclear":
             self.findings.verbs += 1
             self._record.abstain(word, "it may not be a verb")
+            self._may_address(i)
         if kind != "finite":
             return
         self.findings.verbs += 1
@@ -249,14 +272,17 @@ class _Reader:
         word = self.words[i]
         if word.ambiguous:
             self._record.abstain(word, "it may not be a finite verb")
+            self._may_address(i)
         elif not word.subjects & SECOND:
             pass  # first and third persons have no level of address
         elif word.subjects <= SECOND or is_order(word, self.words):
-            self.findings.evidence.append(self._record.evidence(word))
+            readings = settled(self.words, i, led=False)
+            self.findings.evidence.append(self._record.evidence(word, readings))
         else:
             self._record.abstain(word, _why(word))
+            self._may_address(i)
             if self._is_request(i):
-                self.findings.requests.append(self._record.evidence(word))
+                self.findings.requests.append(self._record.evidence(word, word.readings))
 
     def _is_request(self, i: int) -> bool:
         # "Please grant my leave": a plain future without a subject, in words of a request.
@@ -277,12 +303,17 @@ class _Reader:
             if reason := why_not_judged(pair):
                 self._record.abstain(verb, reason)
                 return
+        if len(verb.subjects) < len(SUBJECTS):  # "is not" has one form for all
+            self._bound_to(subject)
         self.findings.judged += 1
         if subject.person in verb.subjects:
             self.findings.agreeing += 1
+            if subject.person in SECOND:
+                self._bind(i, subject)
             return
         rule: Rule = "agreement"
-        instead = verb_instead(verb.text, verb.readings, subject.person)
+        readings = settled(self.words, i, led=subject.person in SECOND)
+        instead = verb_instead(verb.text, readings, subject.person)
         pronoun = subject.word.pronoun
         if subject.plural and pronoun and subject.person == "se" and "tini" in verb.subjects:
             rule = "chandrabindu"
@@ -290,7 +321,35 @@ class _Reader:
             instead = Replacement(doubt=Message("the pronoun may be {word}", word=honoured))
         names = {"verb": verb.text, "subject": subject.word.text}
         reason = Message("{verb} does not agree with {subject}", **names)
-        self._record.fault(rule, verb, reason, instead, any_forms(verb.readings, subject.person))
+        self._record.fault(rule, verb, reason, instead)
+
+    def _bind(self, i: int, subject: Subject) -> None:
+        # The verb changes together with its pronoun, unless it may be that of a third person.
+        word, between = self.words[i], self.words[subject.at + 1 : i]
+        other = not word.subjects <= SECOND and any(
+            may_be_subject(w, pronouns=False) and w.text not in fw.APPOSITIONS for w in between
+        )
+        doubt = "another person stands between it and the pronoun" if other else ""
+        readings = settled(self.words, i, led=True)
+        self.findings.bound.append(self._record.evidence(word, readings, doubt))
+
+    def _bound_to(self, subject: Subject) -> None:
+        self._unbound = [other for other in self._unbound if other.at != subject.at]
+
+    def _may_address(self, i: int) -> None:
+        # "... then you sang": a verb that may have the addressee as its subject.
+        word = self.words[i]
+        clause = clause_before(self.words, i)
+        others = not word.subjects <= SECOND and any(may_be_third_person(w) for w in clause)
+        if not word.subjects & SECOND or others:
+            return
+        readings = settled(self.words, i, led=False)
+        if not is_order_form(self.words, i, clause):
+            self.findings.loose.append(self._record.evidence(word, readings))
+            return
+        for level in word.subjects & SECOND:
+            own = tuple(r for r in readings if r.subject == level)
+            self.findings.orders.append(self._record.evidence(word, own))
 
 
 def _why(word: Word) -> str:

@@ -40,9 +40,9 @@ def readings(word: str) -> tuple[Reading, ...]:
 
 
 def _is_clear(form: str, reading: Reading) -> bool:
-    if reading.verb not in rare_verbs() or reading.literary:
-        return reading.verb not in rare_verbs()
-    return reading.tense in _CLEAR or form.endswith(_CLEAR_ENDINGS)
+    if reading.verb not in rare_verbs():
+        return True
+    return reading.tense in _CLEAR or (reading.tense != "present" and form.endswith(_CLEAR_ENDINGS))
 
 
 def pronoun_of(word: str) -> Pronoun | None:

@@ -82,7 +82,6 @@ def as_question(fault: Fault) -> str:
 
 def _record(fault: Fault, language: Language) -> dict[str, Any]:
     record = asdict(fault)
-    del record["forms"]  # they may change the meaning
     for name in ("reason", "question"):
         record[name] = said(getattr(fault, name), language)
     return record
