@@ -33,7 +33,17 @@ def as_text(findings: Findings, language: Language = "en") -> str:
             lines.append(f"    {said('suggestion', language)}: {', '.join(fault.suggestions)}")
         if fault.question:
             lines.append(f"    {said('question', language)}: {said(as_question(fault), language)}")
-    return "\n".join([*lines, *(said(line, language) for line in _summary(findings))])
+    return "\n".join([*lines, summary(findings, language)])
+
+
+def summary(findings: Findings, language: Language = "en") -> str:
+    """Return the number of faults and of undecided verbs, and a line for each note.
+
+    Args:
+        findings: the findings of one text.
+        language: `en` or `bn`.
+    """
+    return "\n".join(said(line, language) for line in _summary(findings))
 
 
 def as_json(findings: Findings, language: Language = "en") -> dict[str, Any]:
