@@ -10,7 +10,6 @@ plugin = Plugin(
     summary="Bangla letters and dialogues: check honorific levels, and teach them to models",
     data={
         "generated": "scionwood_bangla.data.conversations:Generated",
-        "files": "scionwood_bangla.data.conversations:Files",
         "preferences": "scionwood_bangla.data.preferences:Preferences",
     },
     commands={
@@ -28,9 +27,8 @@ plugin = Plugin(
         "generate": "scionwood_bangla.verbs.generate:serve_generate",
     },
     parsers={
-        "examples": "scionwood_bangla.readers.parsers:Examples",
         "letters": "scionwood_bangla.readers.parsers:Letters",
-        "corpora": "scionwood_bangla.evaluation.parsers:Corpora",
+        "corpora": "scionwood_bangla.readers.parsers:Corpora",
     },
 )
 

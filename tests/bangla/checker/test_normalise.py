@@ -45,11 +45,6 @@ def test_each_spelling_has_one_normal_form(given_text, wanted):
     assert normalise(unicodedata.normalize("NFD", given_text)) == wanted
 
 
-@table(("digits", "wanted"), [("keep", "১2"), ("bengali", "১২"), ("latin", "12")])
-def test_converts_digits(digits, wanted):
-    assert normalise("১2", digits=digits) == wanted
-
-
 @given(st.text('কতবরযড়অাে\u09d7োৌঁংঃ\u09bc\u09cd\u200c\u200d|।১1a \u200b৷"‘\r\n', max_size=12))
 def test_is_idempotent_on_noise(noise):
     once = normalise(noise)

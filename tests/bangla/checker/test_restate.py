@@ -1,10 +1,9 @@
-"""Restating a text at another level, and what SARIF and a diff say of it."""
+"""Restating a text at another level, and where it is in its file."""
 
 from case_table import table
 
 from bangla_checker import (
     LEVELS,
-    as_sarif,
     check_text,
     is_right,
     normalise,
@@ -94,16 +93,14 @@ def test_a_respectful_vocative_allows_no_other_level():
     ],
     ids=["plain", "crlf", "joiner", "composed"],
 )
-def test_a_region_is_where_the_word_is_in_the_file(text):
-    log = as_sarif([(check_text(text), text, "letter.txt")])
-    (result,) = log["runs"][0]["results"]
-    region = result["locations"][0]["physicalLocation"]["region"]
-    assert (region["startLine"], region["endLine"]) == (2, 2)
-    line = text.splitlines()[1]
-    assert line[region["startColumn"] - 1 : region["endColumn"] - 1] == "আছ"
-    change = result["fixes"][0]["artifactChanges"][0]["replacements"][0]
-    assert change["insertedContent"]["text"] == normalise("আছেন")
-    assert result["ruleId"] in {rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]}
+def test_a_place_is_where_the_word_is_in_the_file(text):
+    findings = check_text(text)
+    (fault,) = findings.faults
+    places = Places(findings.text, text)
+    line, column = places.line_and_column(fault.start)
+    last, end = places.line_and_column(fault.end)
+    assert (line, last) == (2, 2)
+    assert text.splitlines()[1][column - 1 : end - 1] == "আছ"
 
 
 def test_a_text_whose_lines_change_is_still_aligned():

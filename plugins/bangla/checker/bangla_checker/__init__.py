@@ -33,7 +33,6 @@ from bangla_checker.lexicon.words import is_homograph as is_homograph
 from bangla_checker.lexicon.words import polite_calls as polite_calls
 from bangla_checker.reports.report import as_json as as_json
 from bangla_checker.reports.report import as_text as as_text
-from bangla_checker.reports.sarif import as_sarif as as_sarif
 from bangla_checker.rewriter.restate import Rewriting as Rewriting
 from bangla_checker.rewriter.restate import is_right as is_right
 from bangla_checker.rewriter.restate import restate as restate

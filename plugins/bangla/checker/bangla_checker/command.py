@@ -18,7 +18,6 @@ from bangla_checker.lexicon.levels import levels_of
 from bangla_checker.messages import LANGUAGES, Language, Message, said
 from bangla_checker.reports.places import Places
 from bangla_checker.reports.report import as_json, as_question, as_text
-from bangla_checker.reports.sarif import as_sarif
 from bangla_checker.rewriter.fix import diff, level_of
 from bangla_checker.rewriter.restate import Rewriting, rewrite
 from bangla_checker.text.reading import decode_utf8, read_utf8, require_bangla
@@ -27,7 +26,7 @@ from bangla_checker.version import VERSION
 STDIN = "-"
 """The name that means standard input."""
 
-Output = Literal["text", "json", "sarif", "fix", "write"]
+Output = Literal["text", "json", "fix", "write"]
 _LETTER: dict[str, bool | None] = {"auto": None, "yes": True, "no": False}
 
 
@@ -40,7 +39,7 @@ class Request:
         letter: whether to check the parts of a letter: auto, yes or no. auto checks them if the
             text looks like one.
         chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
-        output: what is printed: the marked text, JSON, SARIF, or the lines that change at one
+        output: what is printed: the marked text, JSON, or the lines that change at one
             level; write also writes them to the file.
         language: the language of the messages, en or bn.
 
@@ -140,7 +139,6 @@ def _parser() -> argparse.ArgumentParser:
     output = parser.add_mutually_exclusive_group()
     for name, says in (
         ("json", "print JSON"),
-        ("sarif", "print SARIF 2.1.0"),
         ("fix", "print what changes at one level"),
         ("write", "print it, and write it to the file"),
     ):
@@ -167,10 +165,7 @@ def _show(
     checked: Sequence[Findings], originals: Sequence[str], names: Sequence[str], request: Request
 ) -> None:
     shown = [_shown(name) for name in names]
-    if request.output == "sarif":
-        log = as_sarif(zip(checked, originals, shown, strict=True), request.language)
-        print(json.dumps(log, ensure_ascii=False, indent=1))
-    elif request.output == "json":
+    if request.output == "json":
         records = []
         for findings, original in zip(checked, originals, strict=True):
             record, places = as_json(findings, request.language), Places(findings.text, original)
@@ -193,7 +188,7 @@ def _fix(name: str, text: str, request: Request) -> bool:
     """Print the changes and the questions, write the changes on request; return if none is left."""
     levels, language = levels_of(request.register), request.language
     findings = request.check(text)
-    level = level_of(findings.text, levels)
+    level = level_of(findings.text, None if levels is None else sorted(levels))
     result = Rewriting(findings.text, True) if level is None else rewrite(findings.text, level)
     after = result.text
     changes = diff(findings.text, after, _shown(name))

@@ -1,4 +1,4 @@
-"""Data components for fine-tuning: shipped conversations, or your own from files, in batches."""
+"""The conversations of the package as a data component for fine-tuning, in batches."""
 
 from __future__ import annotations
 
@@ -7,61 +7,20 @@ import lzma
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from random import Random
-from typing import Any, ClassVar, Literal, Protocol, final
+from typing import Any, Literal, final
 
-import scionwood_language
 from bangla_checker import LEVELS, is_right
 from scionwood import RecipeError
 from scionwood.authoring import Split
 from scionwood_bangla.model.weights import TINY, place_of, plain
-from scionwood_bangla.readers.load import read_examples
 from scionwood_bangla.text.examples import Example, Message
-from scionwood_language import BadRows, ConversationData, Layout, Turns
+from scionwood_language import ConversationData, Turns
 
-SAMPLE = "sample"
-Part = Literal["train", "unseen"]
 Item = tuple[Sequence[Mapping[str, str]], Mapping[str, str]]
-"""A conversation as plain data, and the accepted levels of its answer."""
+"""A conversation as plain data, and the level of its answer."""
 
-
-class _Data(Protocol):
-    def examples(self, split: Split) -> list[Example]: ...
-
-
-class Answers:
-    """What data components of Bangla have in common: items with their levels, and a judge."""
-
-    def items(self: _Data, split: Split) -> list[Item]:
-        """Return the conversations of a split as plain data.
-
-        Args:
-            split: `train`, `val` or `test`.
-        """
-        return [item_of(example) for example in self.examples(split)]
-
-    def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
-        """Return the share of answers at an accepted level, if each row tells its levels.
-
-        Args:
-            answers: the answers to a batch.
-            batch: its `register` has the accepted levels of each row, joined by commas.
-        """
-        accepted = [frozenset(names.split(",")) for names in batch["register"] if names]
-        if len(accepted) != len(answers):
-            return {}
-        matches = [is_right(text, levels) for text, levels in zip(answers, accepted, strict=True)]
-        return {"register_match": sum(matches) / len(matches)}
-
-
-def item_of(example: Example) -> Item:
-    """Return an example as plain data, as `ConversationData` of `language` takes it.
-
-    Args:
-        example: the example. Its levels are joined by commas.
-    """
-    return plain(example.messages), {"register": ",".join(sorted(example.register or ()))}
+Part = Literal["train", "unseen"]
 
 
 @cache
@@ -85,7 +44,7 @@ def _example(row: Mapping[str, Any]) -> Example:
 
 
 @final
-class Generated(Answers, ConversationData):
+class Generated(ConversationData):
     """The conversations of the package, at three levels of address, without any file.
 
     Validation and test use pairs of verb and tense that training never shows.
@@ -141,80 +100,35 @@ class Generated(Answers, ConversationData):
         unseen = self._draw(val + test, "unseen")
         return unseen[:val] if split == "val" else unseen[val:]
 
+    def items(self, split: Split) -> list[Item]:
+        """Return the conversations of a split as plain data, each with its level.
+
+        Args:
+            split: `train`, `val` or `test`.
+        """
+        return [
+            (plain(example.messages), {"register": ",".join(example.register or ())})
+            for example in self.examples(split)
+        ]
+
+    def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
+        """Return the share of answers at the level of their row, as the checker judges them.
+
+        Args:
+            answers: the answers to a batch.
+            batch: its `register` has the level of each row.
+        """
+        pairs = zip(answers, batch["register"], strict=True)
+        return {
+            "register_match": sum(is_right(a, frozenset([lv])) for a, lv in pairs) / len(answers)
+        }
+
     def _draw(self, count: int, part: Part) -> list[Example]:
-        rows = [row for row in shipped(part) if self.levels is None or row.register <= self.levels]
+        wanted = frozenset(LEVELS) if self.levels is None else self.levels
+        rows = [row for row in shipped(part) if row.register and row.register <= wanted]
         if self.seed:
             Random(self.seed).shuffle(rows)
         if count > len(rows):
             rule = f"the package has {len(rows):,} such conversations"
             raise RecipeError(f"{count:,} examples", rule, "Ask for fewer, or name a file of yours")
         return rows[:count]
-
-
-@final
-class Files(Answers, scionwood_language.Conversations):
-    """Your own conversations, or BLADE, from a file, a folder or the hub, split by topic.
-
-    Shapes: as in `Generated`. `register` is empty for a row without a register.
-
-    Units: tokens.
-
-    Raises:
-        RecipeError: no source is given, or a share is out of range.
-        ReadError: a row is invalid. The message names the file, the row, the rule and a remedy.
-        WeightsError: the tokenizer cannot be loaded.
-
-    Source: BLADE, arXiv:2605.22487: 4,196 rows in splits of 3,356, 420 and 420. The split by topic
-        is ours.
-
-    Args:
-        source: a file (.jsonl, .json, .csv, .tsv, .parquet), a folder of such files, a data set on
-            the hub such as shuvo-xyz/BLADE, or `sample` for 160 rows of the package.
-        columns: the columns of pairs by part (prompt, completion, topic, register, system), for
-            columns that are not recognised by their names.
-    """
-
-    hub_example: ClassVar[str] = "shuvo-xyz/BLADE"
-
-    def __init__(
-        self,
-        *,
-        source: str | Path | None = None,
-        layout: Layout = "auto",
-        columns: dict[str, str] | None = None,
-        bad_rows: BadRows = "refuse",
-        on_bad_file: Literal["raise", "skip"] = "raise",
-        val_share: float = 0.1,
-        test_share: float = 0.1,
-        tokenizer: str = TINY,
-        max_length: int = 2048,
-        packing: bool = True,
-        turns: Turns = "last",
-        batch_size: int = 2,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            source=source,
-            layout=layout,
-            columns=columns,
-            bad_rows=bad_rows,
-            on_bad_file=on_bad_file,
-            val_share=val_share,
-            test_share=test_share,
-            tokenizer=place_of(tokenizer),
-            max_length=max_length,
-            packing=packing,
-            turns=turns,
-            batch_size=batch_size,
-            seed=seed,
-        )
-
-    def read(self, source: str | Path) -> list[Example]:
-        """Return the examples of a source or of one of its files, checked for Bangla."""
-        return read_examples(
-            source, layout=self.layout, columns=self.columns, bad_rows=self.bad_rows
-        )
-
-    def sample(self) -> list[Example]:
-        """Return the 160 conversations of the source `sample`, of the package."""
-        return [*shipped("train")[:128], *shipped("unseen")[:32]]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bangla_checker
+from bangla_checker import Output
 from scionwood import RecipeError
 from scionwood.authoring import InputPath, LoadedRun, Served, print_table, prints
 from scionwood_bangla.text.reading import read_text, scionwood_errors
@@ -25,7 +26,6 @@ def check(
     write: bool = False,
     exit_zero: bool = False,
     json: bool = False,
-    sarif: bool = False,
 ) -> None:
     """Print a text with its faults of address marked, each with its rule and a suggestion.
 
@@ -42,7 +42,6 @@ def check(
         exit_zero: end with the exit status 0 even if the text has a fault.
         json: print JSON. Positions count characters of its `text`, and `line` and `column` are
             those of the file.
-        sarif: print SARIF 2.1.0, for editors and code hosts.
 
     Raises:
         SystemExit: the text has a fault.
@@ -51,11 +50,10 @@ def check(
         RecipeError: a level is unknown, or options exclude each other.
         WriteError: the file cannot be written.
     """
-    chosen = [name for name, wanted in (("json", json), ("sarif", sarif), ("fix", fix)) if wanted]
-    if len(chosen) > 1 or (write and not fix):
-        rule = "only one of --json, --sarif and --fix can be given, and --write needs --fix"
+    if (json and fix) or (write and not fix):
+        rule = "only one of --json and --fix can be given, and --write needs --fix"
         raise RecipeError("options of check", rule, "Leave one of them out")
-    output = "write" if write else next(iter(chosen), "text")
+    output: Output = "write" if write else "fix" if fix else "json" if json else "text"
     with scionwood_errors():
         is_right = bangla_checker.run([str(text)], options.request(output))
     if not is_right and not exit_zero:

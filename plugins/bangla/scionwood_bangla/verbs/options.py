@@ -11,29 +11,13 @@ from scionwood_language import ModelOptions
 
 
 @dataclass(frozen=True)
-class AddressOptions:
-    """Which levels of address a text may have.
+class CheckRequest:
+    """How a text is checked.
 
     Attributes:
         register: the accepted levels, such as apni or tumi,apni. Without it, all levels are
             accepted.
         chandrabindu: also report an honorific verb after তারা, which is then written তাঁরা.
-
-    Example:
-        >>> from scionwood_bangla import AddressOptions
-        >>> AddressOptions("tumi,apni").chandrabindu
-        False
-    """
-
-    register: str | None = None
-    chandrabindu: bool = False
-
-
-@dataclass(frozen=True)
-class CheckRequest(AddressOptions):
-    """How a text is checked.
-
-    Attributes:
         letter: whether to check the parts of a letter. auto checks them if the text looks like one.
         language: the language of reasons and questions: English (en) or Bangla (bn).
 
@@ -43,6 +27,8 @@ class CheckRequest(AddressOptions):
         'yes'
     """
 
+    register: str | None = None
+    chandrabindu: bool = False
     letter: Literal["auto", "yes", "no"] = "auto"
     language: Literal["en", "bn"] = "en"
 

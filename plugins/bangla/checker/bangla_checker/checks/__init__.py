@@ -16,6 +16,7 @@ from bangla_checker.checks.tokens import sentences, tokenise
 from bangla_checker.errors import OptionError
 from bangla_checker.lexicon import LEVELS
 from bangla_checker.lexicon.dialect import is_regional
+from bangla_checker.lexicon.levels import levels_of
 from bangla_checker.messages import Message
 from bangla_checker.text.normalise import normalise
 
@@ -51,7 +52,10 @@ def check_text(
         >>> [(fault.rule, fault.word, fault.suggestions) for fault in findings.faults]
         [('agreement', 'আছ', ('আছেন',))]
     """
-    allowed = None if register is None else _levels(register)
+    allowed = levels_of(register)
+    if register is not None and allowed is None:
+        remedy = f"Use one or more of {', '.join(LEVELS)}"
+        raise OptionError("register ()", "it must name at least one level of address", remedy)
     findings = Findings(normalise(text))
     tracker, addressees = SubjectTracker(findings), Addressees()
     for sentence in sentences(tokenise(findings.text)):
@@ -88,13 +92,3 @@ def _accept_spelling(findings: Findings) -> None:
     faults = [fault for fault in findings.faults if fault.rule != "chandrabindu"]
     findings.agreeing += len(findings.faults) - len(faults)
     findings.faults = faults
-
-
-def _levels(register: Collection[str]) -> frozenset[str]:
-    remedy = f"Use one or more of {', '.join(LEVELS)}"
-    for level in register:
-        if level not in LEVELS:
-            raise OptionError(f"register {level!r}", "it is not a level of address", remedy)
-    if not register:
-        raise OptionError("register ()", "it must name at least one level of address", remedy)
-    return frozenset(register)

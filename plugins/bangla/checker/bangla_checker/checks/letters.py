@@ -142,7 +142,7 @@ def _misplaced(present: dict[str, Part]) -> list[tuple[Part, str]]:
     # A part is misplaced if it comes after a part that it should precede. The date may come first,
     # or last in a formal letter (beside the signature).
     order = [name for name in FIELDS if name in present and name != "date"]
-    wrong = []
+    wrong: list[tuple[Part, str]] = []
     for before, after in pairwise(order):
         if present[before].line > present[after].line:
             names = {"part": before, "other": after}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Literal
 
 NUKTA, VIRAMA, ZWNJ, ZWJ = "\u09bc", "\u09cd", "\u200c", "\u200d"
 
@@ -24,11 +23,9 @@ _PAIRS = (
     ("\u09d7\u09c7", "\u09cc"),  # the two halves of the sign au, typed in the wrong order
     ("\u0985\u09be", "\u0986"),  # the letter aa, typed as the letter a and a sign
 )
-_TO_BENGALI = {ord("0") + n: 0x09E6 + n for n in range(10)}
-_TO_LATIN = {bengali: latin for latin, bengali in _TO_BENGALI.items()}
 
 
-def normalise(text: str, *, digits: Literal["keep", "bengali", "latin"] = "keep") -> str:
+def normalise(text: str) -> str:
     """Return the normal spelling of a text. The function is idempotent.
 
     NFC decomposes the letters rra, rha and yya (they are composition exclusions) and composes the
@@ -39,20 +36,17 @@ def normalise(text: str, *, digits: Literal["keep", "bengali", "latin"] = "keep"
 
     Args:
         text: the text. Characters of other scripts get their NFC form.
-        digits: whether to keep digits, or to convert them to Bengali or Latin digits.
 
     Source: The Unicode Standard, chapter 12.2 (Bengali) and annex 15 (composition exclusions).
 
     Examples:
         >>> from bangla_checker import normalise
-        >>> normalise("১২ মে", digits="latin")
-        '12 মে'
+        >>> normalise("আ\u09aa\u09a8ি") == normalise("আপনি")
+        True
     """
     text, before = _once(text.replace("\r\n", "\n").replace("\r", "\n")), ""
     while text != before:  # in noise, one repair may allow another
         text, before = _once(text), text
-    if digits != "keep":
-        text = text.translate(_TO_BENGALI if digits == "bengali" else _TO_LATIN)
     return text
 
 
