@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from bangla_checker.lexicon.morphology import fits, splits
 from bangla_checker.lexicon.paradigm import LEVELS as LEVELS
 from bangla_checker.lexicon.paradigm import SUBJECTS as SUBJECTS
@@ -21,6 +23,7 @@ _CLEAR = ("continuous", "perfect", "past_continuous", "past_perfect", "participl
 _CLEAR_ENDINGS = tuple(map(normalise, ("লাম", "লেন", "তাম", "তেন", "বেন")))
 
 
+@lru_cache(maxsize=1 << 16)  # a text repeats its words, and has fewer different ones
 def readings(word: str) -> tuple[Reading, ...]:
     """Return the verb readings of a word in running text, after removal of endings.
 
