@@ -42,6 +42,7 @@ def test_an_archive_of_another_release_is_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # Python in a browser takes minutes for 10,000 sentences
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm fetches Pyodide")
 def test_the_page_gives_the_answers_of_python_without_a_network(tmp_path):
     page = build(tmp_path / "page.html")
