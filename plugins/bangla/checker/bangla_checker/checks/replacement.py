@@ -58,7 +58,7 @@ def verb_instead(word: str, readings: tuple[Reading, ...], subject: str) -> Repl
         >>> verb_instead("করোনি", readings("করোনি"), "apni").form
         'করেননি'
         >>> verb_instead("করো", readings("করো"), "apni").doubt
-        'its mood is not certain: imperative or present'
+        'its mood is not certain: future imperative or imperative or present'
     """
     ending = _ending(word)
     if any(reading.subject is None for reading in readings) and ending != NEGATED:
