@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from bangla_checker.lexicon.morphology import fits, splits
+from bangla_checker.lexicon.morphology import NEGATED, fits, splits
 from bangla_checker.lexicon.paradigm import LEVELS as LEVELS
 from bangla_checker.lexicon.paradigm import SUBJECTS as SUBJECTS
 from bangla_checker.lexicon.paradigm import TENSES as TENSES
@@ -32,13 +32,14 @@ def readings(word: str) -> tuple[Reading, ...]:
     Args:
         word: the normalised word. A word that is not a verb form has no readings.
     """
-    if word in never_verbs():
+    if word in never_verbs() or word.removesuffix("ই").removesuffix("ও") in never_verbs():
         return ()
     for form, ending in splits(word):
         group = tuple(r for r in forms().get(form, ()) if fits(r, ending) and _is_clear(form, r))
         if group:
             is_noun = all(r.tense == "verbal_noun" and r.verb in never_verbs() for r in group)
-            return () if is_noun or form in never_verbs() else group
+            is_noun = is_noun or (form in never_verbs() and NEGATED not in ending)
+            return () if is_noun else group
     return ()
 
 

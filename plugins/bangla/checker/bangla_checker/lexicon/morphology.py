@@ -86,7 +86,9 @@ def fits(reading: Reading, ending: str) -> bool:
     """
     if ending in ("", *EMPHASIS):
         return True
-    if NEGATED in ending or "নাই" in ending or "নে" in ending:
+    if "নে" in ending:  # "I do not", জানিনে; behind other persons it is the end of a noun
+        return reading.tense == "present" and reading.subject == "ami"
+    if NEGATED in ending or "নাই" in ending:
         return reading.tense == "present" and reading.subject is not None
     return reading.subject is not None
 

@@ -108,7 +108,7 @@ def inflect(
 @cache
 def rare_verbs() -> frozenset[str]:
     """Return the verbs of which only forms with a clear ending are read as verbs."""
-    nouns = [row[0] for row in _rows(verbs.RARE_CONSONANT)]
+    nouns = [row[0] for row in (*_rows(verbs.RARE_CONSONANT), *_rows(verbs.RARE))]
     nouns += [row[0] + "নো" for row in _rows(verbs.RARE_CAUSATIVE)]
     return frozenset(nouns)
 

@@ -1,1 +1,1 @@
-"""Show findings: as marked text, JSON and SARIF, with places in the file."""
+"""Show findings: as marked text and JSON, with places in the file."""
