@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 CORE = ROOT / "pyproject.toml"
 TOOLS = {"batch", "export", "kit", "sandbox"}
 NEIGHBOURS = [*ROOT.glob("core/*/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")]
+INSIDE = [*ROOT.glob("plugins/*/*/pyproject.toml")]  # of a plugin, and without it
 PLUGINS = sorted(path for path in NEIGHBOURS if path.parent.name not in TOOLS)
 OTHERS = sorted(path for path in NEIGHBOURS if path.parent.name in TOOLS)
 NAMES = [path.parent.name for path in PLUGINS]
@@ -89,7 +90,8 @@ def test_the_core_excludes_releases_with_known_holes(name, bound):
 def wheels(request, tmp_path_factory) -> Path:
     """Wheels of the core and of one field, or of all, by the function that pip calls."""
     folder = tmp_path_factory.mktemp("dist")
-    for path in [CORE, *(NEIGHBOURS if request.param == "all" else PLUGINS[:1])]:
+    every = [*NEIGHBOURS, *INSIDE]
+    for path in [CORE, *(every if request.param == "all" else PLUGINS[:1])]:
         with chdir(path.parent):
             build_wheel(str(folder))
     return folder
@@ -110,6 +112,7 @@ def test_a_clone_without_symlinks_reads_every_recipe(tmp_path):
     subprocess.run(command, check=True)
     packages = [clone / "core", *(path.parent for path in clone.glob("core/*/pyproject.toml"))]
     packages += [path.parent for path in clone.glob("plugins/*/pyproject.toml")]
+    packages += [path.parent for path in clone.glob("plugins/*/*/pyproject.toml")]
     code = (
         "import sys\n"
         "from scionwood.recipes.recipe import resolve\n"
@@ -134,7 +137,8 @@ def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels):
         package = path.name.partition("-")[0]
         with zipfile.ZipFile(path) as wheel:
             names = wheel.namelist()
-            assert f"{package}/py.typed" in names
+            bare = package.removeprefix("scionwood_")  # as of a distribution inside a plugin
+            assert {f"{package}/py.typed", f"{bare}/py.typed"} & set(names)
             metadata = next(name for name in names if name.endswith("METADATA"))
             assert b"file://" not in wheel.read(metadata)
         for recipe in (ROOT / "configs" / package.removeprefix("scionwood_")).glob("*.yaml"):
@@ -143,7 +147,7 @@ def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels):
 
 def test_every_wheel_carries_its_licence_and_no_address(wheels):
     paths = sorted(wheels.glob("*.whl"))
-    assert len(paths) in (2, 1 + len(NEIGHBOURS))
+    assert len(paths) in (2, 1 + len(NEIGHBOURS) + len(INSIDE))
     for path in paths:
         with zipfile.ZipFile(path) as wheel:
             names = wheel.namelist()
