@@ -122,7 +122,8 @@ def main(words: Sequence[str] | None = None) -> int:
             raise OptionError("FILE", "no file is named", "Name a file, or - for standard input")
         names = ("register", "letter", "chandrabindu", "output", "language")
         request = Request(**{name: getattr(options, name) for name in names})
-        _reconfigure()
+        if hasattr(sys.stdout, "reconfigure"):  # a stream of Python may stand in its place
+            sys.stdout.reconfigure(encoding="utf-8")
         return 0 if run(options.files, request) or options.exit_zero else 1
     except CheckerError as error:
         print(error, file=sys.stderr)
@@ -150,11 +151,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--lsp", action="store_true", help="serve an editor over stdin and stdout")
     parser.add_argument("--version", action="version", version=VERSION)
     return parser
-
-
-def _reconfigure() -> None:
-    if hasattr(sys.stdout, "reconfigure"):  # a stream of Python may stand in its place
-        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def _read(name: str) -> str:

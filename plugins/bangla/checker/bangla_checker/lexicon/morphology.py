@@ -15,7 +15,6 @@ NEGATED = "নি"
 """The ending of the negated perfect, whose verb is in the present tense."""
 
 _NEGATIONS = (NEGATED, "না", "নাই", "নে")
-_PARTICLE = "কো"
 _SHORTEST = 2  # the letters of a form with an ending: a single letter is no verb in practice
 
 
@@ -34,7 +33,7 @@ class Analysis(NamedTuple):
 def _all_endings() -> tuple[str, ...]:
     negated = [e + negation for negation in _NEGATIONS for e in ("", *EMPHASIS[:2])]
     tails = [n + tail for n in negated for tail in ("", *EMPHASIS)]
-    return tuple(normalise(ending) for ending in (*EMPHASIS, *tails, "না" + _PARTICLE))
+    return tuple(normalise(ending) for ending in (*EMPHASIS, *tails, "নাকো"))
 
 
 ENDINGS = _all_endings()
