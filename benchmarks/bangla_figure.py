@@ -14,15 +14,18 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from bangla_fonts import family
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from runner import read
 
+from bangla_checker import LEVELS, check_text
 from scionwood.authoring import figure_style
-from scionwood_bangla.checker import check_text
-from scionwood_bangla.evaluation.figures import COLOURS, PRONOUNS
-from scionwood_bangla.evaluation.fonts import family
-from scionwood_bangla.lexicon import LEVELS
+
+COLOURS = {"tui": "#E69F00", "tumi": "#56B4E9", "apni": "#009E73"}
+"""Colours that colour-blind readers can distinguish (Okabe and Ito)."""
+
+PRONOUNS = {"tui": "তুই", "tumi": "তুমি", "apni": "আপনি"}
 
 TARGET = Path(__file__).parents[1] / "docs" / "figures" / "bangla.png"
 LINES = ("আপনি আমার চিঠি পেয়েছ জেনে খুশি হলাম।", "তোমার সাহায্য পেলে উপকার হবে।")

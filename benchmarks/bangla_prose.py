@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,11 +20,17 @@ from random import Random
 from bangla_prose_sources import READ_BEFORE, SOURCES, texts
 from runner import Row, machine, option, parsed, read, replace_rows
 
-from scionwood_bangla.checker import Findings, check_text
-from scionwood_bangla.evaluation.audit import count_finite
-from scionwood_bangla.lexicon import LEVELS, inflect, pronoun_for, pronoun_of, readings
-from scionwood_bangla.lexicon.words import is_homograph
-from scionwood_bangla.text.normalise import normalise
+from bangla_checker import (
+    LEVELS,
+    Findings,
+    check_text,
+    inflect,
+    is_homograph,
+    normalise,
+    pronoun_for,
+    pronoun_of,
+    readings,
+)
 
 KINDS = {"verb, second": 40, "verb, third": 30, "pronoun": 40}
 """How many flips of each kind a seed plants: a verb after a second-person pronoun, a verb after a
@@ -40,6 +46,21 @@ Score = tuple[str, str, float]
 Place = tuple[int, str]
 
 _WORD = re.compile("[\u0980-\u09ff\u200c\u200d]+")
+_FINITE = re.compile(
+    normalise(
+        "(েছ|চ্ছ)(ি|ে|েন|িস|ো)(নি|না|ই|ও)?$|ছিল(াম|েন|ি|ো|)(না|ই|ও)?$|..লাম(না|ই|ও)?$"
+        "|..লেন(না|ই|ও)?$|..বেন(না|ই|ও)?$|..তাম(না|ই|ও)?$|..তেন(না|ই|ও)?$"
+    )
+)
+_NOUNS = frozenset(
+    normalise(
+        "কাছে পাছে মাছে গাছে পিছে আছে নাছে সালাম ইসলাম গোলাম কলাম কালাম সেলাম বোতাম নীলাম "
+        "নিলাম ইচ্ছে ইচ্ছেও মিছিল মিছে ভিলেন স্লোগান আসসালামুআলাইকুম ওয়ালাইকুমআসসালাম "
+        "পিচ্ছিল গুচ্ছে"
+    ).split()
+)
+"""Nouns with such an ending."""
+
 _SENTENCE = re.compile(r"[^।\n?!\"]+")
 _THIRD = {"se": "tini", "tini": "se"}
 _TAILS = ("", "নি", "না", "ই", "ও")
@@ -63,6 +84,12 @@ def coverage(corpus: str, findings: Sequence[Findings]) -> Score:
     words = Counter(word for item in findings for word in _WORD.findall(item.text))
     finite, covered = count_finite(words.elements())
     return corpus, "coverage", covered / finite
+
+
+def count_finite(words: Iterable[str]) -> tuple[int, int]:
+    """Return how many words have an ending that only finite verbs have, and how many are known."""
+    finite = [word for word in words if _FINITE.search(word) and word not in _NOUNS]
+    return len(finite), sum(bool(readings(word)) for word in finite)
 
 
 @dataclass(frozen=True)

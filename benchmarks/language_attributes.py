@@ -20,12 +20,11 @@ from typing import Any
 import torch
 from runner import Table, option, parsed
 
+from bangla_checker import LEVELS, is_right
 from scionwood import fit, load, load_adapter, resolve
 from scionwood.authoring import minimise, warm_cosine
 from scionwood_bangla import Decoding, Writer
-from scionwood_bangla.checker.restate import is_right
 from scionwood_bangla.data.conversations import Generated
-from scionwood_bangla.lexicon import LEVELS
 from scionwood_bangla.model.weights import PLACE
 from scionwood_language.tasks.causal import loss_of
 from scionwood_language.tasks.sft import INPUTS

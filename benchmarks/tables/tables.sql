@@ -484,6 +484,25 @@ FROM bangla AS a_word JOIN bangla AS words USING (subject)
 WHERE a_word.measure = 'tokens a word' AND words.measure = 'words in 2048 tokens'
 ORDER BY a_word.place;
 
+-- table: bangla_rewriter
+WITH line(nr, title, subject) AS (VALUES
+  (1, 'sentences, tumi to apni', 'sentences, test, tumi to apni'),
+  (2, 'sentences, apni to tumi', 'sentences, test, apni to tumi'),
+  (3, 'sentences, tui to apni', 'sentences, test, tui to apni'),
+  (4, 'sentences, tumi to tui', 'sentences, test, tumi to tui'),
+  (5, 'all sentences', 'sentences, test, all'),
+  (6, 'orders without a pronoun', 'orders, test, all')
+)
+SELECT title AS kept,
+  digits(max(value) FILTER (WHERE measure = 'sentences'), '.0f') AS number,
+  digits(max(value) FILTER (WHERE measure = 'needed changes'), '.0f') AS "needed changes",
+  digits(max(value) FILTER (WHERE measure = 'made'), '.3f') AS made,
+  digits(max(value) FILTER (WHERE measure = 'sentences changed in meaning'), '.4f')
+    AS "changed in meaning",
+  digits(max(value) FILTER (WHERE measure = 'sentences changed by half'), '.4f')
+    AS "changed by half"
+FROM line JOIN bangla_rewriter USING (subject) GROUP BY nr ORDER BY nr;
+
 -- table: bangla_prose
 WITH text(nr, corpus, title, read_before) AS (VALUES
   (1, 'tune', 'sentences of a dictionary, seen', 1),

@@ -52,11 +52,6 @@ def test_a_named_model_writes_without_the_shipped_run(capsys):
     assert (record["text"], record["run"]) == (model[0].text, None)
 
 
-def test_evaluate_does_not_write_into_a_shipped_run(capsys):
-    assert main(["bangla", "evaluate", "--run", SHIPPED, "--n", "0"]) == 2
-    assert "a shipped or pulled run is not changed" in capsys.readouterr().err
-
-
 @pytest.mark.slow
 def test_the_shipped_run_has_the_score_that_it_states():
     folder = find_run(SHIPPED, quiet=True)

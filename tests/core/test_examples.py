@@ -56,7 +56,7 @@ LONG = {
     *("scionwood_methods.learn_sequence", "scionwood_methods.select_examples"),
     "scionwood_methods.study",
     *("scionwood_federated.simulate", "scionwood_federated.losses_at"),
-    *("scionwood_federated.train_site", "scionwood_audio.compare", "scionwood_bangla.evaluate"),
+    *("scionwood_federated.train_site", "scionwood_audio.compare"),
 }
 """Examples that train or write for seconds; fast tests of their plugins cover the functions."""
 TOGETHER = 12

@@ -19,8 +19,8 @@ from hatchling.build import build_wheel
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "pyproject.toml"
-TOOLS = {"batch", "deid", "export", "kit", "sandbox"}
-ALONE = {"deid": {"scionwood-sandbox"}, "sandbox": set()}
+TOOLS = {"batch", "checker", "deid", "export", "kit", "sandbox"}
+ALONE = {"checker": set(), "deid": {"scionwood-sandbox"}, "sandbox": set()}
 """Distributions that do without the core, and what of ours they need."""
 NEIGHBOURS = [
     *ROOT.glob("core/*/pyproject.toml"),
@@ -46,8 +46,8 @@ def test_tools_add_commands_and_two_of_them_do_without_the_core():
     extras = " ".join(itertools.chain(*core["optional-dependencies"].values()))
     for path in OTHERS:
         tool, name = project(path), path.parent.name
-        assert tool["name"] == f"scionwood-{name}"
-        assert tool["version"] == core["version"]
+        assert tool["name"] in (f"scionwood-{name}", f"scionwood-{path.parents[1].name}-{name}")
+        assert tool.get("version", core["version"]) == core["version"]
         if name in ALONE:
             ours = [line for line in tool["dependencies"] if "scionwood" in line]
             assert {line.partition("==")[0] for line in ours} == ALONE[name]
@@ -141,7 +141,8 @@ def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels):
         package = path.name.partition("-")[0]
         with zipfile.ZipFile(path) as wheel:
             names = wheel.namelist()
-            assert f"{package}/py.typed" in names
+            bare = package.removeprefix("scionwood_")  # as of a distribution inside a plugin
+            assert {f"{package}/py.typed", f"{bare}/py.typed"} & set(names)
             metadata = next(name for name in names if name.endswith("METADATA"))
             assert b"file://" not in wheel.read(metadata)
         for recipe in (ROOT / "configs" / package.removeprefix("scionwood_")).glob("*.yaml"):

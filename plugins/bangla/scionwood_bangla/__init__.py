@@ -10,35 +10,25 @@ plugin = Plugin(
     summary="Bangla letters and dialogues: check honorific levels, and teach them to models",
     data={
         "generated": "scionwood_bangla.data.conversations:Generated",
-        "files": "scionwood_bangla.data.conversations:Files",
         "preferences": "scionwood_bangla.data.preferences:Preferences",
     },
     commands={
         "check": "scionwood_bangla.verbs.check:check",
         "score": "scionwood_bangla.verbs.check:score",
-        "evaluate_checker": "scionwood_bangla.verbs.check:evaluate_checker",
-        "tokenizers": "scionwood_bangla.verbs.tokenizers:tokenizers",
-        "audit": "scionwood_bangla.verbs.corpus:audit",
-        "serve": "scionwood_bangla.verbs.corpus:serve",
-        "lsp": "scionwood_bangla.verbs.corpus:lsp",
         "generate": "scionwood_bangla.verbs.generate:generate",
-        "evaluate": "scionwood_bangla.verbs.evaluate:evaluate",
-        "prefer": "scionwood_bangla.verbs.prefer:prefer",
         "merge": "scionwood_bangla.verbs.merge:merge",
     },
     probes={"generated": "scionwood_bangla.evaluation.behaviour:answers"},
     recipes="scionwood_bangla.recipes",
     runs="scionwood_bangla.runs",
-    rooms=("checker", "generator", "lexicon", "text"),
+    rooms=("text",),
     services={
         "check": "scionwood_bangla.verbs.check:serve_check",
         "generate": "scionwood_bangla.verbs.generate:serve_generate",
     },
     parsers={
-        "examples": "scionwood_bangla.readers.parsers:Examples",
         "letters": "scionwood_bangla.readers.parsers:Letters",
-        "preferences": "scionwood_bangla.data.parsers:Preferences",
-        "corpora": "scionwood_bangla.evaluation.parsers:Corpora",
+        "corpora": "scionwood_bangla.readers.parsers:Corpora",
     },
 )
 

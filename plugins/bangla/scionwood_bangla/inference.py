@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, final
 
 import scionwood_language
+from bangla_checker import LEVELS, normalise
 from scionwood import RecipeError
 from scionwood_bangla.model.weights import TINY, causal_lm, place_of, plain
 from scionwood_bangla.text.examples import Message
-from scionwood_bangla.text.normalise import normalise
 from scionwood_language import Answer, Decoding
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 SHIPPED = "bangla/register_tiny"
 """The run that writes if neither a run nor a model is given."""
+
+
+_NAMES = {"tui": "তুই", "tumi": "তুমি", "apni": "আপনি"}
+_LEVEL = normalise("সম্বোধন: {level}। সব সর্বনাম ও ক্রিয়া এই স্তরের হবে।")
+_ORDER = normalise("চিঠি হলে ক্রম: বিষয়, সম্ভাষণ, মূল বক্তব্য, সমাপ্তি।")
 
 
 @final
@@ -58,6 +63,27 @@ class Writer(scionwood_language.Writer):
         """
         answers = super().write([plain(turns) for turns in prompts], decoding, progress=progress)
         return [Answer(normalise(text).strip(), ended) for text, ended in answers]
+
+
+def with_instructions(prompt: Sequence[Message], level: str) -> tuple[Message, ...]:
+    """Add the level of address and the order of a letter's parts to the last turn of a prompt.
+
+    Args:
+        prompt: the turns. The last turn is the user's.
+        level: `tui`, `tumi` or `apni`.
+
+    Raises:
+        RecipeError: the level is unknown.
+
+    Source: the order of parts follows the prompts of BLADE, arXiv:2605.22487 (reconstruction). The
+        wording is ours.
+    """
+    if level not in LEVELS:
+        rule, remedy = "it is not a level of address", f"Use one of {', '.join(LEVELS)}"
+        raise RecipeError(f"register {level!r}", rule, remedy)
+    *before, last = prompt
+    wanted = f"{_LEVEL.format(level=_NAMES[level])} {_ORDER}"
+    return (*before, Message(last.role, f"{last.content}\n{wanted}"))
 
 
 def load_writer(options: WriterOptions) -> Writer:

@@ -6,15 +6,16 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from bangla_checker import is_right, normalise
 from scionwood.authoring import Origin, ship
-from scionwood_bangla.evaluation.compare import Plan, compare, handwritten
+from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.inference import SHIPPED, Writer
 from scionwood_language import Decoding
 
 SCOPE = "a tiny model, which shows levels of address but not content"
 TARGET = Path(__file__).parent / "runs/register_tiny"
-METHODS = ("adapter", "zero_shot", "always_tumi")
-"""The run, its base, and one familiar answer to every request."""
+CONSTANT = normalise("তোমাকে ধন্যবাদ। তুমি কেমন আছ? তুমি ভালো থেকো।")
+"""One familiar answer, which the score gives to every request."""
 
 
 def train(target: Path = TARGET) -> Origin:
@@ -45,16 +46,23 @@ def score(run: Path) -> str:
 
 
 def register_match(run: Path) -> list[float]:
-    """Return the share of answers at an accepted level, for each of `METHODS`.
+    """Return the share of answers at an accepted level: of a run, its base, and `CONSTANT`.
 
     Args:
         run: the run folder.
     """
-    plan = Plan(METHODS, [Decoding(max_new_tokens=120)])
-    rows = compare(Writer.of_run(run), [handwritten("test")], plan).rows
-    of_all = [row for row in rows if (row["measure"], row["group"]) == ("register_match", "all")]
-    values = {row["method"]: row["value"] for row in of_all}
-    return [values[method] for method in METHODS]
+    chosen = prompts(half="test")
+    requests, decoding = [item.example().prompt for item in chosen], Decoding(max_new_tokens=120)
+    writer = Writer.of_run(run)
+    answers = [writer.write(requests, decoding)]
+    with writer.without_adapter() as base:
+        answers.append(base.write(requests, decoding))
+    texts = [[answer.text for answer in group] for group in answers] + [[CONSTANT] * len(chosen)]
+    return [
+        sum(is_right(text, item.levels) for text, item in zip(group, chosen, strict=True))
+        / len(chosen)
+        for group in texts
+    ]
 
 
 if __name__ == "__main__":

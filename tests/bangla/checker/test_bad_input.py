@@ -2,11 +2,10 @@
 
 from case_table import table
 
-from scionwood_bangla.checker import check_text
-from scionwood_bangla.checker.report import as_json, as_text, style
-from scionwood_bangla.checker.tokens import tokenise
-from scionwood_bangla.lexicon.dialect import is_regional
-from scionwood_bangla.text.normalise import normalise
+from bangla_checker import as_json, as_text, check_text, normalise
+from bangla_checker.checks.tokens import tokenise
+from bangla_checker.lexicon.dialect import is_regional
+from bangla_checker.reports.report import style
 
 NO_FAULT = {
     "sadhu": "তিনি কলিকাতায় গিয়াছেন। তাঁহাকে আমি চিঠি লিখিয়াছি। তুমি কি তাহা জান?",

@@ -6,13 +6,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from bangla_labelled import measure_letters, measure_sentences
 from case_table import table
 
 import scionwood_bangla
-from scionwood import RecipeError
-from scionwood_bangla.checker import check_text
-from scionwood_bangla.evaluation.labelled import measure_letters, measure_sentences
-from scionwood_bangla.text.normalise import normalise
+from bangla_checker import OptionError, check_text, normalise
 
 
 def faults_in(text: str, *register: str) -> list[tuple[str, str]]:
@@ -122,7 +120,7 @@ def test_a_level_below_the_accepted_levels_is_a_fault():
 
 @pytest.mark.parametrize("register", [("vous",), ()])
 def test_refuses_an_invalid_register(register):
-    with pytest.raises(RecipeError, match="level"):
+    with pytest.raises(OptionError, match="level"):
         check_text("আপনি বসুন।", register)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from scionwood_bangla.checker import check_text
-from scionwood_bangla.checker.letters import is_private, parts, structure_score
-from scionwood_bangla.text.normalise import normalise
+from bangla_checker import check_text, normalise, parts, structure_score
+from bangla_checker.checks.letters import is_private
 
 FORMAL = normalise(
     "তারিখ: ১০ মার্চ ২০২৬\nবরাবর,\nপ্রধান শিক্ষক\nবিষয়: ছুটির আবেদন\nজনাব,\n"

@@ -1,21 +1,17 @@
-"""Restating a text at another level, mixing its levels, and what SARIF and a diff say of it."""
-
-from random import Random
+"""Restating a text at another level, and where it is in its file."""
 
 from case_table import table
 
-from scionwood_bangla.checker import check_text
-from scionwood_bangla.checker.fix import diff, level_of
-from scionwood_bangla.checker.restate import (
-    count_faults,
+from bangla_checker import (
+    LEVELS,
+    check_text,
     is_right,
-    mix_levels,
+    normalise,
     restate,
     rewrite,
 )
-from scionwood_bangla.checker.sarif import Places, as_sarif
-from scionwood_bangla.lexicon import LEVELS
-from scionwood_bangla.text.normalise import normalise
+from bangla_checker.reports.places import Places
+from bangla_checker.rewriter.fix import diff, level_of
 
 SAID = {
     "tui": normalise("তোকে ধন্যবাদ। তুই কি বইটা পড়েছিস? কাল আসছিস।"),
@@ -36,28 +32,55 @@ def test_restates_a_text_at_any_level(start, level):
         assert restated == SAID[start]
 
 
-def test_an_order_stays_and_its_sentence_with_it():
-    """The other sentences are rewritten; texts that are meant to be wrong take any form."""
-    result = rewrite(ORDER, "apni")
-    assert result.text == SAID["apni"].replace("আসছেন", "এসো")
+def test_a_pronoun_changes_with_all_its_verbs_or_not_at_all():
+    """The second sentence may be a statement or an order, so it stays, and is a question."""
+    text = "তুমি ভাত খেয়েছ আর এখন ঘুমাচ্ছ। তুমি কাজটা করো। তুমি কাল যাবে?"
+    result = rewrite(text, "apni")
+    wanted = "আপনি ভাত খেয়েছেন আর এখন ঘুমাচ্ছেন। তুমি কাজটা করো। আপনি কাল যাবেন?"
+    assert result.text == normalise(wanted)
     assert not result.complete
-    assert restate(ORDER, "apni") is None
-    assert restate(ORDER, "apni", certain=False) == SAID["apni"].replace("আসছেন", "আসুন")
+    assert [fault.word for fault in result.questions] == [normalise("করো")]
+
+
+ORDERS = {
+    "তোমার চিঠি পেয়েছি। এখনই এসো।": ("apni", "আপনার চিঠি পেয়েছি। এখনই আসুন।"),
+    "তোমার চিঠি পেয়েছি। চিন্তা করো না।": ("apni", "আপনার চিঠি পেয়েছি। চিন্তা করবেন না।"),
+    "আপনার চিঠি পেয়েছি। সেখানে যান।": ("tumi", "তোমার চিঠি পেয়েছি। সেখানে যাও।"),
+    "তোর চিঠি পেয়েছি। ভাত খা।": ("apni", "আপনার চিঠি পেয়েছি। ভাত খান।"),
+    "তুমি কি ভাত খাও?": ("apni", "আপনি কি ভাত খান?"),  # no order, but a question
+    "তুমি রোজ ভাত খাও।": ("apni", "আপনি রোজ ভাত খান।"),  # a habit
+    "তুমি দয়া করে এসো।": ("apni", "আপনি দয়া করে আসুন।"),
+    "তুমি কাল গেলে।": ("apni", "আপনি কাল গেলেন।"),
+    "তুমি গেলে আমি যাব।": ("apni", "আপনি গেলে আমি যাব।"),  # no statement, but a condition
+    "তুমি ভাত খাওনি, তাই না?": ("apni", "আপনি ভাত খাননি, তাই না?"),
+}
+
+
+@table("text", ORDERS)
+def test_an_order_stays_an_order_and_a_statement_a_statement(text):
+    level, wanted = ORDERS[text]
+    assert rewrite(text, level).text == normalise(wanted)
+
+
+STAYS = {
+    "another person": "আপনার চিঠি পেয়েছি। তিনি ভালো আছেন। পরে সেখানে যান।",
+    "a heading": "তুমি রবে নীরবে\n\nকাল গান শুনলাম। ভালো লাগল।",
+    "a verse": "গানটা শুনলাম।\nতুমি রবে নীরবে\nহৃদয়ে মম\nতুমি রবে নিভৃত\nভালো লাগল।",
+    "a title": "আমরা 'তুমি আসবে বলে' দেখলাম।",
+}
+
+
+@table("kind", STAYS)
+def test_what_is_not_said_to_the_addressee_stays(kind):
+    before = normalise(STAYS[kind])
+    level = "tumi" if kind == "another person" else "apni"
+    after = rewrite(before, level).text
+    assert after == before.replace("আপনার", "তোমার") if level == "tumi" else after == before
 
 
 def test_a_respectful_vocative_allows_no_other_level():
     assert restate("স্যার, আপনি কি কাল আসবেন?", "tui") is None
     assert restate("বৃষ্টি হচ্ছে।", "tui") is None
-
-
-def test_mixing_levels_adds_a_fault_and_keeps_the_other_words():
-    texts = {mix_levels(SAID["apni"], Random(seed)) for seed in range(8)}
-    assert len(texts) > 3
-    for text in texts:
-        assert text is not None
-        assert count_faults(text, frozenset(LEVELS)) > 0
-        assert "বইটা" in text
-    assert mix_levels("বৃষ্টি হচ্ছে।", Random(0)) is None
 
 
 @table(
@@ -70,16 +93,14 @@ def test_mixing_levels_adds_a_fault_and_keeps_the_other_words():
     ],
     ids=["plain", "crlf", "joiner", "composed"],
 )
-def test_a_region_is_where_the_word_is_in_the_file(text):
-    log = as_sarif(check_text(text), text, "letter.txt")
-    (result,) = log["runs"][0]["results"]
-    region = result["locations"][0]["physicalLocation"]["region"]
-    assert (region["startLine"], region["endLine"]) == (2, 2)
-    line = text.splitlines()[1]
-    assert line[region["startColumn"] - 1 : region["endColumn"] - 1] == "আছ"
-    change = result["fixes"][0]["artifactChanges"][0]["replacements"][0]
-    assert change["insertedContent"]["text"] == normalise("আছেন")
-    assert result["ruleId"] in {rule["id"] for rule in log["runs"][0]["tool"]["driver"]["rules"]}
+def test_a_place_is_where_the_word_is_in_the_file(text):
+    findings = check_text(text)
+    (fault,) = findings.faults
+    places = Places(findings.text, text)
+    line, column = places.line_and_column(fault.start)
+    last, end = places.line_and_column(fault.end)
+    assert (line, last) == (2, 2)
+    assert text.splitlines()[1][column - 1 : end - 1] == "আছ"
 
 
 def test_a_text_whose_lines_change_is_still_aligned():

@@ -8,8 +8,8 @@ import pytest
 from case_table import table
 
 from scionwood import ReadError
-from scionwood_bangla.checker.scores import SCORES, Score, score_texts
 from scionwood_bangla.evaluation.corpus import read_corpus
+from scionwood_bangla.evaluation.scores import SCORES, Score, score_texts
 
 TEXTS = {
     "tui": "তুই কেমন আছিস? তোর বই পেয়েছি।",

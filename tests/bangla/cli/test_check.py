@@ -1,4 +1,4 @@
-"""The commands check, score, evaluate-checker and tokenizers."""
+"""The commands check and score."""
 
 import io
 import json
@@ -6,10 +6,9 @@ import sys
 
 import pytest
 from case_table import table
-from tokenizers import Tokenizer, models
 
+from bangla_checker import normalise
 from scionwood.cli import main
-from scionwood_bangla.text.normalise import normalise
 
 LETTER = (
     "তারিখ: ১০ মার্চ ২০২৬\nবরাবর,\nপ্রধান শিক্ষক\nজনাব,\n"
@@ -94,25 +93,6 @@ def test_score_prints_a_row_for_each_register(tmp_path, capsys):
     assert "over_formal" in capsys.readouterr().out
 
 
-def test_evaluate_checker_prints_the_scores_of_the_checker(capsys):
-    assert main(["bangla", "evaluate-checker", "--half", "all", "--json"]) == 0
-    scores = json.loads(capsys.readouterr().out)
-    assert scores["sentences"]["sentences"] >= 300
-    assert scores["sentences"]["precision"] >= 0.95
-
-
-def test_tokenizers_prints_words_per_window_and_a_warning(letter, tmp_path, capsys):
-    characters = sorted(set(normalise(LETTER)) | {" "})
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(characters)}, merges=[]))
-    tokenizer.save(str(tmp_path / "tokenizer.json"))
-    command = ["bangla", "tokenizers", str(tmp_path), "--text", str(letter), "--window", "100"]
-    assert main(command) == 0
-    out = capsys.readouterr().out
-    assert "in 100 tokens" in out
-    assert "above 4 tokens per word" in out
-    assert main([*command[:-1], "0"]) == 2
-
-
 def test_fix_shows_the_changes_and_writes_them_on_request(tmp_path, capsys):
     path = tmp_path / "line.txt"
     path.write_text("তুমি কেমন আছেন?\n", "utf-8")
@@ -138,44 +118,14 @@ def test_a_text_that_cannot_be_fixed_says_so_and_is_not_written(tmp_path, capsys
     assert path.read_text("utf-8") == "জনাব, আপনি আসুন।"
 
 
-def test_json_has_lines_and_columns_and_sarif_is_one_log(letter, capsys):
+def test_json_has_lines_and_columns(letter, capsys):
     assert main(["bangla", "check", str(letter), "--json", "--exit-zero"]) == 0
     fault = json.loads(capsys.readouterr().out)["faults"][-1]
     line = LETTER.splitlines()[fault["line"] - 1]
     assert normalise(line[fault["column"] - 1 :]).startswith(fault["word"])
-    assert main(["bangla", "check", str(letter), "--sarif", "--exit-zero"]) == 0
-    log = json.loads(capsys.readouterr().out)
-    assert log["version"] == "2.1.0"
-    assert len(log["runs"][0]["results"]) == 3
 
 
-@table("extra", [["--json", "--sarif"], ["--write"], ["--fix", "--json"]])
+@table("extra", [["--write"], ["--fix", "--json"]])
 def test_options_of_check_that_exclude_each_other_are_refused(letter, extra, capsys):
     assert main(["bangla", "check", str(letter), *extra]) == 2
     assert "only one of" in capsys.readouterr().err
-
-
-def test_audit_counts_flags_and_coverage_and_names_what_it_left_out(tmp_path, capsys):
-    (tmp_path / "a.txt").write_text("আপনি কেমন আছ? আমি গিয়েছিলাম।", "utf-8")
-    (tmp_path / "b.md").write_text("Hello world", "utf-8")
-    (tmp_path / "c.jsonl").write_text('{"text": "তুমি কেমন আছ?"}\n', "utf-8")
-    (tmp_path / "d.csv").write_text("ignored", "utf-8")
-    assert main(["bangla", "audit", str(tmp_path), "--json"]) == 0
-    record = json.loads(capsys.readouterr().out)
-    assert (record["texts"], record["words"], record["flags"]) == (2, 8, {"agreement": 1})
-    assert record["flags_per_1000_words"] == 125
-    assert record["coverage"] == 1.0
-    assert "Latin" in record["refused"][0]
-    assert "[আছ]" in record["sample"][0]["context"]
-    assert main(["bangla", "audit", str(tmp_path)]) == 0
-    assert "flags per 1,000 words" in capsys.readouterr().out
-
-
-def test_audit_of_a_text_without_sure_verbs_has_no_share_of_known_ones(tmp_path, capsys):
-    assert main(["bangla", "audit", str(tmp_path)]) == 2
-    assert "there is no file" in capsys.readouterr().err
-    (tmp_path / "name.txt").write_text("আমার নাম রহিম।", encoding="utf-8")
-    assert main(["bangla", "audit", str(tmp_path)]) == 0
-    printed = capsys.readouterr().out
-    assert "none counted" in printed
-    assert "nan" not in printed

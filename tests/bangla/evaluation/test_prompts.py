@@ -1,8 +1,7 @@
 """The hand-written prompts are normalised, and each accepts its reference."""
 
-from scionwood_bangla.checker.restate import is_right
+from bangla_checker import is_right, normalise
 from scionwood_bangla.evaluation.prompts import prompts
-from scionwood_bangla.text.normalise import normalise
 
 
 def test_prompts_are_normalised_and_accept_their_reference():

@@ -14,10 +14,10 @@ from case_table import table
 from peft import PeftModel
 from plain_figures import undrawn
 
+from bangla_checker import is_right
 from scionwood import RecipeError, attach, fit, resolve
 from scionwood.adapters.methods import config_class
-from scionwood_bangla.checker.restate import is_right
-from scionwood_bangla.data.conversations import Files, Generated
+from scionwood_bangla.data.conversations import Generated
 from scionwood_bangla.model.weights import FOLDER, causal_lm
 from scionwood_language.data.packing import Collate
 from scionwood_language.tasks.sft import Sft
@@ -106,7 +106,7 @@ def test_refuses_data_of_another_tokenizer(tmp_path):
 
 
 def test_warns_of_truncation():
-    data = Files(source="sample", max_length=40, packing=False)
+    data = Generated(n_train=128, max_length=40, packing=False)
     with pytest.warns(UserWarning, match=r"of 128 examples of train are longer than 40 tokens"):
         rows = data.rows("train")
     end = data.tokenizer.eos_token_id
@@ -115,30 +115,11 @@ def test_warns_of_truncation():
     assert all(end not in row["labels"][:-1] for row in rows)
 
 
-def test_warns_of_a_tokenizer_of_high_fertility(tmp_path):
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {letter: number for number, letter in enumerate(["<pad>", "</s>", *letters])}
-    backend = Tokenizer(models.BPE(vocabulary, []))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bytewise = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="</s>"
-    )
-    bytewise.save_pretrained(tmp_path)
-    data = Files(source="sample", tokenizer=str(tmp_path), max_length=4096)
-    with pytest.warns(UserWarning, match=r"1\d\.\d tokens per word, above 4: a row of 4096"):
-        data.rows("train")
-
-
-def test_refuses_a_window_without_room_for_an_answer_and_a_missing_source():
+def test_refuses_a_window_without_room_for_an_answer():
     with pytest.raises(RecipeError, match="no answer fits"), pytest.warns():
         Generated(n_train=5, max_length=3).rows("train")
     with pytest.raises(RecipeError, match="at least 2 tokens"):
         Generated(max_length=1)
-    with pytest.raises(RecipeError, match=r"data.source null.*shuvo-xyz/BLADE"):
-        Files().examples("train")
 
 
 @table(

@@ -11,13 +11,8 @@ audio find there nope out.txt -> nope: there is no such file
 audio score nope there -> nope: there is no such file
 bangla check nope -> nope: there is no such file
 bangla score nope -> nope: there is no such file
-bangla tokenizers a --text nope -> nope: there is no such file
 bangla generate a --peft nope -> nope: there is no such file
 bangla generate a --run nope -> run nope: there is no such folder
-bangla evaluate --run bangla/register -> Did you mean 'register_tiny'
-bangla evaluate --run bangla/register_tiny --data nope.csv -> nope.csv: there is no such file
-bangla prefer there -> there: it exists already
-bangla prefer new --data nope.csv -> nope.csv: there is no such file
 bangla merge new --run nope -> run nope: there is no such folder
 biomed classify nope -> nope: there is no such file
 biomed classify there -> scionwood fit biomed/few_shot --run run

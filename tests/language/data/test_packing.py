@@ -10,8 +10,7 @@ from trained import TINY
 from transformers import MambaConfig, MambaForCausalLM, MistralConfig, MistralForCausalLM
 
 from scionwood import RecipeError
-from scionwood_bangla.data.conversations import Generated
-from scionwood_bangla.generator.make import examples
+from scionwood_bangla.data.conversations import Generated, shipped
 from scionwood_bangla.model.weights import plain
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.chat.templates import IGNORED, encode, end_of_text
@@ -65,7 +64,7 @@ def test_a_batch_keeps_the_labels_of_each_row(tokenizer):
 
 
 def encoded(tokenizer, count: int) -> list[dict]:
-    codes = [encode(tokenizer, plain(example.messages)) for example in examples(count, seed=5)]
+    codes = [encode(tokenizer, plain(example.messages)) for example in shipped("train")[:count]]
     return [
         {"input_ids": torch.tensor(c.input_ids), "labels": torch.tensor(c.labels)} for c in codes
     ]

@@ -13,13 +13,13 @@ from case_table import table
 from trained import TINY
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from bangla_checker import normalise
 from scionwood import resolve
 from scionwood.cli import main
 from scionwood_bangla import Decoding, Writer
-from scionwood_bangla.generator.make import examples as generated
+from scionwood_bangla.data.conversations import Generated
 from scionwood_bangla.model.weights import plain
 from scionwood_bangla.text.examples import Message
-from scionwood_bangla.text.normalise import normalise
 from scionwood_language.chat.templates import IGNORED, encode, end_of_turn, prompt_ids
 from scionwood_language.data.packing import Collate, join, row_of
 from scionwood_language.model.weights import load_tokenizer
@@ -73,7 +73,8 @@ TALK = plain(TURNS)
 
 
 def examples(count, seed):
-    return [plain(example.messages) for example in generated(count, seed=seed)]
+    examples = Generated(n_train=count, seed=seed).examples("train")
+    return [plain(example.messages) for example in examples]
 
 
 def tokenizer_of(family):

@@ -1,28 +1,30 @@
-"""The data component of preference optimisation: pairs of answers in batches."""
+"""Pairs of answers at a right and a wrong level of address, for preference optimisation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import Any, final
+from random import Random
+from typing import final
 
-from torch import Tensor
-
+from bangla_checker import LEVELS, restate
 from scionwood import RecipeError
-from scionwood_bangla.data.pairs import Preference, from_examples, read_preferences
+from scionwood_bangla.data.conversations import shipped
 from scionwood_bangla.model.weights import TINY, place_of, plain
-from scionwood_bangla.text.examples import Example, Message
+from scionwood_bangla.text.examples import Example
 from scionwood_language import PreferenceData
+
+Pair = tuple[list[dict[str, str]], str, str]
+"""The turns of a request, an answer at its level, and the same answer at a wrong level."""
 
 
 @final
 class Preferences(PreferenceData):
-    """Requests with a better and a worse answer, in three splits without common requests.
+    """The conversations of the package, each with its answer and the answer at a wrong level.
 
-    Without a file the pairs are generated: each answer of the generator is paired with the same
-    answer at a wrong level or at mixed levels. Validation and test then use pairs of verb and tense
-    that training never shows.
+    The checker rewrites the answer. Answers that it cannot rewrite for certain are left out.
+    Validation and test use pairs of verb and tense that training never shows. For a file of your
+    pairs, use `language/preferences`.
 
     Shapes: a batch has `input_ids`, `labels` and `attention_mask`, each (2 x pair, token) int64.
         All chosen answers precede all rejected answers. Labels are -100 except for answers and
@@ -30,25 +32,22 @@ class Preferences(PreferenceData):
 
     Units: tokens.
 
-    Source: this project. Files in the format of TRL (`prompt`, `chosen`, `rejected`) are read too.
+    Source: this project.
 
     Args:
-        source: JSON lines, as `scionwood bangla prefer` writes them. null generates pairs.
-        n_train: the number of generated examples for training.
-        n_val: the number of generated examples for validation.
-        n_test: the number of generated examples for the test.
-        seed: the seed of generated pairs, and of the splits of a file.
+        n_train: the number of conversations for training, at most 8,000.
+        n_val: the number of conversations for validation.
+        n_test: the number of conversations for the test; with those of validation at most 600.
+        seed: the seed that draws the wrong levels.
 
     Raises:
-        RecipeError: a size is not positive, a pair is too long, or a file has too few requests.
-        ReadError: the file is damaged.
+        RecipeError: a size is not positive, or a pair is too long.
         WeightsError: the tokenizer cannot be loaded.
     """
 
     def __init__(
         self,
         *,
-        source: str | Path | None = None,
         n_train: int = 1200,
         n_val: int = 60,
         n_test: int = 240,
@@ -58,49 +57,37 @@ class Preferences(PreferenceData):
         seed: int = 0,
     ) -> None:
         super().__init__(place_of(tokenizer), max_length, batch_size, seed)
-        self.source, self.counts = source, (n_train, n_val, n_test)
+        self.counts = (n_train, n_val, n_test)
         if min(self.counts) < 1:
             value = f"n_train, n_val, n_test = {self.counts}"
             raise RecipeError(value, "each must be at least 1", "Give positive numbers")
 
-    def splits(self) -> dict[str, list[Preference]]:
+    def splits(self) -> dict[str, list[Pair]]:
         """Return the pairs by split."""
         return self._splits
 
-    def examples(self, split: str) -> list[Example]:
-        """Return the requests of a split with their better answers.
-
-        Args:
-            split: `train`, `val` or `test`.
-        """
-        return [
-            Example((*pair.prompt, Message("assistant", pair.chosen)), pair.register)
-            for pair in self.splits()[split]
-        ]
-
-    def collate(self, pairs: Sequence[Any]) -> dict[str, Tensor]:
-        """Return a batch: the chosen answers, then the rejected answers, padded on the right.
-
-        Args:
-            pairs: the pairs of the batch.
-
-        Raises:
-            RecipeError: a pair is longer than `max_length`.
-        """
-        return super().collate([(plain(p.prompt), p.chosen, p.rejected) for p in pairs])
-
     @cached_property
-    def _splits(self) -> dict[str, list[Preference]]:
-        if self.source is None:
-            return self._generate()
-        pairs = read_preferences(self.source)
-        return self.split_by_request(pairs, [pair.prompt for pair in pairs], self.source)
-
-    def _generate(self) -> dict[str, list[Preference]]:
-        from scionwood_bangla.generator.make import examples
-
+    def _splits(self) -> dict[str, list[Pair]]:
         train, val, test = self.counts
-        train_examples = examples(train, seed=self.seed)
-        unseen = examples(val + test, seed=self.seed, which="unseen")
-        parts = {"train": train_examples, "val": unseen[:val], "test": unseen[val:]}
-        return {name: from_examples(part, seed=self.seed) for name, part in parts.items()}
+        unseen = shipped("unseen")[: val + test]
+        parts = {"train": shipped("train")[:train], "val": unseen[:val], "test": unseen[val:]}
+        return {name: pairs(part, Random(self.seed)) for name, part in parts.items()}
+
+
+def pairs(examples: Sequence[Example], random: Random) -> list[Pair]:
+    """Pair each answer with the same answer at a wrong level.
+
+    Both have the same content, so that a model can learn only the level from a pair.
+
+    Args:
+        examples: the examples, each with its levels.
+        random: draws the wrong levels.
+    """
+    made = []
+    for example in examples:
+        wrong = [level for level in LEVELS if level not in (example.register or LEVELS)]
+        changed = (restate(example.completion, level) for level in random.sample(wrong, len(wrong)))
+        worse = next((text for text in changed if text is not None), None)
+        if worse is not None:
+            made.append((plain(example.prompt), example.completion, worse))
+    return made

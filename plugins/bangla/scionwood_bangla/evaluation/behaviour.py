@@ -1,4 +1,4 @@
-"""Probes of a language model in Bangla: does the register follow the request, and does it cheat?"""
+"""Probes of a language model in Bangla: does the level follow the request, or is it a habit?"""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ from pathlib import Path
 
 from torch import nn
 
+from bangla_checker import LEVELS, is_right
 from scionwood.authoring import ProbeResult
-from scionwood_bangla.checker.restate import is_right
-from scionwood_bangla.evaluation.baselines import with_instructions
 from scionwood_bangla.evaluation.prompts import prompts
-from scionwood_bangla.evaluation.quality import judge_answer
-from scionwood_bangla.inference import Writer
-from scionwood_bangla.lexicon import LEVELS
+from scionwood_bangla.inference import Writer, with_instructions
 from scionwood_bangla.text.examples import Message
 from scionwood_language import Decoding
 
 FOLLOWS = "the request names the level in one sentence; a coin among three levels has a third"
 FLIPS = "the same request at the two ends must get two levels, or the level is a habit"
 MANY = "the requests differ, so that more than a fifth of equal answers is a habit"
-COPIES = "an answer that repeats the request or itself is no answer"
-ABOUT = "an answer that would fit any request takes up none of it; half is little to ask"
 
 REQUESTS = 4
 TOKENS = 60
 
 
 def answers(task: nn.Module, folder: Path | None = None) -> list[ProbeResult]:
-    """Probe a model that answers in Bangla: register flips, and answers that cheat the score.
+    """Probe a model that answers in Bangla: is the level right, does it flip, do answers differ?
 
     Each of four hand-written requests is put at three levels of address.
 
@@ -39,7 +34,7 @@ def answers(task: nn.Module, folder: Path | None = None) -> list[ProbeResult]:
         folder: the run folder, which these probes do not need.
 
     Returns:
-        Five results.
+        Three results.
 
     Example:
         >>> from scionwood_bangla.evaluation.behaviour import answers
@@ -55,19 +50,11 @@ def answers(task: nn.Module, folder: Path | None = None) -> list[ProbeResult]:
     right = [is_right(t, frozenset([level])) for t, (_, level) in zip(texts, requests, strict=True)]
     ends = {at for at, (_, level) in enumerate(requests) if level != "tumi"}
     pairs = [[at for at in ends if requests[at][0] == prompt.text] for prompt in chosen]
-    qualities = [
-        judge_answer(text, answer, [level])
-        for answer, (text, level) in zip(texts, requests, strict=True)
-    ]
     top_share = max(Counter(texts).values()) / len(texts)
-    stale = sum(not quality.fresh for quality in qualities) / len(qualities)
-    about = sum(quality.relevant for quality in qualities) / len(qualities)
     flips = sum(all(right[at] for at in pair) for pair in pairs) / len(pairs)
     share = sum(right) / len(right)
     return [
         ProbeResult("register follows the request", share, least=0.8, reason=FOLLOWS),
         ProbeResult("register flips", flips, least=0.75, reason=FLIPS),
         ProbeResult("one answer for all", top_share, most=0.2, reason=MANY),
-        ProbeResult("copies and repetitions", stale, most=0.1, reason=COPIES),
-        ProbeResult("about the request", about, least=0.5, reason=ABOUT),
     ]

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bangla_checker import LEVELS
 from scionwood import ReadError
 from scionwood.authoring import read_utf8
-from scionwood_bangla.lexicon import LEVELS
 
 
 def read_corpus(path: str | Path) -> tuple[list[str], list[frozenset[str]]]:

@@ -35,18 +35,6 @@ def place_of(model: str) -> str:
     return PLACE if model == TINY else model
 
 
-def load_tokenizer(model: str = TINY) -> Any:
-    """Load the tokenizer of a model.
-
-    Args:
-        model: `tiny`, or any name of `language/causal_lm`.
-
-    Raises:
-        WeightsError: the tokenizer cannot be loaded.
-    """
-    return scionwood_language.load_tokenizer(place_of(model))
-
-
 def causal_lm(model: str = TINY) -> Any:
     """Load a language model with its tokenizer.
 

@@ -1,4 +1,4 @@
-"""Messages and examples, which readers, the generator, training and the evaluation share."""
+"""Messages and examples, which data and evaluation share."""
 
 from __future__ import annotations
 
@@ -32,11 +32,9 @@ class Example:
         topic: the topic. A split keeps all examples of a topic together.
 
     Example:
-        >>> from pathlib import Path
-        >>> from scionwood_bangla import read_examples
-        >>> row = '{"prompt": "বন্ধুকে চিঠি লেখো।", "completion": "তুমি কেমন আছ?"}'
-        >>> size = Path("letters.jsonl").write_text(row, encoding="utf-8")
-        >>> (example,) = read_examples("letters.jsonl")
+        >>> from scionwood_bangla import Example
+        >>> from scionwood_bangla.text.examples import Message
+        >>> example = Example((Message("user", "লেখো।"), Message("assistant", "তুমি কেমন আছ?")))
         >>> example.completion
         'তুমি কেমন আছ?'
     """

@@ -1,27 +1,50 @@
-"""Read a Bangla text from a file, or report what the file contains instead."""
+"""Read a Bangla text from a file, with the errors of Scionwood."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from scionwood import ReadError
-from scionwood.authoring import call_in_child, read_utf8
-from scionwood_bangla.text.normalise import normalise
+import bangla_checker
+from bangla_checker import CheckerError, SaveError, TextError
+from scionwood import ReadError, RecipeError, WriteError
+from scionwood.authoring import call_in_child
 
-MOJIBAKE = re.compile("à¦|à§|Ã\u00a0Â|\ufffd{2,}")
-"""Matches UTF-8 Bengali that was decoded as Latin-1 or Windows-1252, once or twice."""
 
-# In Bijoy's fonts a Bangla text consists of Latin letters: v and w are the signs aa and i, and the
-# daggers are the sign e. These are "I", "you", "and", "from", "do", "one", "he" in that encoding.
-_BIJOY_WORDS = re.compile(
-    r"(?<!\w)(?:Avwg|Avcwb|Zzwg|Avgvi|Avcbvi|Ges|K[‡†]i|[‡†]_[‡†]K|GKwU|Avgiv|Avgv[‡†]`i|Rb[¨]?|wZwb)(?!\w)"
-)
-_BIJOY_SIGNS = re.compile(r"[‡†©¨ªÖ¶¯][A-Za-z_`]|[A-Za-z_`][‡†©¨ª¶¯]")
-_BENGALI_SHARE = 0.5
-_OTHER_ENCODING = "Save it as UTF-8. Convert a file of the Bijoy keyboard to Unicode first"
+@contextmanager
+def scionwood_errors() -> Iterator[None]:
+    """Raise errors of the checker, which knows nothing of Scionwood, as errors of Scionwood.
+
+    Raises:
+        ReadError: a text is missing, cannot be read, or is not Bangla.
+        WriteError: a file cannot be written.
+        RecipeError: a level is unknown, or options exclude each other.
+    """
+    try:
+        yield
+    except CheckerError as error:
+        parts = error.value, error.rule, error.remedy
+        if isinstance(error, TextError):
+            raise ReadError(*parts) from error
+        if isinstance(error, SaveError):
+            raise WriteError(*parts) from error
+        raise RecipeError(*parts) from error
+
+
+def require_bangla(text: str, where: str) -> str:
+    """Return the normalised text, or refuse a text that is not Bangla.
+
+    Args:
+        text: the text.
+        where: the name of the text in an error.
+
+    Raises:
+        ReadError: the text is empty, mojibake, Bijoy (ANSI), or mostly in another script or
+            language.
+    """
+    with scionwood_errors():
+        return bangla_checker.require_bangla(text, where)
 
 
 def read_text(path: str | Path) -> str:
@@ -45,75 +68,5 @@ def read_text(path: str | Path) -> str:
 
 
 def _bangla_of(path: Path) -> str:
-    return require_bangla(read_utf8(path, _OTHER_ENCODING), str(path))
-
-
-def require_bangla(text: str, where: str) -> str:
-    """Return the normalised text, or refuse a text that is not Bangla.
-
-    Args:
-        text: the text.
-        where: the name of the text in an error.
-
-    Raises:
-        ReadError: the text is empty, mojibake, Bijoy (ANSI), or mostly in another script or
-            language.
-    """
-    if not text.strip():
-        raise ReadError(where, "there is no text", "Give a text of at least one word")
-    shares = script_shares(text)
-    bengali = shares.get("BENGALI", 0.0)
-    if bengali < _BENGALI_SHARE and MOJIBAKE.search(text):
-        rule = "it is mojibake: UTF-8 that was decoded as Latin-1 or Windows-1252"
-        raise ReadError(where, rule, "Open the original as UTF-8, or repair the text with ftfy")
-    if bengali < _BENGALI_SHARE and is_bijoy(text):
-        rule = "it is Bijoy (ANSI) text, in which Latin letters represent Bangla letters"
-        raise ReadError(where, rule, "Convert it to Unicode first")
-    if bengali < _BENGALI_SHARE:
-        main_script = max(shares, key=lambda s: shares[s]).title() if shares else "no letters"
-        rule = f"{bengali:.0%} of its letters are Bengali, most are {main_script}"
-        raise ReadError(where, rule, "Give a text that is at least half Bangla")
-    normal = normalise(text)
-    if re.search("[\u09f0\u09f1]", normal):
-        raise ReadError(where, "it has letters of Assamese", "Give a text in Bangla")
-    return normal
-
-
-def is_bijoy(text: str) -> bool:
-    """Return whether a text of Latin letters is Bangla in the encoding of Bijoy's fonts.
-
-    Args:
-        text: the text. Only the first 20,000 characters are used.
-    """
-    words = re.findall(r"\S+", text[:20_000])
-    if not words or not text.strip():
-        return False
-    word_hits = len(_BIJOY_WORDS.findall(text[:20_000]))
-    signs = sum(bool(_BIJOY_SIGNS.search(word)) for word in words)
-    letters = [c for c in text[:20_000] if c.isascii() and c.isalpha()]
-    vowels = sum(c in "vw" for c in letters) / max(1, len(letters))  # 3 % of English letters
-    return (word_hits + signs) / len(words) > 0.15 or (vowels > 0.12 and word_hits + signs > 0)
-
-
-def script_shares(text: str) -> dict[str, float]:
-    """Return the share of letters and signs by script. The keys are Unicode names, such as BENGALI.
-
-    Args:
-        text: the text. Only the first 100,000 characters are used.
-    """
-    counts: Counter[str] = Counter()
-    for character, times in Counter(text[:100_000]).items():
-        if unicodedata.category(character)[0] in "LM":
-            counts[unicodedata.name(character, "UNKNOWN").partition(" ")[0]] += times
-    total = sum(counts.values())
-    return {script: times / total for script, times in counts.items()}
-
-
-def mixed_words(text: str) -> list[str]:
-    """Return the words that mix Bengali letters with other letters, such as a Latin `o`.
-
-    Args:
-        text: the normalised text.
-    """
-    mixed = re.compile("[\u0980-\u09ff][a-zA-Z\u0900-\u0963\u0600-\u06ff]")
-    return list(dict.fromkeys(word for word in text.split() if mixed.search(word)))
+    with scionwood_errors():
+        return bangla_checker.read_text(path)

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bangla_checker import Findings, as_json, as_text, check_text
 from scionwood import RecipeError
 from scionwood.authoring import LoadedRun, Served, prints
+from scionwood_bangla.text.examples import Message
+from scionwood_bangla.text.reading import read_text, require_bangla
 from scionwood_bangla.verbs.options import WriterOptions
 from scionwood_bangla.verbs.shared import made_by, print_json, write_page
 from scionwood_language import Decoding
 
 if TYPE_CHECKING:
-    from scionwood_bangla.checker import Findings
-    from scionwood_bangla.text.examples import Message
     from scionwood_language import Answer
 
 LONGEST = 1024
@@ -44,16 +45,11 @@ class GenerateRequest(Decoding):
 class GenerateOptions(WriterOptions, GenerateRequest):
     """Which model answers, and how.
 
-    Attributes:
-        best_of: the number of samples. The answer is the sample with the fewest faults.
-
     Example:
         >>> from scionwood_bangla import GenerateOptions
-        >>> GenerateOptions(best_of=4).best_of
-        4
+        >>> GenerateOptions().max_new_tokens
+        160
     """
-
-    best_of: int = 1
 
 
 def _print_answers(
@@ -66,20 +62,16 @@ def _print_answers(
         options: how they were generated.
         json: print JSON.
     """
-    from scionwood_bangla.checker.report import as_text
     from scionwood_bangla.inference import SHIPPED
 
+    checked = [(_check(answer, options, None), answer) for answer in answers]
     if json:
         run = SHIPPED if options.is_shipped else options.run
         origin = {"run": None} if run is None else made_by(run)
-        records = [
-            _record(_check(answer, options, None), answer) | {"samples": options.best_of} | origin
-            for answer in answers
-        ]
+        records = [_record(findings, answer) | origin for findings, answer in checked]
         print_json(records if len(records) > 1 else records[0])
         return
-    for answer in answers:
-        findings = _check(answer, options, None)
+    for findings, answer in checked:
         print(as_text(findings))
         print(f"levels: {', '.join(sorted(findings.levels)) or 'nobody is addressed'}")
         if not answer.ended:
@@ -110,24 +102,10 @@ def generate(prompts: list[str], options: GenerateOptions = GenerateOptions()) -
         >>> answer.ended
         False
     """
-    from scionwood_bangla.checker.restate import count_faults
     from scionwood_bangla.inference import load_writer
-    from scionwood_bangla.text.reading import require_bangla
 
-    count = options.best_of
-    if count < 1:
-        raise RecipeError(f"best_of={count}", "it must be at least 1", "Give a positive number")
     texts = [require_bangla(prompt, "the prompt") for prompt in prompts]
-    requests = [turns for turns in _turns(texts, options) for _ in range(count)]
-    decoding = Decoding.of(options, sampled=options.sampled or count > 1)
-    answers = load_writer(options).write(requests, decoding)
-    levels = frozenset([options.register]) if options.register else _all_levels()
-
-    def faults(answer: Answer) -> tuple[int, bool]:
-        return count_faults(answer.text, levels), not answer.ended
-
-    groups = [answers[at : at + count] for at in range(0, len(answers), count)]
-    return [min(group, key=faults) for group in groups]
+    return load_writer(options).write(_turns(texts, options), options)
 
 
 def serve_generate(
@@ -178,7 +156,6 @@ def serve_generate_many(
         RecipeError: an option is out of range, or a request is too long for the model.
     """
     from scionwood_bangla.inference import Writer
-    from scionwood_bangla.text.reading import read_text
 
     if options.max_new_tokens > LONGEST:
         rule = f"an answer has at most {LONGEST} tokens"
@@ -198,8 +175,7 @@ def serve_generate_many(
 
 
 def _turns(texts: Sequence[str], options: GenerateRequest) -> list[tuple[Message, ...]]:
-    from scionwood_bangla.evaluation.baselines import with_instructions
-    from scionwood_bangla.text.examples import Message
+    from scionwood_bangla.inference import with_instructions
 
     turns: list[tuple[Message, ...]] = [(Message("user", text),) for text in texts]
     if options.register is None:
@@ -208,19 +184,9 @@ def _turns(texts: Sequence[str], options: GenerateRequest) -> list[tuple[Message
 
 
 def _check(answer: Answer, options: GenerateRequest, letter: bool | None) -> Findings:
-    from scionwood_bangla.checker import check_text
-
-    levels = frozenset([options.register]) if options.register else _all_levels()
+    levels = None if options.register is None else [options.register]
     return check_text(answer.text, levels, letter=letter)
 
 
 def _record(findings: Findings, answer: Answer) -> dict[str, Any]:
-    from scionwood_bangla.checker.report import as_json
-
     return as_json(findings) | {"ended": answer.ended}
-
-
-def _all_levels() -> frozenset[str]:
-    from scionwood_bangla.lexicon import LEVELS
-
-    return frozenset(LEVELS)

@@ -1,0 +1,1 @@
+"""Show findings: as marked text and JSON, with places in the file."""

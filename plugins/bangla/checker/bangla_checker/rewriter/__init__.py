@@ -1,0 +1,1 @@
+"""Rewrite a text at another level of address."""

@@ -1,0 +1,1 @@
+"""Text: spelling, encodings and files."""

@@ -1,1 +1,0 @@
-"""Generate conversations and letters with a known level of address from the package's lexicon."""
