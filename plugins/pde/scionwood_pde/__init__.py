@@ -22,7 +22,6 @@ plugin = Plugin(
         "tfno": "scionwood_pde.backbones:TFNOForecast",
         "poseidon": "scionwood_pde.backbones:PoseidonForecast",
         "mpp": "scionwood_pde.backbones:MPPForecast",
-        "walrus": "scionwood_pde.backbones:WalrusForecast",
     },
     readers={
         "well": "scionwood_pde.readers.well:WellReader",
