@@ -117,7 +117,7 @@ def test_encode_decode_and_evaluate():
     states = pde.simulate(n=1, n_points=16, n_steps=1)
     data = pde.as_dataset(states).rename(sample="member", time="t", x="nx", y="ny", z="nz")
     latents = data.scionwood.encode(tile=16)
-    assert latents["latents"].dims == ("sample", "time", "latent", "i", "j", "k")
+    assert latents["latents"].dims == ("member", "t", "channel", "latent", "i", "j", "k")
     back = latents.scionwood.decode(tile=16)
     assert list(back) == ["u_x", "u_y", "u_z"]
     assert back["u_x"].attrs["units"] == "U"

@@ -56,7 +56,7 @@ class ScionwoodBackend(BackendEntrypoint):
             dims: the dimension of the file for `sample`, `time`, `x`, `y` or `z`.
             rename: new names of channels by their names in the file.
             solids: NaN marks solid points. Without it, NaN is refused when it is read.
-            axes: the axes of each array of a file without named dims; see `readers.plain`.
+            axes: the axes of each array of a file without named dims; see `readers.hdf5`.
 
         Raises:
             ReadError: the format is unknown, the file is damaged, or a dimension has no place.
