@@ -1,12 +1,12 @@
 """Encode states to latents, and decode them, whole or row by row of tiles.
 
-Latents are normalised by the mean and the standard deviation of each state, as in the online
-training, or by those of the run. Both directions give arrays of dask, which are computed when they
-are used, or at once where nothing of dask was given.
+Latents are normalised by the moments of each state, as in the online training, or by those of the
+run. Both directions give arrays of dask, which are computed when they are used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,6 @@ from uuid import uuid4
 import numpy as np
 import xarray as xr
 from dask.array import Array
-from dask.graph_manipulation import bind
 from torch import Tensor
 
 from scionwood import ReadError, RecipeError
@@ -53,8 +52,7 @@ def encode(
     Args:
         model: a model with `encoder`, `tiling` and a `card`, such as Tadpole.
         states: states as `readers.states` defines them, in three dimensions.
-        target: the folder of Zarr v3 to write. `None` means memory, or arrays of dask if the states
-            are such.
+        target: the folder of Zarr v3. `None` means memory, or arrays of dask as the states are.
         normaliser: the normaliser of the fields. `None` means the mean and deviation of each state.
         labels: how the dataset that holds the states names and describes them.
         device: where to compute.
@@ -71,7 +69,12 @@ def encode(
     cells, width = tiles.latent(), model.shape.latent_channels
     # Chunks of rows, so that a part of a file is read once for all tiles that share it.
     rows = states if states.chunks else chunked(states, [*tiles.steps[:-1], tiles.sides[-1]])
-    x, mean, deviation = _normal(rows.data, normaliser, layout)
+    moments = _moments_of(rows.data, normaliser, layout)
+    if target is not None or not states.chunks:
+        # In a pass of its own: else a state would wait in memory for its moments.
+        with one_by_one():
+            moments = [DASK.from_array(part.compute()) for part in moments]
+    x = _normal(rows.data, moments, layout)
     latents = in_rows(
         partial(_means, model),
         x[:, :, :, None],
@@ -81,39 +84,40 @@ def encode(
         at_once=model.at_once,
         device=device,
     )
-    coords: dict[str, Any] = {
-        "channel": np.array([channel.name for channel in layout.channels], object),
-        "unit": ("channel", np.array([channel.unit for channel in layout.channels], object)),
-        "time": ("time", layout.times, {"units": layout.units["time"]}),
-    }
-    for cell, axis, side in zip("ijk", AXES, cells.sides, strict=True):
-        places = layout.coords[axis][0] + layout.spacing()[axis] * _centres(side)
-        coords[cell] = (cell, places, {"units": layout.units[axis], "axis": axis.upper()})
     dataset = xr.Dataset(
         {
             "latents": (DIMS, latents),
-            "mean": (DIMS[:3], mean),
-            "deviation": (DIMS[:3], deviation),
+            "mean": (DIMS[:3], moments[0]),
+            "deviation": (DIMS[:3], moments[1]),
         },
-        coords,
+        _coords(layout, cells),
         {"states": layout.card(), "model": dict(model.card)},
     )
     dataset = dataset if labels is None else labels.on_latents(dataset)
     if target is None:
         with one_by_one():
             return dataset if states.chunks else dataset.compute()
+    # A row of tiles of one field is a chunk of the folder, as it is one of dask.
+    chunks = (1, 1, 1, width, *cells.steps[:-1], cells.sides[-1])
+    places = {"latents": {"chunks": chunks[len(DIMS) - dataset["latents"].ndim :]}}
     with writing(target), atomic_folder(target, overwrite=overwrite) as folder, one_by_one():
-        chunks = {"chunks": (1, 1, 1, width, *cells.steps[:-1], cells.sides[-1])}
-        chunks["chunks"] = chunks["chunks"][len(DIMS) - dataset["latents"].ndim :]
-        dataset.drop_encoding().to_zarr(
-            folder,
-            mode="w",
-            zarr_format=3,
-            consolidated=False,
-            encoding={"latents": chunks},
-            safe_chunks=False,
-        )
+        options: Any = {"zarr_format": 3, "consolidated": False, "safe_chunks": False}
+        dataset.drop_encoding().to_zarr(folder, mode="w", encoding=places, **options)
     return open_latents(target)
+
+
+def _coords(layout: Layout, cells: TileLayout) -> dict[str, Any]:
+    """Return the names of the channels, the times, and the middles of the latent cells."""
+    coords: dict[str, Any] = {
+        "channel": np.array([channel.name for channel in layout.channels], object),
+        "unit": ("channel", np.array([channel.unit for channel in layout.channels], object)),
+        "time": ("time", layout.times, {"units": layout.units["time"]}),
+    }
+    for cell, axis, side in zip("ijk", AXES, cells.sides, strict=True):
+        voxels = STRIDE * np.arange(side) + (STRIDE - 1) / 2
+        places = layout.coords[axis][0] + layout.spacing()[axis] * voxels
+        coords[cell] = (cell, places, {"units": layout.units[axis], "axis": axis.upper()})
+    return coords
 
 
 def decode(model: Any, latents: xr.Dataset, *, device: str = "cpu") -> xr.DataArray:
@@ -126,7 +130,7 @@ def decode(model: Any, latents: xr.Dataset, *, device: str = "cpu") -> xr.DataAr
         device: where to compute.
 
     Returns:
-        The states as arrays of dask, which are computed when they are used.
+        The states as arrays of dask.
 
     Raises:
         ReadError: the folder of the latents is damaged.
@@ -174,10 +178,13 @@ def open_latents(source: str | Path) -> xr.Dataset:
     if Path(source).exists() and not (Path(source) / "zarr.json").exists():
         raise strange
     with reading(source, FORMAT):
-        latents: xr.Dataset = xr.open_zarr(source, consolidated=False, chunks=None)
+        latents: xr.Dataset = xr.open_zarr(
+            source, consolidated=False, chunks=None, decode_times=False
+        )
     if not is_latents(latents):
         raise strange
-    return latents
+    # Those of a file have its times as numbers, and those of a dataset its dates.
+    return xr.decode_cf(latents) if "labels" in latents.attrs else latents
 
 
 def is_latents(data: xr.Dataset | xr.DataArray) -> bool:
@@ -205,7 +212,7 @@ def latents_layout(latents: xr.Dataset) -> Layout:
 
 def boundary_of(latents: xr.Dataset) -> Boundary:
     """Return the boundary of the model that encoded latents."""
-    tiles = str(dict(latents.attrs["model"]).get("tiles", ""))
+    tiles = str(latents.attrs["model"].get("tiles", ""))
     return "periodic" if tiles.endswith("boundary periodic") else "edge"
 
 
@@ -220,17 +227,6 @@ def _canonical(latents: xr.Dataset) -> xr.Dataset:
     canonical = latents if labels is None else labels.canonical(latents)
     lacking = [dim for dim in DIMS[:3] if dim not in canonical.dims]
     return canonical.expand_dims(lacking) if lacking else canonical
-
-
-def _centres(count: int) -> np.ndarray:
-    """Return the middle of each latent cell, in voxels."""
-    middles: np.ndarray = STRIDE * np.arange(count) + (STRIDE - 1) / 2
-    return middles
-
-
-def _means(model: Any, x: Tensor) -> Tensor:
-    y: Tensor = model.encoder(x).mean
-    return y
 
 
 def _tiles(model: Any, sides: tuple[int, ...]) -> TileLayout:
@@ -249,25 +245,49 @@ def _tiles(model: Any, sides: tuple[int, ...]) -> TileLayout:
     return tiles
 
 
-def _normal(
-    data: Array, normaliser: Normaliser | None, layout: Layout
-) -> tuple[Array, Array, Array]:
-    """Return fields of about zero mean and unit variance, and the moments that made them so."""
-    shape = data.shape[:3]
+def _moments_of(data: Array, normaliser: Normaliser | None, layout: Layout) -> list[Array]:
+    """Return the mean and the deviation of each field of each state, or those of a run."""
     if normaliser is not None:
-        mean, std = (
-            DASK.from_array(np.broadcast_to(np.asarray(m), shape), chunks=(1, 1, -1))
-            for m in (normaliser.mean, normaliser.std)
-        )
-    else:
-        axes, smallest = (3, 4, 5), SMALLEST_DOUBLE if layout.dtype == np.float64 else SMALLEST
-        mean, std = (getattr(data, name)(axes, dtype=np.float64) for name in ("mean", "std"))
-        std = DASK.where(std > smallest * np.hypot(mean, std), std, 1.0)
-        # Values are read once more after their moments: else a whole state would wait in memory.
-        data = bind(data, [mean, std])
-    wide = [m[..., None, None, None].astype(layout.dtype) for m in (mean, std)]
+        both = np.broadcast_to([normaliser.mean, normaliser.std], (2, 1, 1, data.shape[2]))
+        return [DASK.broadcast_to(DASK.from_array(part), data.shape[:3]) for part in both]
+    smallest = SMALLEST_DOUBLE if layout.dtype == np.float64 else SMALLEST
+    mean, std = _measured(data)
+    return [mean, DASK.where(std > smallest * np.hypot(mean, std), std, 1.0)]
+
+
+def _normal(data: Array, moments: Sequence[Array], layout: Layout) -> Array:
+    """Return fields of about zero mean and unit variance."""
+    mean, std = (m[..., None, None, None].astype(layout.dtype) for m in moments)
     # In the precision of the file: the difference from a large mean is taken before rounding.
-    return ((data - wide[0]) / wide[1]).astype(np.float32), mean, std
+    scaled: Array = ((data - mean) / std).astype(np.float32)
+    return scaled
+
+
+def _measured(data: Array) -> tuple[Array, Array]:
+    """Return mean and deviation, combined from chunks as Chan, Golub and LeVeque (1979) do."""
+    counts = [(1,) * len(chunks) for chunks in data.chunks[3:]]
+    parts = DASK.map_blocks(
+        _moments,
+        data,
+        new_axis=data.ndim,
+        chunks=(*data.chunks[:3], *counts, (3,)),
+        dtype=np.float64,
+        meta=np.empty((0,) * (data.ndim + 1)),
+    )
+    axes = tuple(range(3, data.ndim))
+    points, means, squares = (parts[..., i] for i in range(3))
+    total = points.sum(axes)
+    mean = (points * means).sum(axes) / total
+    shift = means - mean[..., None, None, None]
+    return mean, DASK.sqrt((squares + points * shift**2).sum(axes) / total)
+
+
+def _moments(block: np.ndarray) -> np.ndarray:
+    """Return the number of points, their mean and the sum of squares around it."""
+    axes = tuple(range(3, block.ndim))
+    mean = block.mean(axes, dtype=np.float64, keepdims=True)
+    squares = np.square(block - mean).sum(axes, keepdims=True)
+    return np.stack([np.full_like(mean, np.prod(block.shape[3:])), mean, squares], -1)
 
 
 def _check_model(source: str | Path, encoder: dict[str, Any], model: dict[str, Any]) -> None:
@@ -278,3 +298,8 @@ def _check_model(source: str | Path, encoder: dict[str, Any], model: dict[str, A
         pairs = [f"{key}: {encoder.get(key)} here, {model.get(key)} now" for key in differs]
         rule = f"its latents were encoded by another model ({', '.join(pairs)})"
         raise RecipeError(str(source), rule, "Use the run or the options of `encode`")
+
+
+def _means(model: Any, x: Tensor) -> Tensor:
+    y: Tensor = model.encoder(x).mean
+    return y

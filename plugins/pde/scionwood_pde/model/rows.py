@@ -2,7 +2,8 @@
 
 Results equal those of `Coder.encode` and `Coder.decode` up to the rounding of other batch sizes.
 Memory does not depend on the size of the domain: a row of tiles along the last axis is read, a few
-tiles of it pass through the network together, and the row of results is the next chunk.
+tiles of it pass through the network together, and the row of results is the next chunk. Where the
+last axis comes in chunks, it is one tile instead of a row.
 """
 
 from __future__ import annotations
@@ -58,18 +59,22 @@ def in_rows(
     pads = [*[(0, 0)] * LEADING, *((source.halo, end) for end in ends)]
     if any(before or after for before, after in pads):
         x = DASK.pad(x, pads, mode="wrap" if source.boundary == "periodic" else "edge")
-    rows = list(zip(source.counts, source.steps, source.tile, strict=True))[:-1]
-    for axis, (count, step, length) in enumerate(rows, start=LEADING):
+    blocks = list(zip(source.counts, source.steps, source.tile, strict=True))
+    # A row along the last axis shares its halos; but where that axis comes in chunks, single tiles
+    # let a chunk go as soon as its tiles are done.
+    is_row = x.numblocks[-1] == 1
+    for axis, (count, step, length) in enumerate(blocks[: -1 if is_row else None], start=LEADING):
         before = (slice(None),) * axis
         # Tiles side by side: their halos overlap, so that neighbours share what they read.
         tiles = [x[(*before, slice(n * step, n * step + length))] for n in range(count)]
         x = DASK.concatenate(tiles, axis=axis)
-    lengths = {LEADING + axis: row[2] for axis, row in enumerate(rows)}
+    lengths = {LEADING + axis: length for axis, (_, _, length) in enumerate(blocks)}
+    lengths |= {LEADING + len(blocks) - 1: -1} if is_row else {}
     channels = -1 if source.number == 1 else 1  # small domains: all fields are one batch
-    x = DASK.rechunk(x, {0: 1, 1: 1, 2: channels, 3: -1, LEADING + len(rows): -1, **lengths})
+    x = DASK.rechunk(x, {0: 1, 1: 1, 2: channels, 3: -1, **lengths})
     # The end of a periodic domain may cut a tile, so that only the source knows their number.
     sizes = [(step,) * n for n, step in zip(source.counts, target.steps, strict=True)]
-    sizes[-1] = (sum(sizes[-1]),)
+    sizes[-1] = (sum(sizes[-1]),) if is_row else sizes[-1]
     y: Array = DASK.map_blocks(
         _Row(network, source, target, at_once or AT_ONCE, device),
         x,

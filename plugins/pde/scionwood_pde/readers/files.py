@@ -12,6 +12,7 @@ from scionwood import RecipeError
 from scionwood_pde.readers.dataset import DatasetSource, is_states
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import layout_of
+from scionwood_pde.readers.streams import Stream, is_stream, open_stream
 from scionwood_pde.readers.write import save_states, writer_for
 
 States: TypeAlias = xr.DataArray | xr.Dataset | str | Path
@@ -21,7 +22,7 @@ A dataset or an array whose dims can be placed counts as states; see `readers.da
 
 
 def open_states(
-    path: str | Path,
+    path: str | Path | Stream,
     *,
     fields: Sequence[str] | None = None,
     solids: bool = False,
@@ -32,7 +33,9 @@ def open_states(
     """Open a file of states; values are read when they are used.
 
     Args:
-        path: a file, or a folder of Zarr. The format is recognised by the content.
+        path: a file, or a folder of Zarr. The format is recognised by the content. It may also be
+            a URL of fsspec, such as `s3://bucket/flow.zarr`, a binary file that is open, or a store
+            of Zarr.
         fields: names of the channels, in the order wanted. `None` means all channels.
         solids: NaN marks solid points. Without it, NaN is refused.
         dims: the dimension of the file for `sample`, `time`, `x`, `y` or `z`, such as
@@ -50,9 +53,10 @@ def open_states(
         >>> open_states("opened.zarr", fields=["u_x"]).channel.values.tolist()
         ['u_x']
     """
-    return open_reader(
-        path, fields=fields, solids=solids, dims=dims, rename=rename, axes=axes
-    ).to_xarray()
+    options: dict[str, Any] = {"fields": fields, "solids": solids, "dims": dims, "rename": rename}
+    if is_stream(path):
+        return DatasetSource(open_stream(path, axes), **options).states()
+    return open_reader(cast(Path, path), axes=axes, **options).to_xarray()
 
 
 def write_states(states: States, target: str | Path, *, overwrite: bool = False) -> None:

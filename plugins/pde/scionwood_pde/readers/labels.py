@@ -48,8 +48,9 @@ class Labels:
 
     @property
     def names(self) -> dict[str, str]:
-        """The dim of each role."""
-        return {role: dim for dim, role in self.roles.items()}
+        """The dim of each role; one that was selected from is a number, and no dim any more."""
+        scalars = {name for name, variable in self.coords.items() if not variable.dims}
+        return {role: dim for dim, role in self.roles.items() if dim not in scalars}
 
     def card(self) -> dict[str, Any]:
         """Return all but the coordinates as values that JSON can hold."""

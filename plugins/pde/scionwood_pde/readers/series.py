@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from scionwood import ReadError
-from scionwood_pde.readers.layout import AXES, EQUATION
+from scionwood_pde.readers.layout import AXES, EQUATION, check_size
 from scionwood_pde.readers.lazy import (
     COMPONENTS,
     components,

@@ -251,15 +251,12 @@ def _attribute(coordinate: Any, name: str) -> str:
 
 
 def is_real(dtype: np.dtype) -> bool:
-    """Return whether states can hold the values of a type: real numbers, or whether they are so."""
+    """Return whether states can hold the values of a type."""
     return dtype.kind in "iub" or (dtype.kind == "f" and dtype.itemsize <= 8)
 
 
 def _is_line(name: str, variable: Any) -> bool:
-    """Return whether a variable is a coordinate: it has the name of an axis, and one dim or none.
-
-    A variable with more dims that has such a name is a field, and is refused by that name.
-    """
+    """Return whether a variable has the name of an axis; one with several dims is a field."""
     return name in (*KNOWN_NAMES, "unit") and len(variable.dims) < 2
 
 

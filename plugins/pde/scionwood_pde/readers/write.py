@@ -95,8 +95,10 @@ def _zarr(states: xr.DataArray, target: Path, sides: Sequence[int]) -> None:
     """Write Zarr v3 with one array for each channel, in chunks that are packed into shards."""
     layout = layout_of(states)
     small = [min(sides[0], side) for side in layout.sides]
-    # A file of chunks holds whole chunks.
-    blocks = [n * -(-min(sides[1], side) // n) for n, side in zip(small, layout.sides, strict=True)]
+    # A file of chunks is complete before it is written, so that rows of tiles make long ones.
+    limits = [sides[0] if states.chunks else sides[1]] * (len(small) - 1) + [sides[1]]
+    pairs = zip(small, limits, layout.sides, strict=True)
+    blocks = [n * -(-min(limit, side) // n) for n, limit, side in pairs]
     dataset = as_dataset(chunked(states, blocks)).assign_attrs(_described(states, layout))
     encoding = {
         channel.name: {
