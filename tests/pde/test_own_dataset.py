@@ -12,6 +12,7 @@ import xarray as xr
 
 import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
+from scionwood_pde.readers.dataset import DatasetSource
 from scionwood_pde.readers.engine import ScionwoodBackend
 
 pde.register()
@@ -91,16 +92,19 @@ def test_latents_in_a_folder_keep_the_dataset(tmp_path):
     assert back["temp"].attrs == data["temp"].attrs
 
 
-def test_times_of_another_calendar_go_on_in_a_rollout():
+def test_times_of_another_calendar_are_selected_and_go_on():
     cftime = pytest.importorskip("cftime")
     times = xr.date_range("2000-02-28", periods=2, freq="D", calendar="noleap", use_cftime=True)
-    data = pde.as_dataset(pde.simulate(n=1, n_points=32, n_steps=1)).isel(sample=0, drop=True)
-    data = data.rename(time="t").assign_coords(t=times).assign_attrs(title="a run")
-    predicted = data.scionwood.rollout("pde/dynamics", steps=1)
-    assert isinstance(predicted["t"].values[0], cftime.DatetimeNoLeap)
-    assert (predicted["t"].values[1] - predicted["t"].values[0]).total_seconds() == 0.04
-    latents = flow(times.values).scionwood.encode(tile=16)
-    assert latents.sel(t="2000-03-01").sizes["t"] == 1
+    data = flow(times.values)
+    source = DatasetSource(data)
+    assert source.layout.times.tolist() == [0, 86400]
+    later = pde.as_dataset(source.states()).assign_coords(time=[0.0, 3600.0])
+    restored = source.labels.restored(later, source.layout.times)
+    assert isinstance(restored["t"].values[1], cftime.DatetimeNoLeap)
+    assert str(restored["t"].values[1]) == "2000-02-28 01:00:00"
+    latents = data.scionwood.encode(tile=16)
+    back = latents.sel(t="2000-03-01").scionwood.decode(tile=16)
+    check_alike(back, data.isel(t=[1]))
 
 
 @pytest.mark.filterwarnings("ignore:.*Consolidated metadata")

@@ -248,8 +248,8 @@ def _tiles(model: Any, sides: tuple[int, ...]) -> TileLayout:
 def _moments_of(data: Array, normaliser: Normaliser | None, layout: Layout) -> list[Array]:
     """Return the mean and the deviation of each field of each state, or those of a run."""
     if normaliser is not None:
-        both = np.broadcast_to([normaliser.mean, normaliser.std], (2, 1, 1, data.shape[2]))
-        return [DASK.broadcast_to(DASK.from_array(part), data.shape[:3]) for part in both]
+        of_run = (np.asarray(normaliser.mean), np.asarray(normaliser.std))
+        return [DASK.from_array(np.broadcast_to(part, data.shape[:3])) for part in of_run]
     smallest = SMALLEST_DOUBLE if layout.dtype == np.float64 else SMALLEST
     mean, std = _measured(data)
     return [mean, DASK.where(std > smallest * np.hypot(mean, std), std, 1.0)]
