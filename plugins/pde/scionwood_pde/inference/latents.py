@@ -46,8 +46,7 @@ def encode(
     """Encode states to the means of their latents.
 
     The result holds `latents` (sample, time, channel, latent, i, j, k), and the `mean` and
-    `deviation` that normalised the states, (sample, time, channel). The coordinates `i`, `j`, `k`
-    are the places of the cells. Its attributes describe states and model.
+    `deviation` that normalised the states. The coordinates `i`, `j`, `k` are the middles of cells.
 
     Args:
         model: a model with `encoder`, `tiling` and a `card`, such as Tadpole.
@@ -73,7 +72,7 @@ def encode(
     if target is not None or not states.chunks:
         # In a pass of its own: else a state would wait in memory for its moments.
         with one_by_one():
-            moments = [DASK.from_array(part.compute()) for part in moments]
+            moments = [DASK.from_array(np.asarray(part)) for part in moments]
     x = _normal(rows.data, moments, layout)
     latents = in_rows(
         partial(_means, model),
@@ -97,7 +96,6 @@ def encode(
     if target is None:
         with one_by_one():
             return dataset if states.chunks else dataset.compute()
-    # A row of tiles of one field is a chunk of the folder, as it is one of dask.
     chunks = (1, 1, 1, width, *cells.steps[:-1], cells.sides[-1])
     places = {"latents": {"chunks": chunks[len(DIMS) - dataset["latents"].ndim :]}}
     with writing(target), atomic_folder(target, overwrite=overwrite) as folder, one_by_one():
@@ -145,8 +143,7 @@ def decode(model: Any, latents: xr.Dataset, *, device: str = "cpu") -> xr.DataAr
     sizes = {dim: canonical.sizes[dim] for dim in DIMS[4:]}
     if tuple(sizes.values()) != cells.sides:
         rule = f"its latents have {tuple(sizes.values())} cells; those of its states {cells.sides}"
-        remedy = "Decode all, and choose from the result: a tile sees what lies around it"
-        raise RecipeError(source, rule, remedy)
+        raise RecipeError(source, rule, "Decode all, and choose from the result")
     stored = canonical["latents"].transpose(*DIMS)
     if not stored.chunks:
         rows = dict(zip(DIMS[4:6], cells.steps[:-1], strict=True))
@@ -178,9 +175,8 @@ def open_latents(source: str | Path) -> xr.Dataset:
     if Path(source).exists() and not (Path(source) / "zarr.json").exists():
         raise strange
     with reading(source, FORMAT):
-        latents: xr.Dataset = xr.open_zarr(
-            source, consolidated=False, chunks=None, decode_times=False
-        )
+        options: Any = {"consolidated": False, "chunks": None, "decode_times": False}
+        latents: xr.Dataset = xr.open_zarr(source, **options)
     if not is_latents(latents):
         raise strange
     # Those of a file have its times as numbers, and those of a dataset its dates.
@@ -300,6 +296,5 @@ def _check_model(source: str | Path, encoder: dict[str, Any], model: dict[str, A
         raise RecipeError(str(source), rule, "Use the run or the options of `encode`")
 
 
-def _means(model: Any, x: Tensor) -> Tensor:
-    y: Tensor = model.encoder(x).mean
-    return y
+def _means(model: Any, x: Tensor) -> Any:
+    return model.encoder(x).mean
