@@ -30,7 +30,7 @@ from scionwood_pde.readers.cache import write_cache
 from scionwood_pde.readers.layout import AXES, Channel, Layout
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import labelled
-from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr
+from scionwood_pde.readers.write import save_states
 
 WITH_WORKERS = ("cache", "Zarr", "HDF5 of The Well")
 Crop = Callable[[int, int, list[slice]], np.ndarray]
@@ -78,9 +78,9 @@ def written(states: xr.DataArray, folder: Path) -> dict[str, Path]:
         "HDF5 of PDEBench": folder / "states.h5",
         "NetCDF": folder / "states.nc",
     }
-    write_zarr(states, paths["Zarr"])
-    write_well(states, paths["HDF5 of The Well"])
-    write_netcdf(states, paths["NetCDF"])
+    save_states(states, paths["Zarr"])
+    save_states(states, paths["HDF5 of The Well"])
+    save_states(states, paths["NetCDF"])
     write_cache([open_reader(paths["Zarr"])], paths["cache"])
     with h5py.File(paths["HDF5 of PDEBench"], "w") as file:
         for i, axis in enumerate(AXES):
@@ -155,7 +155,7 @@ def _unequal(part: np.ndarray, states: xr.DataArray, place: Any) -> int:
 def memory_rows(scale: Scale, folder: Path) -> Iterator[Row]:
     """Yield the growth of resident memory over many reads of many files, after one read of each."""
     side = max(16, scale.crop // 2)
-    kinds: dict[str, Any] = {"Zarr": write_zarr, "HDF5 of The Well": write_well, "cache": None}
+    kinds: dict[str, Any] = {"Zarr": save_states, "HDF5 of The Well": save_states, "cache": None}
     for name, writer in kinds.items():
         sources = []
         for i in range(scale.files):

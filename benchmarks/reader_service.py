@@ -31,9 +31,9 @@ from runner import option, out, parsed, write
 from torch.utils.data import Dataset
 
 import scionwood
+from scionwood_pde.readers.hdf5 import WellReader
 from scionwood_pde.readers.states import from_simulation
-from scionwood_pde.readers.well import WellReader
-from scionwood_pde.readers.write import write_well
+from scionwood_pde.readers.write import save_states
 from scionwood_pde.solvers import simulate
 from scionwood_sandbox.decoding import control
 from scionwood_seismic.readers.create import write_segy
@@ -156,7 +156,7 @@ def jobs(folder: Path) -> dict[str, tuple[Job, int, str]]:
         data = rng.standard_normal((gathers, traces, SAMPLES)).astype("f4")
         write_segy(folder / f"{name}.sgy", data, dt=0.002)
     field = from_simulation(simulate("burgers", 32, 3, 64, 0.02, 1, torch.Generator()))
-    write_well(field, folder / "states.hdf5")
+    save_states(field, folder / "states.hdf5")
     (folder / "small").mkdir()
     paths = [folder / "small" / f"{number}.sgy" for number in range(SMALL)]
     for path in paths:

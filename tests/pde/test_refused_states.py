@@ -8,6 +8,8 @@ from fields_of import FIELD, dataset
 
 import scionwood_pde as pde
 from scionwood import ReadError, RecipeError
+from scionwood_pde import inference
+from scionwood_pde.backbones import Tadpole
 
 pde.register()
 
@@ -108,3 +110,14 @@ def test_options_that_do_not_fit_are_refused_by_name():
         pde.encode(states.values)
     with pytest.raises(RecipeError, match="n: 1, skip: -1"):
         pde.simulate(n=1, skip=-1)
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+def test_lines_and_planes_are_refused_by_models_of_volumes(dims):
+    states = pde.simulate(equation="burgers", n=1, n_points=16, dims=dims, n_steps=1)
+    for data in (states, states.chunk()):
+        with pytest.raises(RecipeError, match=f"states of {dims} space axes; the model has 3"):
+            pde.encode(data)
+    model, scale = Tadpole(), inference.normaliser_for(None, states)
+    with pytest.raises(RecipeError, match=r"a state of shape .* \(batch, field, x, y, z\)"):
+        inference.rollout(model, states, 1, normaliser=scale).compute()

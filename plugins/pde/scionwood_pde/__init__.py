@@ -22,13 +22,12 @@ plugin = Plugin(
         "tfno": "scionwood_pde.backbones:TFNOForecast",
         "poseidon": "scionwood_pde.backbones:PoseidonForecast",
         "mpp": "scionwood_pde.backbones:MPPForecast",
-        "walrus": "scionwood_pde.backbones:WalrusForecast",
     },
     readers={
-        "well": "scionwood_pde.readers.well:WellReader",
-        "pdebench": "scionwood_pde.readers.pdebench:PDEBenchReader",
-        "netcdf": "scionwood_pde.readers.netcdf:NetCDFReader",
-        "zarr": "scionwood_pde.readers.zarr_store:ZarrReader",
+        "well": "scionwood_pde.readers.hdf5:WellReader",
+        "pdebench": "scionwood_pde.readers.hdf5:PDEBenchReader",
+        "netcdf": "scionwood_pde.readers.labelled:NetCDFReader",
+        "zarr": "scionwood_pde.readers.labelled:ZarrReader",
     },
     data={
         "online": "scionwood_pde.data.online:OnlineFields",

@@ -13,7 +13,7 @@ import torch
 from scionwood import ReadError
 from scionwood_pde.data.files import Files
 from scionwood_pde.readers.states import from_simulation
-from scionwood_pde.readers.write import write_well
+from scionwood_pde.readers.write import save_states
 from scionwood_pde.solvers import simulate
 
 SECRET = 1234.0
@@ -30,7 +30,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     )
     (tmp_path / "data").mkdir()
     for name in "abcdef":
-        write_well(states, tmp_path / "data" / f"{name}.hdf5")
+        save_states(states, tmp_path / "data" / f"{name}.hdf5")
     cut = tmp_path / "data" / "d.hdf5"
     cut.write_bytes(cut.read_bytes()[:-20_000])
     with h5py.File(tmp_path / "data" / "e.hdf5", "r+") as file:

@@ -17,7 +17,7 @@ from scionwood_pde.data.normaliser import FILE, Normaliser
 from scionwood_pde.inference import beyond_training
 from scionwood_pde.readers.cache import write_cache
 from scionwood_pde.readers.opening import open_reader
-from scionwood_pde.readers.write import write_netcdf, write_well
+from scionwood_pde.readers.write import save_states
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +28,12 @@ def states() -> xr.DataArray:
 
 def test_numbers_of_a_file_condition_a_model(states, tmp_path):
     viscosity = np.linspace(0.01, 0.06, 6)
-    write_netcdf(states, tmp_path / "states.nc")
+    save_states(states, tmp_path / "states.nc")
     with xr.open_dataset(tmp_path / "states.nc", engine="h5netcdf") as dataset:
         own = dataset.load().assign(viscosity=("sample", viscosity)).assign_attrs(mach=0.3)
     own.to_netcdf(tmp_path / "own.nc", engine="h5netcdf")
     own.to_zarr(tmp_path / "own.zarr", consolidated=False)
-    write_well(states, tmp_path / "own.hdf5")
+    save_states(states, tmp_path / "own.hdf5")
     with h5py.File(tmp_path / "own.hdf5", "r+") as file:
         file["scalars/viscosity"] = viscosity
         file.attrs["mach"] = 0.3
@@ -54,7 +54,7 @@ def test_numbers_of_a_file_condition_a_model(states, tmp_path):
 
 def test_refuses_conditions_that_the_data_cannot_have(states, tmp_path):
     file, cache = tmp_path / "states.nc", tmp_path / "cache"
-    write_netcdf(states, file)
+    save_states(states, file)
     write_cache([open_reader(file)], cache)
     for name, message in (
         ("nu", "no variable or attribute 'nu'"),

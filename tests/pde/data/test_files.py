@@ -21,7 +21,7 @@ from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.readers.cache import write_cache
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import from_simulation
-from scionwood_pde.readers.write import write_netcdf, write_well, write_zarr
+from scionwood_pde.readers.write import save_states
 from scionwood_pde.solvers import simulate
 
 SMALL = {"measured": 0, "batch_size": 2}
@@ -36,19 +36,19 @@ def states() -> xr.DataArray:
 @pytest.fixture(scope="module")
 def store(states: xr.DataArray, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "burgers.zarr"
-    write_zarr(states, path)
+    save_states(states, path)
     return path
 
 
 def as_cache(states: xr.DataArray, path: Path) -> None:
-    write_zarr(states, path.with_suffix(".source.zarr"))
+    save_states(states, path.with_suffix(".source.zarr"))
     write_cache([open_reader(path.with_suffix(".source.zarr"))], path)
 
 
 FORMATS: dict[str, Callable[[xr.DataArray, Path], None]] = {
-    "states.zarr": write_zarr,
-    "states.hdf5": write_well,
-    "states.nc": write_netcdf,
+    "states.zarr": store,
+    "states.hdf5": store,
+    "states.nc": store,
     "cache": as_cache,
 }
 
@@ -103,7 +103,7 @@ def test_each_trajectory_belongs_to_one_split(store):
 
 def test_a_split_can_have_its_own_files(states, tmp_path):
     for i, name in enumerate(("a_train", "b_train", "val", "test")):
-        write_well(states[i : i + 1], tmp_path / f"{name}.hdf5")
+        save_states(states[i : i + 1], tmp_path / f"{name}.hdf5")
     data = Files(
         files=[str(tmp_path / "*_train.hdf5")],
         val_files=[str(tmp_path / "val.hdf5")],
@@ -186,20 +186,20 @@ def test_four_workers_complete_three_epochs(name, start, states, tmp_path):
 
 def test_refuses_files_that_differ_or_do_not_fit(states, tmp_path):
     one = states[:1]
-    write_zarr(one, tmp_path / "a.zarr")
+    save_states(one, tmp_path / "a.zarr")
     faults = {
         "fields": one.assign_coords(channel=["v_x", "v_y", "v_z"]),
         "units": one.assign_coords(unit=("channel", ["m/s"] * 3)),
         "steps": one[:, ::2],
     }
     for what, other in faults.items():
-        write_zarr(other, tmp_path / "b.zarr", overwrite=True)
+        save_states(other, tmp_path / "b.zarr", overwrite=True)
         with pytest.raises(ReadError, match=rf"b.zarr: its {what} are .*those of the first"):
             Files(files=[str(tmp_path / "[ab].zarr")])
     files = [str(tmp_path / "a.zarr")]
     with pytest.raises(RecipeError, match="in train and in val: a file belongs to one split"):
         Files(files=files, val_files=files)
-    write_zarr(states.isel(z=0).drop_vars("z"), tmp_path / "plane.zarr")
+    save_states(states.isel(z=0).drop_vars("z"), tmp_path / "plane.zarr")
     with pytest.raises(RecipeError, match="axes x, y: the model is three-dimensional"):
         Files(files=[str(tmp_path / "plane.zarr")])
 
@@ -236,7 +236,7 @@ def test_a_recipe_trains_on_files_and_keeps_their_normaliser(store, tmp_path):
 def test_a_domain_smaller_than_the_tile_is_refused_with_the_option_that_helps(
     states, tmp_path, capsys
 ):
-    write_netcdf(states, tmp_path / "states.nc")
+    save_states(states, tmp_path / "states.nc")
     data = f"{{name: pde/files, files: ['{tmp_path / 'states.nc'}'], time_stride: 0}}"
     command = ["fit", "pde/autoencode", "--smoke", "--data", data]
     refused = [*command, "--run", str(tmp_path / "refused"), "--backbone.tile", "32"]

@@ -1,8 +1,11 @@
-"""Poseidon: its layers against those of transformers, and folders in the published layout."""
+"""Poseidon: the output of the authors' network, and folders in the published layout."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,7 @@ from torch import Tensor
 from scionwood import RecipeError, WeightsError
 from scionwood_pde.backbones import PoseidonForecast
 from scionwood_pde.model.scot import Scot
-from scionwood_pde.model.scot_shape import shape_of
-from scionwood_pde.model.windows import WindowBlock
+from scionwood_pde.model.scot_shape import ScotShape, shape_of
 
 CONFIG: dict[str, Any] = {
     "model_type": "swinv2",
@@ -53,40 +55,45 @@ def state(fields: int, side: int = 32) -> Tensor:
     return torch.randn(2, fields, side, side, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("shifted", [False, True], ids=["plain", "shifted"])
+AUTHORS: dict[float, list[float]] = {
+    0.5: [0.25175, 0.39061, 0.31447, -0.11729, 0.33279, -0.31407, 0.0039, -0.70442],
+    1.0: [-0.32119, 0.6358, -0.38658, -1.008, 0.51147, -0.71344, 0.28878, -1.35175],
+}
+"""Points of the output of the authors' network by lead time, with weights drawn by name.
+
+It is `scOT.model.ScOT` of commit b8fa28f5 with transformers 4.29.2.
+"""
+
+LAYOUTS = {"tiny": "fea60e57cbcb22da", "T": "1e41c790ef3d0b4b"}
+"""SHA-256 of names and shapes of its parameters, the first 16 digits; `T` as published."""
+
+
+def by_name(name: str, shape: Sequence[int], scale: float = 0.2) -> Tensor:
+    generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    return scale * torch.randn(*shape, generator=generator)
+
+
+@table("lead", AUTHORS)
 @torch.no_grad()
-def test_a_block_equals_that_of_transformers(shifted):
-    pytest.importorskip("transformers")
-    from transformers import Swinv2Config
-    from transformers.models.swinv2.modeling_swinv2 import Swinv2Layer
+def test_a_state_dict_of_the_authors_network_gives_their_output(lead):
+    network = Scot(shape_of(CONFIG), lead).eval()
+    state = network.state_dict()
+    network.load_state_dict({name: by_name(name, value.shape) for name, value in state.items()})
+    y = network(by_name("x", (1, 4, 32, 32), 1.0))[0, :2, ::16, ::16].flatten()
+    torch.testing.assert_close(y, torch.tensor(AUTHORS[lead]), atol=1e-5, rtol=0)
 
-    config = Swinv2Config(embed_dim=12, window_size=4, mlp_ratio=2.0)
-    theirs = Swinv2Layer(config, 12, (8, 8), 3, shift_size=2 if shifted else 0).eval()
-    ours = WindowBlock(12, 3, 8, window=4, shifted=shifted, ratio=2.0)
-    generator = torch.Generator().manual_seed(2)
-    for p in theirs.parameters():
-        p.copy_(0.3 * torch.randn(p.shape, generator=generator))
-    ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(2, 8, 8, 12, generator=generator)
-    expected = theirs(x.flatten(1, 2), (8, 8))[0]
-    torch.testing.assert_close(ours(x, x[:, 0, 0, :1]).flatten(1, 2), expected)
+
+@table(("name", "shape"), [("tiny", shape_of(CONFIG)), ("T", ScotShape())])
+def test_names_and_shapes_are_those_of_the_authors_network(name, shape):
+    with torch.device("meta"):
+        parameters = sorted(Scot(shape, 1.0).named_parameters())
+    listing = "\n".join(f"{part} {tuple(value.shape)}" for part, value in parameters)
+    assert hashlib.sha256(listing.encode()).hexdigest()[:16] == LAYOUTS[name]
 
 
 @torch.no_grad()
-def test_reads_the_published_names_and_predicts_a_later_state(tmp_path):
+def test_reads_a_published_folder_and_predicts_a_later_state(tmp_path):
     model = PoseidonForecast(weights=write(tmp_path), lead=0.5).eval()
-    names = load_file(tmp_path / "model.safetensors").keys()
-    for name in (
-        "embeddings.patch_embeddings.projection.weight",
-        "embeddings.norm.weight.bias",
-        "encoder.layers.0.blocks.1.attention.self.continuous_position_bias_mlp.2.weight",
-        "encoder.layers.1.downsample.reduction.weight",
-        "decoder.layers.0.upsample.mixup.weight",
-        "decoder.layers.2.blocks.0.layernorm_after.weight.weight",
-        "residual_blocks.1.0.dwconv.weight",
-        "patch_recovery.mixup.weight",
-    ):
-        assert name in names
     x = state(4)
     later = PoseidonForecast(weights=tmp_path, lead=1.0).eval()(x)
     assert model(x).shape == x.shape

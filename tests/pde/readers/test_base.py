@@ -13,12 +13,10 @@ from case_table import table
 
 from scionwood import ReadError, WriteError
 from scionwood_pde.readers.base import StatesReader
-from scionwood_pde.readers.netcdf import NetCDFReader
+from scionwood_pde.readers.hdf5 import PDEBenchReader, WellReader
+from scionwood_pde.readers.labelled import NetCDFReader, ZarrReader
 from scionwood_pde.readers.opening import open_reader
-from scionwood_pde.readers.pdebench import PDEBenchReader
 from scionwood_pde.readers.states import from_simulation
-from scionwood_pde.readers.well import WellReader
-from scionwood_pde.readers.zarr_store import ZarrReader
 from scionwood_pde.solvers import simulate
 
 READERS = (WellReader, PDEBenchReader, NetCDFReader, ZarrReader)

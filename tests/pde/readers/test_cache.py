@@ -11,7 +11,7 @@ from scionwood import OutputExistsError, ReadError
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.cache import Cache, write_cache
 from scionwood_pde.readers.opening import open_reader
-from scionwood_pde.readers.write import sample_states, write_netcdf, write_zarr
+from scionwood_pde.readers.write import sample_states, save_states
 
 
 @pytest.fixture
@@ -21,12 +21,12 @@ def states() -> xr.DataArray:
 
 @pytest.fixture
 def reader(states: xr.DataArray, tmp_path: Path) -> StatesReader:
-    write_zarr(states, tmp_path / "states.zarr")
+    save_states(states, tmp_path / "states.zarr")
     return open_reader(tmp_path / "states.zarr")
 
 
 def test_a_cache_has_the_states_of_all_files(reader, states, tmp_path):
-    write_netcdf(2 * states.astype(np.float32), tmp_path / "more.nc")
+    save_states(2 * states.astype(np.float32), tmp_path / "more.nc")
     other = open_reader(tmp_path / "more.nc", fields=["u_x", "u_y", "u_z", "density"])
     cache = write_cache([reader, other], tmp_path / "cache")
     assert isinstance(cache.states, np.memmap)
@@ -65,14 +65,14 @@ def test_a_stride_keeps_every_second_time(reader, states, tmp_path):
 
 def test_refuses_files_with_other_units(reader, states, tmp_path):
     states.coords["unit"] = ("channel", ["cm/s"] * 3 + ["kg/m^3"])
-    write_zarr(states, tmp_path / "other.zarr")
+    save_states(states, tmp_path / "other.zarr")
     with pytest.raises(ReadError, match=r"other.zarr: its units are .*cm/s"):
         write_cache([reader, open_reader(tmp_path / "other.zarr")], tmp_path / "cache")
 
 
 def test_nan_prevents_a_cache(states, tmp_path):
     states[1, 2, 0, 0, 0, 0] = np.nan
-    write_netcdf(states, tmp_path / "states.nc")
+    save_states(states, tmp_path / "states.nc")
     with pytest.raises(ReadError, match="NaN"):
         write_cache([open_reader(tmp_path / "states.nc")], tmp_path / "cache")
     assert [path.name for path in tmp_path.iterdir()] == ["states.nc"]

@@ -11,15 +11,14 @@ import xarray as xr
 from case_table import table
 
 from scionwood import ReadError, WriteError
-from scionwood_pde.readers.pdebench import PDEBenchReader
-from scionwood_pde.readers.well import WellReader
-from scionwood_pde.readers.write import write_well
+from scionwood_pde.readers.hdf5 import PDEBenchReader, WellReader
+from scionwood_pde.readers.write import save_states
 
 
 @pytest.fixture
 def well(states: xr.DataArray, tmp_path: Path) -> Path:
     path = tmp_path / "states.hdf5"
-    write_well(states, path)
+    save_states(states, path)
     return path
 
 

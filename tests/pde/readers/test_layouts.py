@@ -14,11 +14,11 @@ from case_table import table
 
 import scionwood_pde as pde
 from scionwood import ReadError, WriteError
-from scionwood_pde.readers.grids import GridReader
-from scionwood_pde.readers.netcdf import NetCDF3Reader
-from scionwood_pde.readers.numpy_files import NumpyReader, SceneReader
+from scionwood_pde.readers.arrays import NumpyReader, SceneReader
+from scionwood_pde.readers.hdf5 import GridReader
+from scionwood_pde.readers.labelled import NetCDF3Reader
+from scionwood_pde.readers.meshes import VtkReader
 from scionwood_pde.readers.opening import open_reader
-from scionwood_pde.readers.vtk_grids import VtkReader
 from scionwood_pde.readers.write import sample_states
 
 VALUES = np.random.default_rng(0).standard_normal((2, 3, 2, 4, 5, 6), np.float32)

@@ -14,9 +14,9 @@ from scionwood import ReadError, RecipeError
 from scionwood_kit import replay
 from scionwood_pde.data.files import Files
 from scionwood_pde.readers import layout
+from scionwood_pde.readers.meshes import VtkReader
 from scionwood_pde.readers.opening import open_reader
 from scionwood_pde.readers.states import layout_of
-from scionwood_pde.readers.vtk_grids import VtkReader
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ import xarray as xr
 import zarr
 
 from scionwood import ReadError
+from scionwood_pde.readers.labelled import ZarrReader
 from scionwood_pde.readers.opening import open_reader
-from scionwood_pde.readers.write import write_well, write_zarr
-from scionwood_pde.readers.zarr_store import ZarrReader
+from scionwood_pde.readers.write import save_states
 
 FORKED = """
 import os, sys
 from pathlib import Path
 from scionwood import ReadError
-from scionwood_pde.readers.zarr_store import ZarrReader
+from scionwood_pde.readers.labelled import ZarrReader
 
 reader = ZarrReader(Path(sys.argv[1]))
 reader.state(0, 0)
@@ -41,7 +41,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.fixture(params=["states.zarr", "states.zarr.zip"])
 def store(request: pytest.FixtureRequest, states: xr.DataArray, tmp_path: Path) -> Path:
     path = tmp_path / str(request.param)
-    write_zarr(states, path, chunk=2, shard=4)
+    save_states(states, path, chunk=2, shard=4)
     return path
 
 
@@ -56,7 +56,7 @@ def test_a_store_is_zarr_3_with_chunks_in_shards_and_reads_as_it_was_written(sto
 
 
 def test_xarray_opens_a_store_as_it_is(states, tmp_path):
-    write_zarr(states, tmp_path / "states.zarr")
+    save_states(states, tmp_path / "states.zarr")
     dataset = xr.open_zarr(tmp_path / "states.zarr", chunks=None, consolidated=False)
     np.testing.assert_array_equal(dataset["u_z"].values, states.values[:, :, 2])
     assert dataset["u_z"].attrs["units"] == "m/s"
@@ -64,7 +64,7 @@ def test_xarray_opens_a_store_as_it_is(states, tmp_path):
 
 
 def test_notices_lost_chunks(states, tmp_path):
-    write_zarr(states, tmp_path / "states.zarr")
+    save_states(states, tmp_path / "states.zarr")
     shutil.rmtree(tmp_path / "states.zarr/u_x/c/1")
     reader = ZarrReader(tmp_path / "states.zarr")
     reader.state(0, 0)
@@ -83,17 +83,17 @@ def test_checks_a_declared_size_before_memory_is_allocated(tmp_path):
 def test_a_failed_write_leaves_nothing(states, tmp_path):
     spoilt = states.drop_vars("unit")
     with pytest.raises(ReadError, match="lacks coordinates unit"):
-        write_zarr(spoilt, tmp_path / "states.zarr")
+        save_states(spoilt, tmp_path / "states.zarr")
     assert not list(tmp_path.iterdir())
 
 
 def test_readers_work_in_spawned_workers(states, tmp_path):
     fields = ["u_x", "u_y", "u_z", "density"]
     well = tmp_path / "states.hdf5"
-    write_well(states, well)
+    save_states(states, well)
     readers = [open_reader(well, fields=fields)]
     for name in ("states.zarr", "states.zarr.zip"):
-        write_zarr(states, tmp_path / name, chunk=2, shard=4)
+        save_states(states, tmp_path / name, chunk=2, shard=4)
         readers.append(open_reader(tmp_path / name))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         for reader in readers:
@@ -124,7 +124,7 @@ def test_refuses_a_zip_bomb_before_it_is_inflated(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_refuses_to_read(states, tmp_path):
-    write_zarr(states, tmp_path / "states.zarr")
+    save_states(states, tmp_path / "states.zarr")
     command = [sys.executable, "-c", FORKED, str(tmp_path / "states.zarr")]
     inline = {**os.environ, "SCIONWOOD_READERS": "inline"}  # in a child of its own it can read
     assert subprocess.run(command, timeout=120, env=inline).returncode == 0
@@ -133,7 +133,7 @@ def test_a_forked_process_refuses_to_read(states, tmp_path):
 @pytest.mark.parametrize("absolute", [True, False])
 def test_a_chunk_that_is_a_link_out_of_the_store_is_refused(states, tmp_path, absolute):
     path, secret = tmp_path / "states.zarr", tmp_path / "secret"
-    write_zarr(states, path)
+    save_states(states, path)
     chunk = next(file for file in sorted((path / "u_x" / "c").rglob("*")) if file.is_file())
     chunk.rename(secret)
     chunk.symlink_to(secret if absolute else os.path.relpath(secret, chunk.parent))

@@ -8,7 +8,6 @@ from scionwood_pde.backbones.mpp import MPPForecast
 from scionwood_pde.backbones.operators import FNOForecast, TFNOForecast
 from scionwood_pde.backbones.poseidon import PoseidonForecast
 from scionwood_pde.backbones.spectral import SpectralForecast
-from scionwood_pde.backbones.walrus import WalrusForecast
 from scionwood_pde.model import Tadpole, TadpoleDynamics, TadpoleFlow
 
 __all__ = [
@@ -24,5 +23,4 @@ __all__ = [
     "TadpoleDynamics",
     "TadpoleFlow",
     "UNetForecast",
-    "WalrusForecast",
 ]

@@ -14,6 +14,7 @@ from scionwood_pde.inference.latents import (
     is_latents,
     latents_layout,
     open_latents,
+    source_of,
 )
 from scionwood_pde.inference.rollouts import (
     beyond_training,
@@ -36,5 +37,6 @@ __all__ = [
     "open_latents",
     "predicted_layout",
     "rollout",
+    "source_of",
     "steps_of",
 ]

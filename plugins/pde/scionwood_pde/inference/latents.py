@@ -1,61 +1,61 @@
 """Encode states to latents, and decode them, whole or row by row of tiles.
 
-Latents are normalised by the mean and the standard deviation of each state, as in the online
-training, or by those of the run.
+Latents are normalised by the moments of each state, as in the online training, or by those of the
+run. Both directions give arrays of dask, which are computed when they are used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
-import torch
 import xarray as xr
-import zarr
-from zarr.storage import MemoryStore
+from dask.array import Array
+from torch import Tensor
 
 from scionwood import ReadError, RecipeError
 from scionwood.authoring import atomic_folder, reading, writing
-from scionwood_pde.data.normaliser import Normaliser
-from scionwood_pde.inference.states import fitting, in_memory, normaliser_of, tensor_of
-from scionwood_pde.model.streaming import Places, decode_field, encode_field
-from scionwood_pde.model.tiles import Boundary
-from scionwood_pde.readers.card import from_card, to_card
-from scionwood_pde.readers.layout import AXES, Layout
-from scionwood_pde.readers.regions import Put
-from scionwood_pde.readers.states import labelled, layout_of
+from scionwood_pde.data.normaliser import SMALLEST, SMALLEST_DOUBLE, Normaliser
+from scionwood_pde.model.presets import STRIDE
+from scionwood_pde.model.rows import in_rows
+from scionwood_pde.model.tiles import Boundary, TileLayout
+from scionwood_pde.readers.labels import Labels
+from scionwood_pde.readers.layout import AXES, Channel, Layout
+from scionwood_pde.readers.states import DASK, chunked, labelled, layout_of
+from scionwood_pde.readers.write import one_by_one
 
 FORMAT = "latents"
+DIMS = ("sample", "time", "channel", "latent", "i", "j", "k")
 
 
-@torch.no_grad()
 def encode(
     model: Any,
     states: xr.DataArray,
-    target: str | Path | None,
+    target: str | Path | None = None,
     *,
     normaliser: Normaliser | None = None,
+    labels: Labels | None = None,
     device: str = "cpu",
     overwrite: bool = False,
 ) -> xr.Dataset:
-    """Encode states, and write the means of their latents as Zarr v3.
+    """Encode states to the means of their latents.
 
-    The result holds `latents` (sample, time, latent, i, j, k), and the `mean` and `deviation` that
-    normalised the states, (sample, time, channel). Its attributes describe states and model.
+    The result holds `latents` (sample, time, channel, latent, i, j, k), and the `mean` and
+    `deviation` that normalised the states. The coordinates `i`, `j`, `k` are the middles of cells.
 
     Args:
-        model: a model with `encode` and a `card`, such as Tadpole.
+        model: a model with `encoder`, `tiling` and a `card`, such as Tadpole.
         states: states as `readers.states` defines them, in three dimensions.
-        target: the folder to write. `None` keeps the latents in memory.
+        target: the folder of Zarr v3. `None` means memory, or arrays of dask as the states are.
         normaliser: the normaliser of the fields. `None` means the mean and deviation of each state.
+        labels: how the dataset that holds the states names and describes them.
         device: where to compute.
         overwrite: replace an existing folder.
-
-    Returns:
-        The latents, in memory or read from the folder when they are used.
 
     Raises:
         RecipeError: the sides do not fit the model.
@@ -63,57 +63,106 @@ def encode(
         WriteError: the disk is full.
     """
     model = model.to(device).eval()
+    layout = layout_of(states)
+    tiles = _tiles(model, layout.sides)
+    cells, width = tiles.latent(), model.shape.latent_channels
+    # Chunks of rows, so that a part of a file is read once for all tiles that share it.
+    rows = states if states.chunks else chunked(states, [*tiles.steps[:-1], tiles.sides[-1]])
+    moments = _moments_of(rows.data, normaliser, layout)
+    if target is not None or not states.chunks:
+        # In a pass of its own: else a state would wait in memory for its moments.
+        with one_by_one():
+            moments = [DASK.from_array(np.asarray(part)) for part in moments]
+    x = _normal(rows.data, moments, layout)
+    latents = in_rows(
+        partial(_means, model),
+        x[:, :, :, None],
+        tiles,
+        cells,
+        width=width,
+        at_once=model.at_once,
+        device=device,
+    )
+    dataset = xr.Dataset(
+        {
+            "latents": (DIMS, latents),
+            "mean": (DIMS[:3], moments[0]),
+            "deviation": (DIMS[:3], moments[1]),
+        },
+        _coords(layout, cells),
+        {"states": layout.card(), "model": dict(model.card)},
+    )
+    dataset = dataset if labels is None else labels.on_latents(dataset)
     if target is None:
-        store = MemoryStore()
-        _encode(model, states, store, normaliser, device)
-        dataset: xr.Dataset = xr.open_zarr(store, consolidated=False, chunks=None)
-        return dataset.load()
-    with writing(target), atomic_folder(target, overwrite=overwrite) as folder:
-        _encode(model, states, folder, normaliser, device)
+        with one_by_one():
+            return dataset if states.chunks else dataset.compute()
+    chunks = (1, 1, 1, width, *cells.steps[:-1], cells.sides[-1])
+    places = {"latents": {"chunks": chunks[len(DIMS) - dataset["latents"].ndim :]}}
+    with writing(target), atomic_folder(target, overwrite=overwrite) as folder, one_by_one():
+        options: Any = {"zarr_format": 3, "consolidated": False, "safe_chunks": False}
+        dataset.drop_encoding().to_zarr(folder, mode="w", encoding=places, **options)
     return open_latents(target)
 
 
-@torch.no_grad()
-def decode(
-    model: Any, latents: xr.Dataset, *, put: Put | None = None, device: str = "cpu"
-) -> xr.DataArray | None:
+def _coords(layout: Layout, cells: TileLayout) -> dict[str, Any]:
+    """Return the names of the channels, the times, and the middles of the latent cells."""
+    coords: dict[str, Any] = {
+        "channel": np.array([channel.name for channel in layout.channels], object),
+        "unit": ("channel", np.array([channel.unit for channel in layout.channels], object)),
+        "time": ("time", layout.times, {"units": layout.units["time"]}),
+    }
+    for cell, axis, side in zip("ijk", AXES, cells.sides, strict=True):
+        voxels = STRIDE * np.arange(side) + (STRIDE - 1) / 2
+        places = layout.coords[axis][0] + layout.spacing()[axis] * voxels
+        coords[cell] = (cell, places, {"units": layout.units[axis], "axis": axis.upper()})
+    return coords
+
+
+def decode(model: Any, latents: xr.Dataset, *, device: str = "cpu") -> xr.DataArray:
     """Decode latents that `encode` made.
 
     Args:
-        model: the model that encoded them, with `decode` and a `card`.
-        latents: the latents, as `encode` or `open_latents` returned them.
-        put: stores a part of the states; then memory holds a row of tiles at a time. `None` means
-            that the states are collected in memory.
+        model: the model that encoded them, with `decoder`, `tiling` and a `card`.
+        latents: the latents, as `encode` or `open_latents` returned them, or some of their samples,
+            times and channels.
         device: where to compute.
 
     Returns:
-        The states in memory, or `None` if `put` stored them.
+        The states as arrays of dask.
 
     Raises:
         ReadError: the folder of the latents is damaged.
-        RecipeError: another model encoded the latents, or some of their states are missing.
+        RecipeError: another model encoded the latents, or they are a part of the domain.
     """
-    layout, source = latents_layout(latents), _source(latents)
+    layout, source = latents_layout(latents), source_of(latents)
     _check_model(source, dict(latents.attrs["model"]), dict(model.card))
     model = model.to(device).eval()
-    states, store = (None, put) if put is not None else in_memory(layout)
-    for sample, time in np.ndindex(layout.samples, len(layout.times)):
-        with reading(source, FORMAT):
-            moments = [
-                np.asarray(latents[name][sample, time], layout.dtype)
-                for name in ("deviation", "mean")
-            ]
-            state_latents = latents["latents"][sample, time]
-            if _in_rows(model):
-                put_field = partial(store, sample, time)
-                _decode_rows(model, state_latents, moments, layout.sides, put_field, device)
-                continue
-            z = torch.from_numpy(np.asarray(state_latents, np.float32)).to(device)
-            state = model.decode(z[None], layout.sides)[0].cpu().numpy()
-        for number, (field, deviation, mean) in enumerate(zip(state, *moments, strict=True)):
-            everywhere = (slice(None),) * len(layout.sides)
-            store(sample, time, number, everywhere, field * deviation + mean)
-    return None if states is None else labelled(states, layout)
+    tiles = _tiles(model, layout.sides)
+    cells = tiles.latent()
+    canonical = _canonical(latents)
+    sizes = {dim: canonical.sizes[dim] for dim in DIMS[4:]}
+    if tuple(sizes.values()) != cells.sides:
+        rule = f"its latents have {tuple(sizes.values())} cells; those of its states {cells.sides}"
+        raise RecipeError(source, rule, "Decode all, and choose from the result")
+    stored = canonical["latents"].transpose(*DIMS)
+    if not stored.chunks:
+        rows = dict(zip(DIMS[4:6], cells.steps[:-1], strict=True))
+        stored = stored.chunk({**dict.fromkeys(DIMS[:3], 1), **rows}, lock=True, token=uuid4().hex)
+    moments = [
+        canonical[name].transpose(*DIMS[:3]).data[..., None, None, None].astype(layout.dtype)
+        for name in ("deviation", "mean")
+    ]
+    fields = in_rows(
+        model.decoder,
+        stored.data.astype(np.float32),
+        cells,
+        tiles,
+        width=1,
+        at_once=model.at_once,
+        device=device,
+    )
+    values = (fields[:, :, :, 0] * moments[0] + moments[1]).astype(layout.dtype)
+    return labelled(values, layout)
 
 
 def open_latents(source: str | Path) -> xr.Dataset:
@@ -126,162 +175,115 @@ def open_latents(source: str | Path) -> xr.Dataset:
     if Path(source).exists() and not (Path(source) / "zarr.json").exists():
         raise strange
     with reading(source, FORMAT):
-        latents: xr.Dataset = xr.open_zarr(source, consolidated=False, chunks=None)
+        options: Any = {"consolidated": False, "chunks": None, "decode_times": False}
+        latents: xr.Dataset = xr.open_zarr(source, **options)
     if not is_latents(latents):
         raise strange
-    return latents
+    # Those of a file have its times as numbers, and those of a dataset its dates.
+    return xr.decode_cf(latents) if "labels" in latents.attrs else latents
 
 
 def is_latents(data: xr.Dataset | xr.DataArray) -> bool:
     """Return whether a dataset is one of latents."""
     parts = isinstance(data, xr.Dataset) and {"latents", "mean", "deviation"} <= set(data)
-    return parts and {"states", "model"} <= set(data.attrs)
+    return parts and {"states", "model"} <= set(data.attrs) and "k" in data["latents"].dims
 
 
 def latents_layout(latents: xr.Dataset) -> Layout:
-    """Return the layout of the states that were encoded.
+    """Return the layout of the states whose latents a dataset holds.
 
     Raises:
         ReadError: the description of the states is damaged.
-        RecipeError: some of the states are missing.
     """
-    source = _source(latents)
-    with reading(source, FORMAT):
-        layout = from_card(latents.attrs["states"])
-    shape = (layout.samples, len(layout.times), len(layout.channels))
-    if latents["mean"].shape != shape:
-        rule = f"its latents are those of (sample, time, channel) {shape}"
-        value = f"{source}: {latents['mean'].shape} of them"
-        raise RecipeError(value, rule, "Decode all, and choose from the result")
-    return layout
+    with reading(source_of(latents), FORMAT):
+        card = dict(latents.attrs["states"])
+        layout = Layout.of_card(card)
+        canonical = _canonical(latents)
+        names = [str(name) for name in np.atleast_1d(canonical["channel"].values)]
+        axes = ("sample", "time", *layout.axes)
+        channels = tuple(Channel(name, card["channels"][name], name, axes) for name in names)
+        times = np.atleast_1d(canonical["time"].values).astype(np.float64)
+        return replace(layout, samples=canonical.sizes["sample"], times=times, channels=channels)
 
 
 def boundary_of(latents: xr.Dataset) -> Boundary:
     """Return the boundary of the model that encoded latents."""
-    tiles = str(dict(latents.attrs["model"]).get("tiles", ""))
+    tiles = str(latents.attrs["model"].get("tiles", ""))
     return "periodic" if tiles.endswith("boundary periodic") else "edge"
 
 
-def _source(latents: xr.Dataset) -> str:
+def source_of(latents: xr.Dataset) -> str:
     """Return the folder of latents, as messages name it."""
     return str(latents.encoding.get("source", "latents in memory"))
 
 
-def _encode(
-    model: Any,
-    states: xr.DataArray,
-    store: Path | MemoryStore,
-    normaliser: Normaliser | None,
-    device: str,
-) -> None:
-    layout = layout_of(states)
-    group = zarr.open_group(store, mode="w", zarr_format=3)
-    group.attrs.update(states=to_card(layout), model=dict(model.card))
-    shape = (layout.samples, len(layout.times))
-    moments = [
-        group.create_array(
-            name,
-            shape=(*shape, len(layout.channels)),
-            dtype=np.float64,
-            dimension_names=("sample", "time", "channel"),
-        )
-        for name in ("mean", "deviation")
-    ]
-    latents = _empty_latents(group, model, layout)
-    for sample, time in np.ndindex(shape):
-        state = states[sample, time]
-        scale = normaliser or normaliser_of(states[sample, time : time + 1])
-        if _in_rows(model):
-            _encode_rows(model, state, scale, (latents, sample, time), device)
-        else:
-            x = scale.apply(tensor_of(state, device)).float()
-            z = fitting(lambda x: model.encode(x).mean, x)
-            latents[sample, time] = z[0].cpu().numpy()
-        for array, values in zip(moments, (scale.mean, scale.std), strict=True):
-            array[sample, time] = np.asarray(values)
+def _canonical(latents: xr.Dataset) -> xr.Dataset:
+    """Return latents over `DIMS`, whatever the dataset calls samples and times."""
+    labels = Labels.of_latents(latents)
+    canonical = latents if labels is None else labels.canonical(latents)
+    lacking = [dim for dim in DIMS[:3] if dim not in canonical.dims]
+    return canonical.expand_dims(lacking) if lacking else canonical
 
 
-def _in_rows(model: Any) -> bool:
-    """Return whether a model processes a domain row by row: if it cuts it into tiles."""
-    return getattr(getattr(model, "tiling", None), "tile", None) is not None
-
-
-def _empty_latents(group: Any, model: Any, layout: Layout) -> Any:
-    """Create the array of latents, with a row of tiles of one field as a chunk.
+def _tiles(model: Any, sides: tuple[int, ...]) -> TileLayout:
+    """Return the tiles of a domain.
 
     Raises:
         RecipeError: the sides do not fit the model.
     """
-    if len(layout.sides) != len(AXES):
-        rule = f"states of {len(layout.sides)} space axes; the model has {len(AXES)}"
+    if len(sides) != len(AXES):
+        rule = f"states of {len(sides)} space axes; the model has {len(AXES)}"
         raise RecipeError("states", rule, "Repeat them along the lacking axes")
     try:
-        tiles = model.tiling.layout(layout.sides)
+        tiles: TileLayout = model.tiling.layout(sides)
     except ValueError as error:
-        raise RecipeError(f"states of sides {layout.sides}", str(error)) from error
-    cells, channels = tiles.latent(), model.shape.latent_channels
-    steps = cells.steps[:-1] if _in_rows(model) else cells.sides[:-1]
-    fields = 1 if _in_rows(model) else len(layout.channels)
-    return group.create_array(
-        "latents",
-        shape=(layout.samples, len(layout.times), len(layout.channels) * channels, *cells.sides),
-        chunks=(1, 1, fields * channels, *steps, cells.sides[-1]),
-        dtype=np.float32,
-        dimension_names=("sample", "time", "latent", "i", "j", "k"),
+        raise RecipeError(f"states of sides {sides}", str(error)) from error
+    return tiles
+
+
+def _moments_of(data: Array, normaliser: Normaliser | None, layout: Layout) -> list[Array]:
+    """Return the mean and the deviation of each field of each state, or those of a run."""
+    if normaliser is not None:
+        of_run = (np.asarray(normaliser.mean), np.asarray(normaliser.std))
+        return [DASK.from_array(np.broadcast_to(part, data.shape[:3])) for part in of_run]
+    smallest = SMALLEST_DOUBLE if layout.dtype == np.float64 else SMALLEST
+    mean, std = _measured(data)
+    return [mean, DASK.where(std > smallest * np.hypot(mean, std), std, 1.0)]
+
+
+def _normal(data: Array, moments: Sequence[Array], layout: Layout) -> Array:
+    """Return fields of about zero mean and unit variance."""
+    mean, std = (m[..., None, None, None].astype(layout.dtype) for m in moments)
+    # In the precision of the file: the difference from a large mean is taken before rounding.
+    scaled: Array = ((data - mean) / std).astype(np.float32)
+    return scaled
+
+
+def _measured(data: Array) -> tuple[Array, Array]:
+    """Return mean and deviation, combined from chunks as Chan, Golub and LeVeque (1979) do."""
+    counts = [(1,) * len(chunks) for chunks in data.chunks[3:]]
+    parts = DASK.map_blocks(
+        _moments,
+        data,
+        new_axis=data.ndim,
+        chunks=(*data.chunks[:3], *counts, (3,)),
+        dtype=np.float64,
+        meta=np.empty((0,) * (data.ndim + 1)),
     )
+    axes = tuple(range(3, data.ndim))
+    points, means, squares = (parts[..., i] for i in range(3))
+    total = points.sum(axes)
+    mean = (points * means).sum(axes) / total
+    shift = means - mean[..., None, None, None]
+    return mean, DASK.sqrt((squares + points * shift**2).sum(axes) / total)
 
 
-def _encode_rows(
-    model: Any, state: xr.DataArray, scale: Normaliser, target: tuple[Any, int, int], device: str
-) -> None:
-    """Encode a state field by field and row by row into an array of latents."""
-    latents, sample, time = target
-    width = model.shape.latent_channels
-    for number, (mean, std) in enumerate(zip(scale.mean, scale.std, strict=True)):
-        channels = slice(number * width, (number + 1) * width)
-
-        def write(
-            places: tuple[slice, ...], values: np.ndarray, channels: slice = channels
-        ) -> None:
-            latents[sample, time, channels, *places] = values
-
-        def normal(x: np.ndarray, mean: float = mean, std: float = std) -> np.ndarray:
-            x = x.astype(np.result_type(x, np.float32), copy=False)
-            # In the precision of the file: the difference from a large mean is taken before
-            # rounding.
-            changed: np.ndarray = (x - x.dtype.type(mean)) / x.dtype.type(std)
-            return changed.astype(np.float32, copy=False)
-
-        field = state[number]
-        encode_field(model, field, field.shape, write, change=normal, device=device)
-
-
-def _decode_rows(
-    model: Any,
-    source: xr.DataArray,
-    moments: Sequence[np.ndarray],
-    sides: Sequence[int],
-    put: Callable[[int, Places, np.ndarray], None],
-    device: str,
-) -> None:
-    """Decode a state field by field and row by row, and store each row in its units."""
-    width = model.shape.latent_channels
-    for number, (deviation, mean) in enumerate(zip(*moments, strict=True)):
-        channels = slice(number * width, (number + 1) * width)
-
-        def read(places: Places, channels: slice = channels) -> np.ndarray:
-            return np.asarray(source[channels, *places], np.float32)
-
-        def write(
-            places: Places,
-            values: np.ndarray,
-            number: int = number,
-            deviation: np.floating[Any] = deviation,
-            mean: np.floating[Any] = mean,
-        ) -> None:
-            put(number, places, values[0] * deviation + mean)
-
-        decode_field(model, read, sides, write, device=device)
+def _moments(block: np.ndarray) -> np.ndarray:
+    """Return the number of points, their mean and the sum of squares around it."""
+    axes = tuple(range(3, block.ndim))
+    mean = block.mean(axes, dtype=np.float64, keepdims=True)
+    squares = np.square(block - mean).sum(axes, keepdims=True)
+    return np.stack([np.full_like(mean, np.prod(block.shape[3:])), mean, squares], -1)
 
 
 def _check_model(source: str | Path, encoder: dict[str, Any], model: dict[str, Any]) -> None:
@@ -292,3 +294,7 @@ def _check_model(source: str | Path, encoder: dict[str, Any], model: dict[str, A
         pairs = [f"{key}: {encoder.get(key)} here, {model.get(key)} now" for key in differs]
         rule = f"its latents were encoded by another model ({', '.join(pairs)})"
         raise RecipeError(str(source), rule, "Use the run or the options of `encode`")
+
+
+def _means(model: Any, x: Tensor) -> Any:
+    return model.encoder(x).mean

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
 import xarray as xr
+from dask.delayed import delayed
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from scionwood import RecipeError, WriteError
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.evaluation.horizons import Horizons
-from scionwood_pde.inference.states import fitting, in_memory, tensor_of
+from scionwood_pde.inference.states import fitting
 from scionwood_pde.readers.layout import Layout
-from scionwood_pde.readers.regions import Put
-from scionwood_pde.readers.states import labelled, layout_of
+from scionwood_pde.readers.states import DASK, chunked, labelled, layout_of
 
 CLOSE = 1e-3
 """Largest relative difference between the times of a file and the steps of a run."""
@@ -28,7 +28,6 @@ FAR = 3
 1.7."""
 
 
-@torch.no_grad()
 def rollout(
     step: Callable[..., Tensor],
     states: xr.DataArray,
@@ -37,10 +36,9 @@ def rollout(
     normaliser: Normaliser,
     conditions: Mapping[str, ArrayLike] | None = None,
     solids: bool = False,
-    put: Put | None = None,
     horizons: Horizons | None = None,
     device: str = "cpu",
-) -> xr.DataArray | None:
+) -> xr.DataArray:
     """Predict states one after another, each from the previous one, or from several of them.
 
     A model that sees several frames gets as many from `states`. A model with a cap of the energy in
@@ -57,54 +55,104 @@ def rollout(
             except `dt`, which is the time of a step.
         solids: NaN in a first state marks solid points, which stay NaN; the model sees the mean of
             the field there.
-        put: stores a field of a state; then memory holds one state and those that the model sees.
-            `None` means that all states are collected in memory.
         horizons: the calibration of the run. It changes what is returned, and not the states from
             which the rollout goes on.
         device: where to compute.
 
     Returns:
-        The starts and the predictions in memory, or `None` if `put` stored them.
+        The starts and the predictions as arrays of dask. They are computed when they are used, one
+        after another; memory then holds one state, and those that the model sees. Computing raises
+        RecipeError if a first state holds NaN and `solids` is false, or the sides do not fit the
+        model, and WriteError if a prediction is not finite.
 
     Raises:
-        RecipeError: the sides do not fit the model, the time of a step is unknown, a condition is
-            missing or unknown, there are too few frames for the history, or a first state holds NaN
-            and `solids` is false.
-        WriteError: a prediction is not finite.
+        RecipeError: the time of a step is unknown, a condition is missing or unknown, or there are
+            too few frames for the history.
     """
     history = int(getattr(step, "history", 1))
-    input_layout = layout_of(states)
-    layout = predicted_layout(input_layout, n_steps, normaliser, history)
+    first_layout = layout_of(states)
+    layout = predicted_layout(first_layout, n_steps, normaliser, history)
     numbers = _conditions(step, conditions or {}, layout, device)
-    places = _places(input_layout, layout.times[:history])
-    predicted, store = (None, put) if put is not None else in_memory(layout)
+    places = _places(first_layout, layout.times[:history])
+    data = (states if states.chunks else chunked(states, first_layout.sides)).data
+    shape = (len(layout.channels), *layout.sides)
+    samples = []
     for sample in range(layout.samples):
-        frames = [
-            _scaled(normaliser.apply, tensor_of(states[sample, i], device)).float() for i in places
-        ]
+        row = None if numbers is None else numbers[sample : sample + 1]
+        predictor = _Predictor(step, normaliser, row, solids, horizons, device, layout.dtype)
+        task = delayed(predictor, pure=False, traverse=False)
+        first = [data[sample, place] for place in places]
+        moment = task.start(sample, *first)
+        fields = [frame.astype(layout.dtype) for frame in first]
+        for number in range(1, len(layout.times) - history + 1):
+            moment = task.advance(moment, number)
+            visible = task.visible(moment, number)
+            fields.append(DASK.from_delayed(visible, shape, layout.dtype))
+        samples.append(DASK.stack(fields))
+    return labelled(DASK.stack(samples), layout)
+
+
+class _Moment(NamedTuple):
+    """The last frames of a rollout, normalised, its start, and where solids are."""
+
+    sample: int
+    frames: list[Tensor]
+    start: Tensor
+    solid: Tensor
+
+
+@final
+@dataclass(frozen=True)
+class _Predictor:
+    """The steps of a rollout of one sample, each of which is a task of dask."""
+
+    step: Callable[..., Tensor]
+    normaliser: Normaliser
+    numbers: Tensor | None
+    solids: bool
+    horizons: Horizons | None
+    device: str
+    dtype: np.dtype
+
+    @torch.no_grad()
+    def start(self, sample: int, *first_layout: np.ndarray) -> _Moment:
+        """Return the first frames."""
+        # Fields are normalised before they are rounded to float32, or a large mean would hide them.
+        wide = [np.ascontiguousarray(f, np.result_type(f.dtype, np.float32)) for f in first_layout]
+        tensors = [torch.from_numpy(frame)[None].to(self.device) for frame in wide]
+        frames = [_scaled(self.normaliser.apply, frame).float() for frame in tensors]
         solid = torch.stack(frames).isnan().any(0)
-        if not solids and bool(solid.any()):
+        if not self.solids and bool(solid.any()):
             rule = "it holds NaN, and the run was not trained with solid points"
             raise RecipeError(f"sample {sample}", rule, "Train with `solids`, or fill it")
-        for time, place in enumerate(places):
-            _store(store, (sample, time), states[sample, place].values)
         frames = [frame.masked_fill(solid, 0) for frame in frames]
-        start = frames[-1]
-        for time in range(history, len(layout.times)):
-            numbers_of_sample = numbers if numbers is None else numbers[sample : sample + 1]
-            state = _next(step, frames, numbers_of_sample).masked_fill(solid, 0)
-            if not bool(state.isfinite().all()):
-                rule = f"step {time - history + 1} of sample {sample} is not finite"
-                raise WriteError("rollout", rule, "Take fewer steps, or train longer")
-            frames = [*frames[1:], state]
-            # The mean may be much larger than the field: the sum in single precision would lose the
-            # field.
-            if horizons is not None:
-                state = horizons.apply(state, start, time - history + 1)
-            precise = state.double() if layout.dtype == np.float64 else state
-            visible = _scaled(normaliser.undo, precise).masked_fill(solid, torch.nan)
-            _store(store, (sample, time), visible[0].cpu().numpy())
-    return None if predicted is None else labelled(predicted, layout)
+        return _Moment(sample, frames, frames[-1], solid)
+
+    @torch.no_grad()
+    def advance(self, moment: _Moment, number: int) -> _Moment:
+        """Return the moment after one step, held to the model's cap if it has one."""
+        extra = () if self.numbers is None else (self.numbers,)
+        state = fitting(lambda x: self.step(x, *extra), torch.cat(moment.frames, dim=1))
+        limited: Callable[[Tensor], Tensor] | None = getattr(self.step, "limited", None)
+        state = state if limited is None else limited(state)
+        state = state.masked_fill(moment.solid, 0)
+        if not bool(state.isfinite().all()):
+            rule = f"step {number} of sample {moment.sample} is not finite"
+            raise WriteError("rollout", rule, "Take fewer steps, or train longer")
+        return moment._replace(frames=[*moment.frames[1:], state])
+
+    @torch.no_grad()
+    def visible(self, moment: _Moment, number: int) -> np.ndarray:
+        """Return the last state in its units, calibrated."""
+        state = moment.frames[-1]
+        if self.horizons is not None:
+            state = self.horizons.apply(state, moment.start, number)
+        # The mean may be much larger than the field: the sum in single precision would lose the
+        # field.
+        precise = state.double() if self.dtype == np.float64 else state
+        out = _scaled(self.normaliser.undo, precise).masked_fill(moment.solid, torch.nan)
+        values: np.ndarray = out[0].cpu().numpy()
+        return values.astype(self.dtype, copy=False)
 
 
 def predicted_layout(
@@ -127,20 +175,6 @@ def predicted_layout(
 def _scaled(scale: Callable[[Tensor], Tensor], state: Tensor) -> Tensor:
     """Apply the scale of volumes to a state (batch, field, *space) of any dimension."""
     return scale(state.flatten(2)[..., None, None]).reshape(state.shape)
-
-
-def _store(put: Put, place: tuple[int, int], state: np.ndarray) -> None:
-    """Store the fields of a state (channel, *space)."""
-    for number, field in enumerate(state):
-        put(*place, number, (slice(None),) * field.ndim, field)
-
-
-def _next(step: Any, frames: list[Tensor], numbers: Tensor | None) -> Tensor:
-    """Return the next state, held to the model's cap if it has one."""
-    extra = () if numbers is None else (numbers,)
-    state = fitting(lambda x: step(x, *extra), torch.cat(frames, dim=1))
-    limited: Callable[[Tensor], Tensor] | None = getattr(step, "limited", None)
-    return state if limited is None else limited(state)
 
 
 def _conditions(

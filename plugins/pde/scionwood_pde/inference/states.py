@@ -1,4 +1,4 @@
-"""What encoding, decoding and rollouts share: normalisers, tensors, errors about shapes."""
+"""What rollouts share with other uses of a run: normalisers, errors about shapes, devices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
@@ -14,8 +13,6 @@ from torch import Tensor
 from scionwood import RecipeError
 from scionwood_pde.data.normaliser import Normaliser
 from scionwood_pde.readers.cache import Cache
-from scionwood_pde.readers.layout import Layout
-from scionwood_pde.readers.regions import Places, Put
 
 SLAB = 64
 """Planes along x that are read together for the mean and the deviation of a state."""
@@ -56,15 +53,6 @@ def fitting(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         raise RecipeError(f"a state of shape {tuple(x.shape[1:])}", str(error)) from error
 
 
-def tensor_of(state: xr.DataArray, device: str) -> Tensor:
-    """Return a state (channel, *space) as a batch of one, in the precision of its values.
-
-    Fields are normalised before they are rounded to float32, or a large mean would hide them.
-    """
-    values = np.ascontiguousarray(state.values, dtype=np.result_type(state.dtype, np.float32))
-    return torch.from_numpy(values)[None].to(device)
-
-
 def normaliser_of(states: xr.DataArray) -> Normaliser:
     """Return the normaliser of states (any, channel, *space); a slab of them is read at a time."""
     names = [str(name) for name in states.coords["channel"].values]
@@ -74,17 +62,6 @@ def normaliser_of(states: xr.DataArray) -> Normaliser:
         for start in range(0, state.shape[1], SLAB)
     )
     return Normaliser.of(names, slabs)
-
-
-def in_memory(layout: Layout) -> tuple[np.ndarray, Put]:
-    """Return an empty array of states, and a function that stores parts in it."""
-    shape = (layout.samples, len(layout.times), len(layout.channels), *layout.sides)
-    states = np.empty(shape, layout.dtype)
-
-    def put(sample: int, time: int, channel: int, places: Places, values: np.ndarray) -> None:
-        states[sample, time, channel][places] = values
-
-    return states, put
 
 
 def check_device(device: str) -> None:

@@ -75,7 +75,7 @@ class CoarseSolver:
         if device not in self._steps:
             length = self.equation.length
             grid = Grid(self.n_points, self.dims, length, torch.float32, device)
-            self._steps[device] = self.equation.stepper(grid, self.dt / self.substeps, 2)
+            self._steps[device] = self.equation.differentiable(grid, self.dt / self.substeps, 2)
         return self._steps[device]
 
     def _others(self, grid: Grid) -> Step:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
-from scionwood import Reader, ReadError, Record
-from scionwood.authoring import RecordFunction, empty_record, reading, writing
-from scionwood_pde.readers.layout import EQUATION, Layout
+from scionwood import Reader, ReadError, Record, WriteError
+from scionwood.authoring import RecordFunction, reading, writing
+from scionwood_pde.readers.conventions import AVERAGED
+from scionwood_pde.readers.layout import Channel, Layout
+from scionwood_pde.readers.lazy import ARRAY, COMPONENT, SPREAD
 from scionwood_pde.readers.numbers import number_of
-from scionwood_pde.readers.rewriting import check_writable, rewritten
-from scionwood_pde.readers.states import lazy_states
+from scionwood_pde.readers.states import lazy_states, window_of
+from scionwood_pde.readers.variables import layout_from
 
 
 class StatesReader(Reader):
@@ -33,7 +35,7 @@ class StatesReader(Reader):
             `{"x": "lon"}`, for files with named dims. `None` means that they are found; see
             `readers.placing`.
         rename: new names of channels by their names in the file.
-        axes: the axes of the arrays of a file without names; see `readers.grids`.
+        axes: the axes of the arrays of a file without names; see `readers.hdf5`.
 
     Attributes:
         layout: samples, times, grid and channels of the file.
@@ -44,6 +46,12 @@ class StatesReader(Reader):
 
     takes: ClassVar[tuple[str, ...]] = ()
     """Which of the options `dims` and `axes` this format takes."""
+
+    writes: ClassVar[bool] = False
+    """Whether `rewrite` can change the values of such a file."""
+
+    sorted_names: ClassVar[bool] = False
+    """Whether the order of the variables in the file has no meaning."""
 
     layout: Layout
     remote = ("state", "frames", "numbers")
@@ -58,35 +66,30 @@ class StatesReader(Reader):
         rename: Mapping[str, str] | None = None,
         axes: Mapping[str, str] | None = None,
     ) -> None:
-        self.path, self.solids, self.placed, self.axes = Path(path), solids, dims, axes
+        self.path, self.solids, self.axes = Path(path), solids, axes
         self._check_options({"dims": dims, "axes": axes})
-        with reading(self.path, self.format), self._session() as variables:
-            layout = self._layout(variables)
-            equation = getattr(variables, "attrs", {}).get(EQUATION, layout.equation)
-            layout = replace(layout, equation=str(equation))
+        with self._session() as dataset:
+            layout = layout_from(dataset, self.path, self.format, dims, sort=self.sorted_names)
             layout = layout.renamed(self.path, rename or {})
             layout.check_stored(self.path)
-        self.layout = layout.selected(self.path, fields)
+            self.layout = layout.selected(self.path, fields)
+            self._warn_of_averages(dataset)
         self.dims = ("channel", *layout.axes)
         self.dtype = layout.dtype.name
         units = dict.fromkeys(channel.unit for channel in self.layout.channels)
         self.units = {"channel": "1", **layout.units, "data": ", ".join(units)}
 
     @abstractmethod
-    def _open(self) -> AbstractContextManager[Mapping[str, Any]]:
-        """Open the file and return its arrays by name."""
+    def _open(self) -> AbstractContextManager[xr.Dataset]:
+        """Open the file as a dataset, whose values are read when they are used."""
 
-    @abstractmethod
-    def _layout(self, variables: Mapping[str, Any]) -> Layout:
-        """Return the layout of an open file."""
-
-    @abstractmethod
     def _copy(self, target: Path, overwrite: bool) -> AbstractContextManager[Path]:
         """Return a copy of the file to edit, which becomes `target` if the block succeeds."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def _editable(self, copy: Path) -> AbstractContextManager[Mapping[str, Any]]:
-        """Open a copy for writing and return its arrays by name."""
+    def _editable(self, copy: Path) -> AbstractContextManager[Any]:
+        """Open a copy for writing, as its arrays by name."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         """Return the number of states, which is samples times times."""
@@ -94,9 +97,9 @@ class StatesReader(Reader):
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the states of the first sample in the order of time, then those of the next."""
-        with self._session() as variables:
+        with self._session() as dataset:
             for index in range(len(self)):
-                yield self._record(variables, index)
+                yield self._record(dataset, index)
 
     def read(self, index: int) -> Record:
         """Return one state without reading those before it.
@@ -108,8 +111,8 @@ class StatesReader(Reader):
             ReadError: the file is damaged, or holds NaN or infinity in this state.
             IndexError: there is no such state.
         """
-        with self._session() as variables:
-            return self._record(variables, index)
+        with self._session() as dataset:
+            return self._record(dataset, index)
 
     def state(
         self,
@@ -154,9 +157,9 @@ class StatesReader(Reader):
         Raises:
             ReadError: the file is damaged, or holds NaN or infinity in such a part.
         """
-        with self._session() as variables:
+        with self._session() as dataset:
             for place in places:
-                yield self._values(variables, place, window, channels)
+                yield self._values(dataset, place, window, channels)
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
         """Return numbers of each sample, (sample, name) float64; see `readers.numbers`.
@@ -167,8 +170,8 @@ class StatesReader(Reader):
         Raises:
             ReadError: the file has nothing of such a name, or no number for each sample.
         """
-        with self._session() as variables:
-            rows = [number_of(variables, self.layout, self.path, name) for name in names]
+        with self._session() as dataset:
+            rows = [number_of(dataset, self.layout, self.path, name) for name in names]
         return np.array(rows).reshape(len(names), self.layout.samples).T
 
     def to_xarray(self) -> xr.DataArray:
@@ -186,11 +189,19 @@ class StatesReader(Reader):
             OutputExistsError: `target` exists and `overwrite` is false.
             WriteError: the disk is full, the shape changed, or the file cannot hold the change.
         """
+        if not self.writes:
+            rule = f"files of {self.format} are read, and not written"
+            raise WriteError(str(target), rule, "Write the states to .zarr, .nc or .hdf5")
         with writing(target), self._copy(Path(target), overwrite) as copy:
             for record in self:
-                after, changed = rewritten(self.path, record, function)
-                if changed.any():
-                    self._store(copy, record.key, after, changed)
+                before = record.data.copy()  # the function may work in place
+                after = np.asarray(function(record))
+                if after.shape != before.shape:
+                    was = f"came back as {after.shape}, it was {before.shape}"
+                    rule = f"state {dict(record.key)} {was}"
+                    raise WriteError(str(self.path), rule, "A function must keep the shape")
+                if (after != before).any():
+                    self._store(copy, record.key, after, after != before)
 
     def _check_options(self, options: Mapping[str, Mapping[str, str] | None]) -> None:
         for name, value in options.items():
@@ -198,79 +209,72 @@ class StatesReader(Reader):
                 rule = f"{self.format} names its own axes, so that {name} would be ignored"
                 raise ReadError(str(self.path), rule, f"Leave {name} out")
 
-    @contextmanager
-    def _session(self) -> Iterator[Mapping[str, Any]]:
-        with reading(self.path, self.format, passing=(IndexError,)), self._open() as variables:
-            yield variables
+    def _warn_of_averages(self, dataset: xr.Dataset) -> None:
+        """Name the fields that lie on faces of cells, and were averaged to the cells."""
+        names = {channel.variable for channel in self.layout.channels}
+        moved = sorted(n for n in names if AVERAGED in dataset.variables[n].attrs)
+        if moved:
+            sentence = "are averaged from the faces of cells to their centres"
+            warnings.warn(f"{', '.join(moved)} of {self.path.name} {sentence}", stacklevel=3)
 
-    def _record(self, variables: Mapping[str, Any], index: int) -> Record:
+    @contextmanager
+    def _session(self) -> Iterator[xr.Dataset]:
+        with reading(self.path, self.format, passing=(IndexError,)), self._open() as dataset:
+            yield dataset
+
+    def _record(self, dataset: xr.Dataset, index: int) -> Record:
         if not 0 <= index < len(self):
             raise IndexError(f"state {index}: {self.path.name} has {len(self)}. Choose one of them")
         sample, time = divmod(index, len(self.layout.times))
         names = np.array([channel.name for channel in self.layout.channels])
-        data = self._values(variables, (sample, time))
+        data = self._values(dataset, (sample, time))
         key = {"sample": sample, "time": time}
         return Record(key, data, {"channel": names, **self.layout.coords})
 
     def _values(
         self,
-        variables: Mapping[str, Any],
+        dataset: xr.Dataset,
         at: tuple[int, int],
         window: Sequence[slice] | None = None,
         channels: Sequence[int] | None = None,
     ) -> np.ndarray:
         source = (self.layout, self.path, self.format, self.solids)
+        variables: Mapping[Any, Any] = dataset.variables
         return window_of(variables, source, at, window, channels)
 
     def _store(
         self, copy: Path, key: Mapping[str, int | str], after: np.ndarray, changed: np.ndarray
     ) -> None:
         window = [slice(None)] * len(self.layout.axes)
-        with self._editable(copy) as variables:
+        with self._session() as dataset:
+            places = {c.variable: dataset.variables[c.variable] for c in self.layout.channels}
+        with self._editable(copy) as arrays:
             for row in np.flatnonzero(changed.reshape(len(changed), -1).any(1)):
                 channel = self.layout.channels[row]
-                array = variables[channel.variable]
-                check_writable(self.path, channel, array, self.layout)
+                variable = places[channel.variable]
+                self._check_writable(channel, variable)
+                array = arrays[variable.encoding.get(ARRAY, channel.variable)]
                 place = channel.index(int(key["sample"]), int(key["time"]), window)
+                place = (*place, *variable.encoding.get(COMPONENT, ()))
                 raw = np.array(array[place])
                 channel.arrange(raw, self.layout.axes)[changed[row]] = after[row][changed[row]]
                 array[place] = raw
 
+    def _check_writable(self, channel: Channel, variable: xr.Variable) -> None:
+        """Check that the file can hold a change of one state of a channel.
 
-def window_of(
-    variables: Mapping[str, Any],
-    source: tuple[Layout, Path, str, bool],
-    at: tuple[int, int],
-    window: Sequence[slice] | None = None,
-    channels: Sequence[int] | None = None,
-) -> np.ndarray:
-    """Return a part of one state, (channel, x, y, z), from arrays by name.
-
-    Args:
-        variables: the arrays.
-        source: their layout, file and format, and whether NaN marks solid points.
-        at: sample and time.
-        window: a slice for each space axis. `None` means the whole grid.
-        channels: indices of channels. `None` means all channels.
-
-    Raises:
-        ReadError: the part holds NaN or infinity.
-    """
-    layout, path, kind, solids = source
-    window = window or [slice(None)] * len(layout.axes)
-    chosen = range(len(layout.channels)) if channels is None else channels
-    lengths = zip(window, layout.sides, strict=True)
-    sides = [len(range(*part.indices(side))) for part, side in lengths]
-    data = empty_record((len(chosen), *sides), layout.dtype)
-    for row, number in enumerate(chosen):
-        channel = layout.channels[number]
-        values = np.asarray(variables[channel.variable][channel.index(*at, window)])
-        data[row] = channel.arrange(values, layout.axes)
-        refused = np.isinf(data[row]) if solids else ~np.isfinite(data[row])
-        if refused.any():
-            rule = f"{kind}: field {channel.name!r}, sample {at[0]}, time {at[1]} holds "
-            remedy = "Leave the sample or the field out, or fill it"
-            if not np.isinf(data[row]).any():
-                remedy += ". If NaN marks solid points, set `solids`"
-            raise ReadError(str(path), f"{rule}NaN or infinity", remedy)
-    return data
+        Raises:
+            WriteError: its array is shared by several states, or stored as integers or packed.
+        """
+        sizes = {"sample": self.layout.samples, "time": len(self.layout.times)}
+        sizes.update(zip(self.layout.axes, self.layout.sides, strict=True))
+        once = variable.encoding.get(SPREAD, ())
+        shared = [a for a, n in sizes.items() if n > 1 and (a not in channel.axes or a in once)]
+        remedy = "Write the states to a new file"
+        if shared:
+            rule = f"field {channel.name!r} is stored once for every {', '.join(shared)}"
+            raise WriteError(str(self.path), rule, remedy)
+        stored = np.dtype(variable.encoding.get("dtype", variable.dtype))
+        if stored.kind != "f" or {"scale_factor", "add_offset"} & variable.encoding.keys():
+            rule = f"field {channel.name!r} is stored as integers or packed"
+            raise WriteError(str(self.path), rule, remedy)

@@ -19,7 +19,6 @@ import xarray as xr
 from scionwood import ReadError
 from scionwood.authoring import atomic_folder, reading, writing
 from scionwood_pde.readers.base import StatesReader
-from scionwood_pde.readers.card import from_card, to_card
 from scionwood_pde.readers.layout import Layout
 from scionwood_pde.readers.states import lazy_states
 from scionwood_pde.readers.statistics import Statistics, Sums
@@ -53,7 +52,7 @@ class Cache:
             if card["version"] != VERSION:
                 rule = f"this {_FORMAT} has version {card['version']}; this release reads {VERSION}"
                 raise ReadError(str(self.folder), rule, "Convert the data again")
-            self.layout = from_card(card)
+            self.layout = Layout.of_card(card)
             self.layout.check_stored(self.folder)
             self.statistics = {n: Statistics(**entry) for n, entry in card["statistics"].items()}
         with reading(self.folder / STATES, _FORMAT):
@@ -149,7 +148,7 @@ def write_cache(
         statistics = {
             channel.name: asdict(channel_statistics) for channel, channel_statistics in pairs
         }
-        card = {"version": VERSION, **to_card(layout), "statistics": statistics}
+        card = {"version": VERSION, **layout.card(), "statistics": statistics}
         (part / CARD).write_text(json.dumps(card, indent=1), "utf-8")
     return Cache(folder)
 

@@ -1,10 +1,9 @@
-"""States from a dataset in memory: what the accessor `.scionwood` and `api` take."""
+"""States from a dataset in memory or of dask, and results under its dims again."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -12,11 +11,12 @@ import numpy as np
 import xarray as xr
 
 from scionwood import ReadError
-from scionwood_pde.readers.base import window_of
-from scionwood_pde.readers.layout import AXES, EQUATION, ORDER
+from scionwood_pde.readers.conventions import conventional
+from scionwood_pde.readers.labels import Labels
+from scionwood_pde.readers.layout import AXES
 from scionwood_pde.readers.placing import roles_of
-from scionwood_pde.readers.states import LEADING, lazy_states
-from scionwood_pde.readers.variables import layout_from
+from scionwood_pde.readers.states import DASK, LEADING, checked, labelled, lazy_states, window_of
+from scionwood_pde.readers.variables import layout_from, variables_of
 
 
 @final
@@ -33,7 +33,6 @@ class DatasetSource:
     Attributes:
         layout: samples, times, grid and channels.
         roles: the role of each dimension that has one.
-        coordinates: names of the coordinates.
 
     Raises:
         ReadError: a dimension has no place, a field lies on other points, or the grid is not
@@ -54,22 +53,20 @@ class DatasetSource:
         rename: Mapping[str, str] | None = None,
     ) -> None:
         name, dataset = _as_dataset(data)
-        self.path, self.solids = Path(name), solids
-        order = [str(n) for n in np.atleast_1d(dataset.attrs.get(ORDER, []))]
-        names = [*(n for n in order if n in dataset), *(n for n in dataset if n not in order)]
-        self.variables = {str(n): dataset[n].variable for n in [*names, *dataset.coords]}
-        self.coordinates = {str(name) for name in dataset.coords}
-        if len(self.variables) < len(names) + len(dataset.coords):
-            rule = f"two of its variables {names} have one name as texts"
-            raise ReadError(name, rule, "Rename one")
+        self.path, self.solids, self.dataset = Path(name), solids, conventional(dataset)
+        names = [*map(str, dataset.data_vars), *map(str, dataset.coords)]
+        if len(set(names)) < len(names):
+            raise ReadError(
+                name, f"two of its variables {names} have one name as texts", "Rename one"
+            )
+        self.variables = variables_of(self.dataset)
         self.roles = roles_of(self.variables, dims, name)
-        layout = layout_from(self.variables, self.path, "xarray", dims)
-        layout = replace(layout, equation=str(data.attrs.get(EQUATION, layout.equation)))
+        layout = layout_from(self.dataset, self.path, "xarray", dims)
         layout = layout.renamed(self.path, rename or {})
         layout.check(self.path)
         self.layout = layout.selected(self.path, fields)
         read = {channel.variable for channel in layout.channels}
-        lines = [f"{n} {dataset[n].dims}" for n in names if str(n) not in read]
+        lines = [f"{n} {v.dims}" for n, v in self.dataset.data_vars.items() if str(n) not in read]
         if fields is None and lines:
             sentence = (
                 f"{name}: left out, since they are no fields over all axes: {', '.join(lines)}"
@@ -86,6 +83,33 @@ class DatasetSource:
         source = (self.layout, self.path, "xarray", self.solids)
         for place in places:
             yield window_of(self.variables, source, place, window, channels)
+
+    def states(self) -> xr.DataArray:
+        """Return the fields as states: arrays of dask if one of them is, else read when used."""
+        arrays = {c.variable: self.variables[c.variable] for c in self.layout.channels}
+        if not any(variable.chunks for variable in arrays.values()):
+            return lazy_states(self)
+        space = ("sample", "time", *self.layout.axes)
+        shape = (self.layout.samples, len(self.layout.times), *self.layout.sides)
+        parts = []
+        for number, channel in enumerate(self.layout.channels):
+            index = tuple(a if isinstance(a, int) else slice(None) for a in channel.axes)
+            array = DASK.asarray(arrays[channel.variable].data)[index]
+            stored = [axis for axis in channel.axes if not isinstance(axis, int)]
+            array = array.transpose([stored.index(axis) for axis in space if axis in stored])
+            wide = array[tuple(slice(None) if axis in stored else None for axis in space)]
+            source = (self.layout, self.path, "xarray", self.solids)
+            parts.append(
+                DASK.broadcast_to(wide, shape)
+                .astype(self.layout.dtype)
+                .map_blocks(checked, source, number, dtype=self.layout.dtype)
+            )
+        return labelled(DASK.stack(parts, axis=len(LEADING) - 1), self.layout)
+
+    @property
+    def labels(self) -> Labels:
+        """How the dataset names and describes its states."""
+        return Labels.of(self.dataset, self.roles, self.layout)
 
 
 def states_of(
@@ -116,45 +140,8 @@ def states_of(
     options = {"fields": fields, "solids": solids, "dims": dims, "rename": rename}
     if is_states(data) and not any(options.values()):
         return data if isinstance(data, xr.DataArray) else data.to_dataarray()
-    return lazy_states(DatasetSource(data, fields=fields, solids=solids, dims=dims, rename=rename))
-
-
-def like(result: xr.Dataset, source: DatasetSource) -> xr.Dataset:
-    """Return fields made from a dataset under its dims, in their order, with its coordinates.
-
-    Times keep their numbers, unless they are those of the dataset. A sample that the dataset has no
-    dimension for is dropped.
-
-    Args:
-        result: fields over `sample`, `time`, `x`, `y`, `z`.
-        source: the dataset from which they were made.
-    """
-    names = {role: dim for dim, role in source.roles.items() if role in result.dims}
-    lacking = {dim: 0 for dim in ("sample", "time") if dim not in names and result.sizes[dim] == 1}
-    result = result.isel(lacking, drop=True).rename(names)
-    matching = [variable for name, variable in source.variables.items() if name in result.data_vars]
-    order = matching[0].dims if matching else tuple(source.roles)
-    result = result.transpose(*(dim for dim in order if dim in result.dims), ...)
-    time = names.get("time", "time")
-    count = result.sizes.get(time, 0)
-    same_times = time not in result.coords or np.array_equal(
-        result[time], source.layout.times[:count]
-    )
-
-    def part(variable: xr.Variable) -> xr.Variable:
-        return variable.isel({time: slice(count)}) if time in variable.dims else variable
-
-    coordinates = {
-        name: part(source.variables[name]) for name in source.coordinates - set(result.data_vars)
-    }
-    return result.assign_coords(
-        {
-            name: variable
-            for name, variable in coordinates.items()
-            if all(result.sizes.get(dim) == size for dim, size in variable.sizes.items())
-            and (same_times or time not in variable.dims)
-        }
-    )
+    source = DatasetSource(data, fields=fields, solids=solids, dims=dims, rename=rename)
+    return source.states()
 
 
 def is_states(data: xr.Dataset | xr.DataArray) -> bool:
@@ -163,40 +150,6 @@ def is_states(data: xr.Dataset | xr.DataArray) -> bool:
     labels = {"channel", "unit", "time", *axes}
     has_axes = isinstance(data, xr.DataArray) and tuple(data.dims) == (*LEADING, *AXES[: len(axes)])
     return has_axes and len(axes) > 0 and labels <= set(data.coords)
-
-
-def centred(dataset: xr.Dataset, staggered: Mapping[str, str]) -> xr.Dataset:
-    """Move variables from the faces of cells to their centres, by the mean of both faces.
-
-    Args:
-        dataset: the dataset.
-        staggered: the dimension of the centres by the dimension of the faces, such as
-            `{"xu": "x"}`. Faces are one more than centres.
-
-    Raises:
-        ReadError: a dimension is missing, or has another number of faces.
-    """
-    for faces, centres in staggered.items():
-        counts = {dim: dataset.sizes.get(dim, 0) for dim in (faces, centres)}
-        if not counts[centres] or counts[faces] != counts[centres] + 1:
-            rule = (
-                f"staggered {{{faces!r}: {centres!r}}} needs one face more than centres: {counts}"
-            )
-            raise ReadError("dataset", rule, "Interpolate such a grid with xgcm")
-        moved = {
-            name: _mean_of_faces(variable, faces, centres)
-            for name, variable in dataset.data_vars.items()
-            if faces in variable.dims
-        }
-        dataset = dataset.drop_dims(faces).assign(moved)
-    return dataset
-
-
-def _mean_of_faces(array: xr.DataArray, faces: str, centres: str) -> xr.DataArray:
-    plain = array.drop_vars([n for n, c in array.coords.items() if faces in c.dims])
-    low, high = (plain.isel({faces: part}) for part in (slice(None, -1), slice(1, None)))
-    mean: xr.DataArray = ((low + high) / 2).rename({faces: centres}).assign_attrs(array.attrs)
-    return mean
 
 
 def _as_dataset(data: xr.Dataset | xr.DataArray) -> tuple[str, xr.Dataset]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar, final
 
 import xarray as xr
@@ -34,6 +33,8 @@ class ScionwoodBackend(BackendEntrypoint):
         "rename",
         "solids",
         "axes",
+        "decode_times",
+        "use_cftime",
     )
 
     def open_dataset(
@@ -46,34 +47,44 @@ class ScionwoodBackend(BackendEntrypoint):
         rename: Mapping[str, str] | None = None,
         solids: bool = False,
         axes: Mapping[str, str] | None = None,
+        decode_times: bool = True,
+        use_cftime: bool | None = None,
     ) -> xr.Dataset:
         """Open a file.
 
         Args:
-            filename_or_obj: the path of a file or folder.
+            filename_or_obj: the path of a file or folder, a URL, an open file, or a store of Zarr.
             drop_variables: names of channels to leave out.
             fields: names of the channels, in the order wanted; by default all.
             dims: the dimension of the file for `sample`, `time`, `x`, `y` or `z`.
             rename: new names of channels by their names in the file.
             solids: NaN marks solid points. Without it, NaN is refused when it is read.
-            axes: the axes of each array of a file without named dims; see `readers.plain`.
+            axes: the axes of each array of a file without named dims; see `readers.hdf5`.
+            decode_times: whether times such as `hours since 2001-01-01` become dates.
+            use_cftime: see `xarray.open_dataset`.
 
         Raises:
             ReadError: the format is unknown, the file is damaged, or a dimension has no place.
         """
-        from scionwood_pde.readers.opening import open_reader
+        from scionwood_pde.readers.files import open_states
         from scionwood_pde.readers.states import as_dataset
+        from scionwood_pde.readers.streams import is_stream
 
-        if not isinstance(filename_or_obj, str | PathLike):
+        if not isinstance(filename_or_obj, str | PathLike) and not is_stream(filename_or_obj):
             kind = type(filename_or_obj).__name__
-            raise ReadError(kind, "this engine opens files by their path", "Give a path")
-        path = Path(filename_or_obj)
-        reader = open_reader(
-            path, fields=fields, dims=dims, rename=rename, solids=solids, axes=axes
-        )
-        dataset = as_dataset(reader.to_xarray())
+            rule = "this engine opens paths, URLs, open files and stores of Zarr"
+            raise ReadError(kind, rule, "Give one of these")
+        options: dict[str, Any] = {"fields": fields, "dims": dims, "rename": rename}
+        states = open_states(filename_or_obj, solids=solids, axes=axes, **options)
         left_out = [drop_variables] if isinstance(drop_variables, str) else drop_variables or []
-        return dataset.drop_vars([name for name in left_out if name in dataset])
+        dataset = as_dataset(states)
+        dataset = dataset.drop_vars([name for name in left_out if name in dataset])
+        return xr.decode_cf(
+            dataset,
+            decode_times=decode_times,
+            use_cftime=use_cftime,
+            decode_timedelta=False,
+        )
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Return False: other engines keep the files that they open today."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import xarray as xr
 
 from scionwood import RecipeError
-from scionwood_pde.readers.dataset import is_states, states_of
-from scionwood_pde.readers.layout import Layout
+from scionwood_pde.readers.dataset import DatasetSource, is_states
 from scionwood_pde.readers.opening import open_reader
-from scionwood_pde.readers.regions import Put, regions_for
 from scionwood_pde.readers.states import layout_of
-from scionwood_pde.readers.write import writer_for
+from scionwood_pde.readers.streams import Stream, is_stream, open_stream
+from scionwood_pde.readers.write import save_states, writer_for
 
 States: TypeAlias = xr.DataArray | xr.Dataset | str | Path
 """States in memory, or the path of a file of them, in any layout that the readers know.
@@ -23,7 +22,7 @@ A dataset or an array whose dims can be placed counts as states; see `readers.da
 
 
 def open_states(
-    path: str | Path,
+    path: str | Path | Stream,
     *,
     fields: Sequence[str] | None = None,
     solids: bool = False,
@@ -34,14 +33,16 @@ def open_states(
     """Open a file of states; values are read when they are used.
 
     Args:
-        path: a file, or a folder of Zarr. The format is recognised by the content.
+        path: a file, or a folder of Zarr. The format is recognised by the content. It may also be
+            a URL of fsspec, such as `s3://bucket/flow.zarr`, a binary file that is open, or a store
+            of Zarr.
         fields: names of the channels, in the order wanted. `None` means all channels.
         solids: NaN marks solid points. Without it, NaN is refused.
         dims: the dimension of the file for `sample`, `time`, `x`, `y` or `z`, such as
             `{"x": "lon"}`. `None` means that they are found by names and coordinates.
         rename: new names of channels by their names in the file.
         axes: the axes of each array of a file without names of axes, such as
-            `{"flow/u": "time z y x"}`; see `readers.grids`.
+            `{"flow/u": "time z y x"}`; see `readers.hdf5`.
 
     Raises:
         ReadError: the file is damaged, has an unknown format, lacks a field, or has a dimension
@@ -52,9 +53,10 @@ def open_states(
         >>> open_states("opened.zarr", fields=["u_x"]).channel.values.tolist()
         ['u_x']
     """
-    return open_reader(
-        path, fields=fields, solids=solids, dims=dims, rename=rename, axes=axes
-    ).to_xarray()
+    options: dict[str, Any] = {"fields": fields, "solids": solids, "dims": dims, "rename": rename}
+    if is_stream(path):
+        return DatasetSource(open_stream(path, axes), **options).states()
+    return open_reader(cast(Path, path), axes=axes, **options).to_xarray()
 
 
 def write_states(states: States, target: str | Path, *, overwrite: bool = False) -> None:
@@ -76,9 +78,9 @@ def write_states(states: States, target: str | Path, *, overwrite: bool = False)
     Example:
         >>> write_states(simulate(n=1, n_points=16, n_steps=2), "written.nc")
     """
-    write = writer_for(target)
+    writer_for(target)  # a wrong suffix is refused before anything is read
     check_apart(states, target)
-    write(opened(states, None), Path(target), overwrite=overwrite)
+    save_states(opened(states, None), target, overwrite=overwrite)
 
 
 def check_apart(source: object, target: str | Path | None) -> None:
@@ -107,46 +109,25 @@ def opened(
         ReadError: see `open_states`, and `readers.dataset`.
         RecipeError: `states` is no array or dataset of xarray, and no path.
     """
+    return labelled_states(states, fields, solids=solids, dims=dims, rename=rename)[0]
+
+
+def labelled_states(
+    states: States, fields: Sequence[str] | None, *, solids: bool = False, **placing: Any
+) -> tuple[xr.DataArray, DatasetSource | None]:
+    """Return states as `opened` does, and the dataset that they come from, if it is none of states.
+
+    Its labels are what a result gets back.
+    """
     if not isinstance(states, str | Path | xr.DataArray | xr.Dataset):
         rule = "states are an array or a dataset of xarray, or the path of a file"
         raise RecipeError(f"states of the type {type(states).__name__}", rule, "Give one of these")
     if isinstance(states, str | Path):
-        return open_states(states, fields=fields, solids=solids, dims=dims, rename=rename)
-    if not is_states(states) or dims or rename:
-        return states_of(states, fields=fields, solids=solids, dims=dims, rename=rename)
+        return open_states(states, fields=fields, solids=solids, **placing), None
+    if not is_states(states) or any(placing.values()):
+        source = DatasetSource(states, fields=fields, solids=solids, **placing)
+        return source.states(), source
     states = cast(xr.DataArray, states)
     layout = layout_of(states).selected(Path("states"), fields)
-    return states if fields is None else states.sel(channel=[c.name for c in layout.channels])
-
-
-def stored(
-    make: Callable[[Put | None], xr.DataArray | None],
-    target: str | Path | None,
-    layout: Layout,
-    attrs: Mapping[str, str] | None = None,
-    *,
-    overwrite: bool = False,
-    solids: bool = False,
-) -> xr.DataArray:
-    """Return states that a function makes, in memory or from the file that it fills part by part.
-
-    Args:
-        make: called with what stores a part of the states, or with `None` for states in memory.
-        target: the file. `None` means memory.
-        layout: the layout of the states.
-        attrs: attributes of the file.
-        overwrite: replace an existing file.
-        solids: NaN in the file marks solid points.
-
-    Raises:
-        RecipeError: the suffix is unknown.
-        OutputExistsError: `target` exists and `overwrite` is false.
-        WriteError: the file cannot be written.
-    """
-    if target is None:
-        states = make(None)
-        assert states is not None
-        return states
-    with regions_for(target)(target, layout, attrs, overwrite=overwrite) as put:
-        make(put)
-    return open_states(target, solids=solids)
+    chosen = states if fields is None else states.sel(channel=[c.name for c in layout.channels])
+    return chosen, None

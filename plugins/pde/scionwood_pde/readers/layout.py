@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self, final
+from typing import Any, Self, final
 
 import numpy as np
 
@@ -101,6 +101,38 @@ class Layout:
     def spacing(self) -> dict[str, float]:
         """Return the distance between points along each space axis, in its unit."""
         return {a: float(x[-1] - x[0]) / (len(x) - 1) for a, x in self.coords.items()}
+
+    def card(self) -> dict[str, Any]:
+        """Return the layout as numbers, strings, lists and dicts, which `of_card` reads."""
+        return {
+            "samples": self.samples,
+            "times": self.times.tolist(),
+            "coords": {axis: points.tolist() for axis, points in self.coords.items()},
+            "channels": {channel.name: channel.unit for channel in self.channels},
+            "units": dict(self.units),
+            "boundary": dict(self.boundary),
+            "dtype": self.dtype.name,
+            "equation": self.equation,
+        }
+
+    @classmethod
+    def of_card(cls, card: Mapping[str, Any]) -> Self:
+        """Return the layout of a card.
+
+        Raises:
+            KeyError: a value is missing.
+        """
+        axes = ("sample", "time", *card["coords"])
+        return cls(
+            card["samples"],
+            np.array(card["times"]),
+            {axis: np.array(points) for axis, points in card["coords"].items()},
+            tuple(Channel(name, unit, name, axes) for name, unit in card["channels"].items()),
+            card["units"],
+            card["boundary"],
+            np.dtype(card["dtype"]),
+            equation=card.get("equation", UNKNOWN),
+        )
 
     def selected(self, path: Path, fields: Sequence[str] | None) -> Self:
         """Return this layout with only the named channels, in that order.

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from scionwood import ReadError
 from scionwood_pde.readers.layout import Layout
 
-SCALARS = "scalars"
-"""The group of HDF5 files of The Well that holds such numbers."""
 
-
-def number_of(variables: Mapping[str, Any], layout: Layout, path: Path, name: str) -> np.ndarray:
+def number_of(dataset: xr.Dataset, layout: Layout, path: Path, name: str) -> np.ndarray:
     """Return a number for each sample: a variable of the file, or an attribute of the file.
 
     Args:
-        variables: the arrays of the file, with its attributes.
+        dataset: the open file.
         layout: the layout of the file.
         path: the file in messages.
         name: name of the variable or attribute.
@@ -30,16 +26,16 @@ def number_of(variables: Mapping[str, Any], layout: Layout, path: Path, name: st
     Raises:
         ReadError: the file has nothing of this name, or has no finite number for each sample.
     """
-    group = variables.get(SCALARS)
-    places = [variables, group if isinstance(group, Mapping) else {}]
-    places.append(getattr(variables, "attrs", {}))
-    entry = next((place[name] for place in places if name in place), None)
+    entry = dataset.variables.get(name, dataset.attrs.get(name))
     if entry is None:
         rule = f"it has no variable or attribute {name!r}, which is a condition of the model"
         raise ReadError(str(path), rule, "Add it, or correct data.conditions")
     shape = getattr(entry, "shape", np.shape(entry))
-    dims = getattr(entry, "dims", None)
-    other = isinstance(dims, tuple) and dims not in ((), _sample(variables, layout))
+    dims = getattr(entry, "dims", ())
+    channel = layout.channels[0]
+    field = dataset.variables[channel.variable]
+    sample = channel.axes.index("sample") if "sample" in channel.axes else None
+    other = dims not in ((), () if sample is None else (field.dims[sample],))
     if shape not in ((), (1,)) and (other or shape != (layout.samples,)):
         rule = f"{name!r} has the shape {shape}; a condition has one number, or one of each of the "
         rule += f"{layout.samples} samples"
@@ -49,10 +45,3 @@ def number_of(variables: Mapping[str, Any], layout: Layout, path: Path, name: st
         rule = f"{name!r} holds {values.dtype}, and a condition is a finite number"
         raise ReadError(str(path), rule, "Correct it")
     return np.broadcast_to(values.astype(np.float64).ravel(), layout.samples)
-
-
-def _sample(variables: Mapping[str, Any], layout: Layout) -> tuple[str, ...]:
-    """Return the dim of the samples in a file with named dims."""
-    channel = layout.channels[0]
-    dims = getattr(variables[channel.variable], "dims", ())
-    return (dims[channel.axes.index("sample")],) if "sample" in channel.axes else ()

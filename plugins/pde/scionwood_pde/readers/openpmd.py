@@ -9,18 +9,19 @@ from typing import Any
 
 import h5py
 import numpy as np
+import xarray as xr
 
 from scionwood import ReadError
-from scionwood_pde.readers.hdf5 import check_stored
-from scionwood_pde.readers.labelled import Variables
 from scionwood_pde.readers.layout import UNKNOWN
-from scionwood_pde.readers.parts import Part, Stacked, coordinate, named_parts
+from scionwood_pde.readers.lazy import dataset_of, line, stacked, variable_of
+from scionwood_pde.readers.series import Variables, check_stored
+from scionwood_pde.readers.series import text_of as _text
 
 DIMENSIONS = ("m", "kg", "s", "A", "K", "mol", "cd")
 """The units of the seven powers in `unitDimension`."""
 
 
-def openpmd(path: Path, file: h5py.File) -> Variables | None:
+def openpmd(path: Path, file: h5py.File) -> xr.Dataset | None:
     """Return the meshes of a file, or `None` if it has no attribute `openPMD`.
 
     Points are in metres and times in seconds, with the `timeOffset` that most fields have; a
@@ -47,7 +48,7 @@ def openpmd(path: Path, file: h5py.File) -> Variables | None:
     meshes = [_records(place.get(base, {})) for place in places]
     positions = [tuple(_position(record, mesh)) for mesh, record in meshes[-1].values()]
     common = max(positions, key=positions.count, default=())
-    parts: dict[str, Part] = {}
+    variables: Variables = {}
     lines: dict[str, np.ndarray] = {}
     for name, (mesh, record) in meshes[-1].items():
         if any(name not in step_meshes for step_meshes in meshes):
@@ -55,15 +56,16 @@ def openpmd(path: Path, file: h5py.File) -> Variables | None:
             raise ReadError(str(path), rule, "Leave steps out that are not complete")
         arrays = [_array(path, step_meshes[name][1]) for step_meshes in meshes]
         dims, mesh_lines = _axes(path, name, mesh, arrays[0].shape, common)
-        for axis, line in mesh_lines.items():
-            if not np.array_equal(lines.setdefault(axis, line), line):
+        for axis, values in mesh_lines.items():
+            if not np.array_equal(lines.setdefault(axis, values), values):
                 rule = f"the grid of {name} differs from those before along {axis}"
                 raise ReadError(str(path), rule, "Put each grid into its own file")
         attrs = {"units": _unit(mesh, record), "position": _position(record, mesh)}
-        parts[name] = Part(Stacked(arrays, path), ("time", *dims), attrs)
-    metres = {axis: coordinate(line, axis, {"units": "m"}) for axis, line in lines.items()}
-    times = _times(path, places, meshes)
-    return named_parts(parts | metres | {"time": coordinate(times, "time", {"units": "s"})})
+        steps_of = [variable_of(array, dims, attrs) for array in arrays]
+        variables[name] = stacked(path, "time", steps_of)
+    variables |= {axis: line(values, axis, {"units": "m"}) for axis, values in lines.items()}
+    variables["time"] = line(_times(path, places, meshes), "time", {"units": "s"})
+    return dataset_of(path, variables)
 
 
 def _times(path: Path, places: Sequence[Any], meshes: Sequence[Mapping[str, Any]]) -> list[float]:
@@ -139,7 +141,3 @@ def _unit(mesh: Any, record: Any) -> str:
     factor = float(record.attrs.get("unitSI", 1))
     words = [f"{factor:g}", *words] if factor != 1 and words else words
     return " ".join(words) or UNKNOWN
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -9,13 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from scionwood_kit import Parser
+from scionwood_pde.readers.arrays import NumpyReader, SceneReader
 from scionwood_pde.readers.base import StatesReader
 from scionwood_pde.readers.cache import Cache, write_cache
-from scionwood_pde.readers.grids import GridReader
-from scionwood_pde.readers.netcdf import NetCDF3Reader
-from scionwood_pde.readers.numpy_files import NumpyReader, SceneReader
-from scionwood_pde.readers.vtk_grids import VtkReader
-from scionwood_pde.readers.well import WellReader
+from scionwood_pde.readers.hdf5 import GridReader, WellReader
+from scionwood_pde.readers.labelled import NetCDF3Reader
+from scionwood_pde.readers.meshes import VtkReader
 
 
 class Caches(Parser):

@@ -8,21 +8,30 @@ attributes `spacing` and `boundary` (`periodic`, `wall`, `open` or `unknown`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
+from uuid import uuid4
 
+import dask.array
 import numpy as np
 import xarray as xr
 from xarray.core import indexing
 
 from scionwood import ReadError
+from scionwood.authoring import empty_record
 from scionwood_pde.readers.layout import AXES, EQUATION, UNKNOWN, Channel, Layout
 
 if TYPE_CHECKING:
     from scionwood_pde.solvers import Simulation
 
 LEADING = ("sample", "time", "channel")
+
+DASK: Any = dask.array
+"""The arrays of dask, whose functions have no types."""
+
+Source: TypeAlias = tuple[Layout, Path, str, bool]
+"""The layout, the file and the format of values, and whether NaN marks solid points."""
 
 
 class FrameSource(Protocol):
@@ -156,6 +165,14 @@ def from_simulation(run: Simulation) -> xr.DataArray:
     return labelled(fields.cpu().numpy(), layout)
 
 
+def chunked(states: xr.DataArray, sides: Sequence[int]) -> xr.DataArray:
+    """Return states as arrays of dask, one field of one state in a chunk of at most these sides."""
+    space = [min(n, side) for n, side in zip(sides, states.shape[3:], strict=False)]
+    chunks = dict(zip(states.dims, (1, 1, 1, *space), strict=True))
+    # A name of its own: hashing lazy values would read them. Readers read one part at a time.
+    return states.chunk(chunks, token=uuid4().hex, lock=states.chunks is None)
+
+
 def attributes(layout: Layout, axis: str) -> dict[str, Any]:
     """Return the attributes of a coordinate: units, and for space also spacing and boundary."""
     if axis == "time":
@@ -189,3 +206,58 @@ class _Lazy(xr.backends.BackendArray):
         sides = [len(range(*k.indices(n))) for k, n in zip(window, self.shape[3:], strict=True)]
         data = np.array(frames, self.dtype).reshape(len(samples), len(times), len(channels), *sides)
         return data[tuple(slice(None) if isinstance(k, slice) else 0 for k in key)]
+
+
+def window_of(
+    variables: Mapping[str, Any],
+    source: Source,
+    at: tuple[int, int],
+    window: Sequence[slice] | None = None,
+    channels: Sequence[int] | None = None,
+) -> np.ndarray:
+    """Return a part of one state, (channel, x, y, z), from arrays by name.
+
+    Args:
+        variables: the arrays.
+        source: their layout, file and format, and whether NaN marks solid points.
+        at: sample and time.
+        window: a slice for each space axis. `None` means the whole grid.
+        channels: indices of channels. `None` means all channels.
+
+    Raises:
+        ReadError: the part holds NaN or infinity.
+    """
+    layout = source[0]
+    window = window or [slice(None)] * len(layout.axes)
+    chosen = range(len(layout.channels)) if channels is None else channels
+    lengths = zip(window, layout.sides, strict=True)
+    sides = [len(range(*part.indices(side))) for part, side in lengths]
+    data = empty_record((len(chosen), *sides), layout.dtype)
+    for row, number in enumerate(chosen):
+        channel = layout.channels[number]
+        values = np.asarray(variables[channel.variable][channel.index(*at, window)])
+        data[row] = channel.arrange(values, layout.axes)
+        _check_finite(data[row], source, number, f", sample {at[0]}, time {at[1]}")
+    return data
+
+
+def checked(values: np.ndarray, source: Source, number: int) -> np.ndarray:
+    """Return values of a channel, by its number, after a check that they are finite."""
+    _check_finite(values, source, number)
+    return values
+
+
+def _check_finite(values: np.ndarray, source: Source, number: int, place: str = "") -> None:
+    """Refuse NaN and infinity; where solids are, NaN passes.
+
+    Raises:
+        ReadError: a value is neither finite nor in a solid.
+    """
+    layout, path, kind, solids = source
+    if not (np.isinf(values) if solids else ~np.isfinite(values)).any():
+        return
+    rule = f"{kind}: field {layout.channels[number].name!r}{place} holds NaN or infinity"
+    remedy = "Leave the sample or the field out, or fill it"
+    if not np.isinf(values).any():
+        remedy += ". If NaN marks solid points, set `solids`"
+    raise ReadError(str(path), rule, remedy)

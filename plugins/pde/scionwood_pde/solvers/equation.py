@@ -104,8 +104,13 @@ class Equation(ABC):
             order: order of the scheme, 2 or 4; both are exact for linear equations.
 
         Returns:
-            A differentiable function from (batch, channel, *modes) complex to the same shape.
+            A function from (batch, channel, *modes) complex to the same shape, with gradients if
+            its input or a coefficient needs them.
         """
+
+    def differentiable(self, grid: Grid, dt: float, order: int) -> Step:
+        """Return the step without buffers, for graphs that are recorded; see `stepper`."""
+        return self.stepper(grid, dt, order)
 
     def advance(self, grid: Grid, dt: float, order: int, substeps: int) -> Advance:
         """Return the step from a frame to the next, without gradients.
@@ -202,6 +207,29 @@ class Semilinear(Equation):
     def stepper(self, grid: Grid, dt: float, order: int) -> Step:
         """Return the step of ETDRK2 or ETDRK4; see `Equation.stepper`.
 
+        In 3D, without gradients, it computes with the modes that survive de-aliasing only.
+
+        Raises:
+            ValueError: see `differentiable`.
+        """
+        whole_step, low_modes = self.differentiable(grid, dt, order), self._low(grid, dt, order)
+        if low_modes is None or grid.dims < 3:  # where most modes survive, cutting them costs more
+            return whole_step
+        low_grid, low_step = low_modes
+        linear = self.linear(grid)
+        others = exact(linear.detach(), dt, grid.dtype)
+
+        def step(u: Tensor) -> Tensor:
+            if torch.is_grad_enabled() and (u.requires_grad or linear.requires_grad):
+                return whole_step(u)
+            return low_grid.put(low_step(low_grid.cut(u)), others(u))
+
+        return step
+
+    @final
+    def differentiable(self, grid: Grid, dt: float, order: int) -> Step:
+        """See `Equation.differentiable`.
+
         Raises:
             ValueError: the order is not 2 or 4, or the grid is so coarse that modes grow which N
                 does not affect.
@@ -224,21 +252,12 @@ class Semilinear(Equation):
 
     @final
     def advance(self, grid: Grid, dt: float, order: int, substeps: int) -> Advance:
-        """Return the step from a frame to the next; see `Equation.advance`.
-
-        It computes with the modes that survive de-aliasing only. The nonlinear term has no other
-        modes, so that one exact factor advances those to the next frame.
-        """
-        self.stepper(grid, dt / substeps, order)  # checks order and grid
-        highest = highest_resolved(grid.n_points, self.DEGREE)
-        # A linear equation needs one product with exp(L dt); below mode 1 only the mean would be
-        # kept.
-        if self.nonlinear(grid) is None or highest < 1:
+        """Return the step from a frame to the next; see `Equation.advance`."""
+        self.differentiable(grid, dt / substeps, order)  # checks order and grid
+        low_modes = self._low(grid, dt / substeps, order)
+        if low_modes is None:
             return super().advance(grid, dt, order, substeps)
-        low_grid = KeptGrid(grid.n_points, grid.dims, grid.length, grid.dtype, grid.device, highest)
-        nonlinear = self.nonlinear(low_grid)
-        assert nonlinear is not None
-        step = IN_PLACE[order](self.linear(low_grid), nonlinear, dt / substeps, grid.dtype)
+        low_grid, step = low_modes
         # Over the whole dt: substeps only help the schemes for N, which these modes do not see.
         others = exact(self.linear(grid), dt, grid.dtype)
 
@@ -250,6 +269,17 @@ class Semilinear(Equation):
             return grid.inverse(low_grid.put(low, others(spectrum)))
 
         return run
+
+    def _low(self, grid: Grid, dt: float, order: int) -> tuple[KeptGrid, Step] | None:
+        """Return the modes that survive de-aliasing and their step, or `None` without any."""
+        highest = highest_resolved(grid.n_points, self.DEGREE)
+        if isinstance(grid, KeptGrid) or highest < 1 or self.nonlinear(grid) is None:
+            return None
+        low_grid = KeptGrid(grid.n_points, grid.dims, grid.length, grid.dtype, grid.device, highest)
+        nonlinear = self.nonlinear(low_grid)
+        assert nonlinear is not None
+        with torch.no_grad():
+            return low_grid, IN_PLACE[order](self.linear(low_grid), nonlinear, dt, grid.dtype)
 
 
 def _derivatives(term: Term, grid: Grid) -> Tensor | float:

@@ -88,7 +88,9 @@ class Scionwood:
         from scionwood_pde.verbs.encode import encode
 
         placing = _take_options(DatasetPlacing, options)
-        return encode(self._states(placing), latents, EncodeOptions(**options), force=force)
+        data, chosen = self._placed(placing)
+        chosen.pop("solids")
+        return encode(data, latents, EncodeOptions(**chosen, **options), force=force)
 
     def decode(
         self,
@@ -103,21 +105,26 @@ class Scionwood:
         Args:
             target: a file that is written row by row of tiles; see `scionwood_pde.decode`.
             force: replace an existing `target`.
-            like: the dataset that was encoded, whose dims and coordinates the result takes.
+            like: a dataset whose dims and coordinates the result takes. Without it, the result
+                has those of the dataset that was encoded, of which the latents keep a note.
             options: the fields of `DecodeOptions`, and of `DatasetPlacing` for `like`.
 
         Returns:
-            One variable for each field, over sample, time, x, y, z, or over the dims of `like`.
+            One variable for each field. It is an array of dask if the latents are such.
 
         Raises:
-            RecipeError: the dataset holds no latents, or not those of all states.
+            RecipeError: the dataset holds no latents, or those of a part of the domain.
         """
+        from scionwood_pde.readers.labels import Labels
         from scionwood_pde.verbs.decode import decode
 
         placing = _take_options(DatasetPlacing, options)
         data: Any = self._data
         states = as_dataset(decode(data, target, DecodeOptions(**options), force=force))
-        return states if like is None else Scionwood(like)._like(states, placing)
+        if like is not None:
+            return Scionwood(like)._like(states, placing)
+        labels = Labels.of_latents(data)
+        return states if labels is None else labels.restored(states)
 
     def rollout(
         self,
@@ -185,7 +192,7 @@ class Scionwood:
 
     def _placed(self, placing: DatasetPlacing) -> tuple[xr.Dataset | xr.DataArray, dict[str, Any]]:
         """Return the data with its fields on the centres of cells, and the rest of the options."""
-        from scionwood_pde.readers.dataset import centred
+        from scionwood_pde.readers.conventions import centred
 
         options: dict[str, Any] = dict(vars(placing))
         data, staggered = self._data, options.pop("staggered")
@@ -195,10 +202,13 @@ class Scionwood:
 
     def _like(self, states: xr.Dataset, placing: DatasetPlacing) -> xr.Dataset:
         """Return states that a model made of the data under the dims of the data."""
-        from scionwood_pde.readers.dataset import DatasetSource, is_states, like
+        from scionwood_pde.readers.dataset import DatasetSource, is_states
 
         data, options = self._placed(placing)
-        return states if is_states(data) else like(states, DatasetSource(data, **options))
+        if is_states(data):
+            return states
+        source = DatasetSource(data, **options)
+        return source.labels.restored(states, source.layout.times)
 
 
 def _take_options(kind: type[Options], options: dict[str, Any]) -> Options:

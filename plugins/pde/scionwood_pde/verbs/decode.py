@@ -36,12 +36,12 @@ def decode(
         force: replace an existing file.
 
     Returns:
-        The states, in memory or read from the file.
+        The states, in memory or read from the file; arrays of dask if the latents are such.
 
     Raises:
         ReadError: the folder is damaged, or holds no latents.
-        RecipeError: another model encoded the latents, some of their states are missing, the suffix
-            is unknown, or `states` is the folder that is read.
+        RecipeError: another model encoded the latents, they are a part of the domain, the suffix is
+            unknown, or `states` is the folder that is read.
         WeightsError: the weights are missing.
         OutputExistsError: the file exists and `force` is false.
         WriteError: the file cannot be written.
@@ -50,12 +50,13 @@ def decode(
         >>> decode(encode(simulate(n=1, n_points=16, n_steps=1))).shape
         (1, 2, 3, 16, 16, 16)
     """
-    from scionwood_pde.readers.files import check_apart, stored
-    from scionwood_pde.readers.regions import regions_for
+    from scionwood_pde.readers.files import check_apart, open_states
+    from scionwood_pde.readers.write import one_by_one, save_states, writer_for
 
     check_apart(latents, states)
     if states is not None:
-        regions_for(states)  # a wrong suffix is refused before torch is imported
+        writer_for(states)  # a wrong suffix is refused before torch is imported
+    from scionwood.authoring import reading
     from scionwood_pde import inference
     from scionwood_pde.verbs.coder import coder_of
 
@@ -68,9 +69,12 @@ def decode(
     check_apart(dataset.encoding.get("source"), states)
     inference.check_device(options.device)
     model = coder_of(options, inference.boundary_of(dataset))
-    return stored(
-        lambda put: inference.decode(model, dataset, put=put, device=options.device),
-        states,
-        inference.latents_layout(dataset),
-        overwrite=force,
-    )
+    decoded = inference.decode(model, dataset, device=options.device)
+    with reading(inference.source_of(dataset), "latents"):
+        if states is not None:
+            save_states(decoded, states, overwrite=force)
+            return open_states(states)
+        if dataset["latents"].chunks:
+            return decoded
+        with one_by_one():
+            return decoded.compute()

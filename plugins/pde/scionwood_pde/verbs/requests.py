@@ -49,7 +49,7 @@ def rollout_request(
         RecipeError: the states do not fit the model, or the steps do not fit the file.
         WriteError: a prediction is not finite.
     """
-    from scionwood_pde.readers.write import writer_for
+    from scionwood_pde.readers.write import save_states
 
     array = source.suffix == ARRAY
     target = out / f"{source.stem}_predicted{ARRAY if array else f'.{format}'}"
@@ -61,7 +61,7 @@ def rollout_request(
 
         np.save(target, predicted.values[0])
     else:
-        writer_for(target)(predicted, target)
+        save_states(predicted, target)
     return Served(target)
 
 
@@ -93,7 +93,7 @@ def encode_request(
     import zarr
 
     group = zarr.open_group(target, mode="r")
-    np.save(out / f"latents{ARRAY}", np.asarray(group["latents"])[0, 0])
+    np.save(out / f"latents{ARRAY}", np.concatenate(np.asarray(group["latents"])[0, 0]))
     return Served(out / f"latents{ARRAY}", values={"units": "1"})
 
 

@@ -11,8 +11,6 @@ from scionwood_pde.verbs.words import numbers_of
 if TYPE_CHECKING:
     import xarray as xr
 
-    from scionwood_pde.readers.regions import Put
-
 
 def rollout(
     states: States,
@@ -41,8 +39,8 @@ def rollout(
 
     Returns:
         The first states and the predictions, (sample, steps + 1, channel, x, y, z), in memory or
-        read from the file. The attribute `run` names the run and the SHA-256 of its weights. Every
-        file format keeps it.
+        read from the file; arrays of dask if the states are such. The attribute `run` names the run
+        and the SHA-256 of its weights. Every file format keeps it.
 
     Raises:
         ReadError: the file is damaged, or lacks a field.
@@ -56,10 +54,10 @@ def rollout(
         >>> rollout(simulate(n=1), options=RolloutOptions(steps=2)).shape
         (1, 3, 3, 32, 32, 32)
     """
-    from scionwood_pde.readers.regions import regions_for
+    from scionwood_pde.readers.write import one_by_one, save_states, writer_for
 
     if predicted is not None:
-        regions_for(predicted)  # a wrong suffix is refused before torch is imported
+        writer_for(predicted)  # a wrong suffix is refused before torch is imported
     from scionwood import find_run, load_run
     from scionwood.authoring import read_origin, weights_digest
     from scionwood_pde import inference
@@ -67,7 +65,7 @@ def rollout(
     from scionwood_pde.data.normaliser import Normaliser
     from scionwood_pde.evaluation.horizons import Horizons
     from scionwood_pde.evaluation.skill import check_regular, no_better_than_persistence
-    from scionwood_pde.readers.files import check_apart, opened, stored
+    from scionwood_pde.readers.files import check_apart, open_states, opened
     from scionwood_pde.readers.states import layout_of
 
     check_apart(states, predicted)
@@ -98,21 +96,24 @@ def rollout(
     name = read_origin(folder) or folder.resolve().name
     attrs = {"run": f"{name}, SHA-256 {weights_digest(folder)}"}
 
-    def predict(put: Put | None) -> xr.DataArray | None:
-        return inference.rollout(
-            model,
-            array,
-            count,
-            normaliser=scale,
-            conditions=conditions,
-            solids=solids,
-            put=put,
-            horizons=horizons,
-            device=options.device,
-        )
-
-    after = inference.predicted_layout(layout, count, scale, history)
-    result = stored(predict, predicted, after, attrs, overwrite=force, solids=solids)
+    result = inference.rollout(
+        model,
+        array,
+        count,
+        normaliser=scale,
+        conditions=conditions,
+        solids=solids,
+        horizons=horizons,
+        device=options.device,
+    ).assign_attrs(attrs)
+    if predicted is not None:
+        save_states(result, predicted, overwrite=force)
+        result = open_states(predicted, solids=solids)
+    elif array.chunks:
+        return result
+    else:
+        with one_by_one():
+            result = result.compute()
     worse = no_better_than_persistence(result[:, history - 1 :], array)
     if worse:
         warnings.warn(worse, stacklevel=2)

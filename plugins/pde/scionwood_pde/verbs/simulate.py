@@ -72,9 +72,10 @@ def simulate(
         >>> dict(states.sizes)
         {'sample': 1, 'time': 3, 'channel': 3, 'x': 16, 'y': 16, 'z': 16}
     """
-    from scionwood_pde.readers.write import writer_for
+    from scionwood_pde.readers.write import save_states, writer_for
 
-    write = None if target is None else writer_for(target)
+    if target is not None:
+        writer_for(target)
     numbers = numbers_of(parameters)  # a wrong suffix or word is refused before torch is imported
     if n < 1 or skip < 0:
         rule = "there is one sample or more, and no negative number is skipped"
@@ -94,6 +95,6 @@ def simulate(
         states = from_simulation(trajectories).isel(time=slice(skip, None))
     except ValueError as error:
         raise RecipeError(str(error)) from error
-    if write is not None and target is not None:
-        write(states, Path(target), overwrite=force)
+    if target is not None:
+        save_states(states, target, overwrite=force)
     return states

@@ -1,11 +1,11 @@
-"""Files of numpy: `.npy` of APEBench and others, and scenes of PhiFlow (`.npz`)."""
+"""Files of numpy: `.npy` of APEBench and others, `.npz`, and scenes of PhiFlow."""
 
 from __future__ import annotations
 
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, final
@@ -16,19 +16,9 @@ import xarray as xr
 from scionwood import ReadError
 from scionwood.authoring import atomic_folder, atomic_path, check_zip
 from scionwood_pde.readers.base import StatesReader
-from scionwood_pde.readers.grids import plain
-from scionwood_pde.readers.labelled import Variables
-from scionwood_pde.readers.layout import AXES, Layout, check_size
-from scionwood_pde.readers.parts import (
-    Cells,
-    Component,
-    Part,
-    ReadOnly,
-    Stacked,
-    coordinate,
-    named_parts,
-)
-from scionwood_pde.readers.variables import layout_from
+from scionwood_pde.readers.hdf5 import plain
+from scionwood_pde.readers.layout import AXES, check_size
+from scionwood_pde.readers.lazy import Key, dataset_of, lazy, line, stacked, variable_of
 from scionwood_pde.readers.write import sample_states
 
 SMALLEST = 16
@@ -39,24 +29,12 @@ ARRAY = "array"
 
 
 @final
-class NumpyReader(ReadOnly, StatesReader):
+class NumpyReader(StatesReader):
     """A reader of `.npy` files, which have no names: (sample, time, channel, x, y, z), or `axes`.
 
-    The arrays of a `.npz` are read with `axes`.
-
-    Without `axes`, the order is that of APEBench and exponax. It is taken only if all sides are
-    equal, 16 or more, and longer than the axis of channels; any other array is refused.
-
-    Args:
-        path: the file.
-        fields: names of the channels to read: `array_0` and so on. `None` means all.
-        axes: the axes in order, `{"array": "time z y x"}`.
-
-    Shapes: (channel, x, y, z) in the file's precision; fewer space axes if the file has fewer.
-
-    Units: `unknown`.
-
-    Raises: ReadError: the file is damaged, holds objects, has other axes, or holds NaN.
+    The arrays of a `.npz` are read with `axes`. Without `axes`, the order is that of APEBench and
+    exponax. It is taken only if all sides are equal, 16 or more, and longer than the axis of
+    channels; any other array is refused.
 
     Source: https://github.com/tum-pbs/apebench; numpy.lib.format.
     """
@@ -73,58 +51,44 @@ class NumpyReader(ReadOnly, StatesReader):
             np.save(file, values)
 
     @contextmanager
-    def _open(self) -> Iterator[Mapping[str, Any]]:
+    def _open(self) -> Iterator[xr.Dataset]:
         if zipfile.is_zipfile(self.path):
             yield self._archive()
             return
         array = np.load(self.path, mmap_mode="r", allow_pickle=False)
         if array.dtype.kind not in "fiu":
-            raise ReadError(
-                str(self.path), f"it holds {array.dtype}, no real numbers", "Convert it"
-            )
+            rule = f"it holds {array.dtype}, no real numbers"
+            raise ReadError(str(self.path), rule, "Convert it")
         if self.axes:
             yield plain(self.path, {ARRAY: array}, self.axes)
             return
-        space = AXES[: max(array.ndim - 3, 0)]
         sides = set(array.shape[3:])
         is_cube = len(sides) == 1 and array.ndim <= 6
         if not is_cube or max(array.shape[2] + 1, SMALLEST) > min(sides):
             rule = f"its shape {array.shape} is no (sample, time, channel, x, y, z)"
             raise ReadError(str(self.path), rule, "Name its axes: axes={'array': 'time x y z'}")
-        yield named_parts({ARRAY: Part(array, ("sample", "time", "channel", *space))})
+        dims = ("sample", "time", "channel", *AXES[: array.ndim - 3])
+        yield dataset_of(self.path, {ARRAY: variable_of(array, dims)})
 
-    def _archive(self) -> Variables:
+    def _archive(self) -> xr.Dataset:
         """Return the arrays of a `.npz` that `axes` names."""
         check_zip(self.path, self.format)
         with np.load(self.path, allow_pickle=False) as file:
-            members: dict[str, Any] = {name: _Frame(self.path, name) for name in file.files}
+            members: dict[str, Any] = {name: _Member(self.path, name) for name in file.files}
         if self.axes:
             return plain(self.path, members, self.axes)
         listing = ", ".join(f"{name} {member.shape}" for name, member in members.items())
         rule = f"its arrays have no names of axes; it holds {listing}"
         raise ReadError(str(self.path), rule, "Name them: axes={'u': 'time x y z'}")
 
-    def _layout(self, variables: Mapping[str, Any]) -> Layout:
-        return layout_from(variables, self.path, self.format, self.placed)
-
 
 @final
-class SceneReader(ReadOnly, StatesReader):
+class SceneReader(StatesReader):
     """A reader of scenes of PhiFlow: a folder with one `.npz` for each field and frame.
 
     Fields on the faces of cells are averaged to the centres. Boundary conditions and the names of
     components are stored as pickles, which are not read: the boundary is `unknown`, and components
-    are x, y, z in this order.
-
-    Args:
-        path: the folder of one simulation, `sim_000000`.
-        fields: names of the channels to read, in the order wanted. `None` means all.
-
-    Shapes: (channel, x, y, z) float32; fewer space axes if the scene has fewer.
-
-    Units: `unknown`; times are numbers of frames.
-
-    Raises: ReadError: a file is damaged, a frame is missing, or frames have several shapes.
+    are x, y, z in this order. Times are numbers of frames.
 
     Source: https://tum-pbs.github.io/PhiFlow/Scene_Format_Specification.html.
     """
@@ -142,52 +106,68 @@ class SceneReader(ReadOnly, StatesReader):
                 np.savez_compressed(folder / f"density_{i:06d}.npz", **_centred(frame, states))
 
     @contextmanager
-    def _open(self) -> Iterator[Mapping[str, Any]]:
+    def _open(self) -> Iterator[xr.Dataset]:
         frames: dict[str, dict[int, Path]] = defaultdict(dict)
         for file in sorted(self.path.glob("*.npz")):
             match = re.fullmatch(r"(.+)_(\d{6})", file.stem)
             if match:
                 frames[match[1]][int(match[2])] = file
         times = sorted(next(iter(frames.values()), {}))
-        parts: dict[str, Part] = {}
+        variables: dict[str, xr.Variable] = {}
         for name, files in frames.items():
             if sorted(files) != times:
                 rule = f"{name} has {len(files)} frames, and another field has {len(times)}"
                 raise ReadError(str(self.path), rule, "Leave frames out that are not complete")
-            parts |= self._field(name, [files[time] for time in times])
-        if not parts:
+            variables |= self._field(name, [files[time] for time in times])
+        if not variables:
             raise ReadError(str(self.path), "it holds no frames, NAME_000000.npz", "Name a scene")
-        yield named_parts(parts | {"time": coordinate(times, "time")})
+        yield dataset_of(self.path, variables | {"time": line(times, "time")})
 
-    def _layout(self, variables: Mapping[str, Any]) -> Layout:
-        return layout_from(variables, self.path, self.format, self.placed)
-
-    def _field(self, name: str, files: list[Path]) -> dict[str, Part]:
+    def _field(self, name: str, files: list[Path]) -> dict[str, xr.Variable]:
         """Return the components of a field over its frames, and its coordinates."""
         first = _members(files[0], ("dim_names", "lower", "upper", "field_type"))
-        dims = [str(d) for d in first["dim_names"]]
-        space = [d for d in dims if d in AXES]
-        arrays: list[Any] = [_Frame(file) for file in files]
-        faces = str(first["field_type"]) == "StaggeredGrid"
-        parts: dict[str, Part] = {}
+        dims = [str(dim) for dim in first["dim_names"]]
+        space = [dim for dim in dims if dim in AXES]
+        frames = [variable_of(_Member(file), dims) for file in files]
+        variables = {name: stacked(self.path, "time", frames)}
         if "vector" in dims:
-            axis = dims.index("vector")
-            for i, label in enumerate(space[: arrays[0].shape[axis]]):
-                cells: list[Any] = [Component(array, i, axis) for array in arrays]
-                cells = [Cells(array, space.index(label)) for array in cells] if faces else cells
-                parts[f"{name}_{label}"] = Part(Stacked(cells, self.path), ("time", *space))
-        else:
-            parts[name] = Part(Stacked(arrays, self.path), ("time", *dims))
-        sides = next(iter(parts.values())).sizes
-        for i, axis_name in enumerate(space):
+            faces = str(first["field_type"]) == "StaggeredGrid"
+            labels = space[: frames[0].sizes["vector"]]
+            variables = {}
+            for i, label in enumerate(labels):
+                parts = [frame.isel(vector=i) for frame in frames]
+                parts = [_of_faces(part, label) for part in parts] if faces else parts
+                variables[f"{name}_{label}"] = stacked(self.path, "time", parts)
+        sizes = next(iter(variables.values())).sizes
+        for i, axis in enumerate(space):
             low, high = float(first["lower"].flat[i]), float(first["upper"].flat[i])
-            points = low + (np.arange(sides[axis_name]) + 0.5) * (high - low) / sides[axis_name]
-            parts[axis_name] = coordinate(points, axis_name)
-        return parts
+            centres = low + (np.arange(sizes[axis]) + 0.5) * (high - low) / sizes[axis]
+            variables[axis] = line(centres, axis)
+        return variables
+
+
+def _of_faces(variable: xr.Variable, across: str) -> xr.Variable:
+    """Return values on the faces across an axis as the mean of both faces of each cell.
+
+    Along each axis PhiFlow stores one point more than there are cells.
+    """
+    cells = {dim: slice(n - 1) for dim, n in variable.sizes.items()}
+    n = variable.sizes[across] - 1
+
+    def read(key: Key) -> np.ndarray:
+        low, high = (
+            variable.isel({**cells, across: slice(start, start + n)}).values.astype(np.float64)
+            for start in (0, 1)
+        )
+        mean: np.ndarray = ((low + high) / 2).astype(variable.dtype)[tuple(key)]
+        return mean
+
+    shape = [n - 1 for n in variable.shape]
+    return lazy(list(map(str, variable.dims)), shape, variable.dtype, read)
 
 
 @final
-class _Frame:
+class _Member:
     """A member of a `.npz`, read when it is used."""
 
     def __init__(self, path: Path, name: str = "data") -> None:

@@ -1,9 +1,10 @@
-"""Encoding and decoding row by row: equal to whole domains, and no more is read than a row."""
+"""Encoding and decoding row by row equal those of whole domains."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import torch
 from case_table import table
@@ -12,20 +13,8 @@ from torch.nn import functional as F
 
 from scionwood_pde.backbones import Tadpole
 from scionwood_pde.model.encoder import Gaussian
-from scionwood_pde.model.streaming import Places, decode_field, encode_field, gathered
+from scionwood_pde.model.rows import in_rows
 from scionwood_pde.model.tiles import Tiling
-
-
-class Watched:
-    """An array that records how many numbers were read together."""
-
-    def __init__(self, values: np.ndarray) -> None:
-        self.values, self.largest = values, 0
-
-    def __getitem__(self, places: Places) -> np.ndarray:
-        part: np.ndarray = self.values[places]
-        self.largest = max(self.largest, part.size)
-        return part
 
 
 class Pooling:
@@ -44,24 +33,15 @@ class Pooling:
         return F.interpolate(z, scale_factor=16) + z.square().mean((2, 3, 4), keepdim=True)
 
 
-def rows_of(model: Any, field: Watched) -> tuple[np.ndarray, np.ndarray]:
-    """Return latents and states, both row by row."""
-    sides = field.values.shape
-    latent = model.tiling.layout(sides).latent()
-    latents: list[np.ndarray] = []
-    state = np.full(sides, np.nan, np.float32)
-
-    def write(places: Places, values: np.ndarray) -> None:
-        if not latents:
-            latents.append(np.full((len(values), *latent.sides), np.nan, np.float32))
-        latents[0][(slice(None), *places)] = values
-
-    def keep(places: Places, values: np.ndarray) -> None:
-        state[places] = values[0]
-
-    encode_field(model, field, sides, write, change=lambda part: part)
-    decode_field(model, lambda places: latents[0][(slice(None), *places)], sides, keep)
-    return latents[0], state
+def rows_of(model: Any, field: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return latents and states of a field, both row by row."""
+    tiles = model.tiling.layout(field.shape)
+    array = da.from_array(field[None, None, None, None], chunks=(1, 1, 1, 1, 16, 16, -1))
+    latents = in_rows(
+        lambda x: model.encoder(x).mean, array, tiles, tiles.latent(), width=width, at_once=3
+    )
+    states = in_rows(model.decoder, latents, tiles.latent(), tiles, width=1, at_once=3)
+    return latents.compute()[0, 0, 0], states.compute()[0, 0, 0, 0]
 
 
 @table(
@@ -76,29 +56,22 @@ def rows_of(model: Any, field: Watched) -> tuple[np.ndarray, np.ndarray]:
 def test_rows_equal_all_tiles_together(sides, tile, halo, boundary):
     model = Pooling(Tiling(tile, halo, boundary))
     generator = np.random.default_rng(0)
-    field = Watched(generator.standard_normal(sides, dtype=np.float32))
-    latents, state = rows_of(model, field)
+    field = generator.standard_normal(sides, dtype=np.float32)
+    latents, state = rows_of(model, field, 1)
     layout = model.tiling.layout(sides)
-    tiles = layout.split(torch.from_numpy(field.values)[None, None])
+    tiles = layout.split(torch.from_numpy(field)[None, None])
     wanted = layout.latent().join(model.encoder(tiles).mean)
     np.testing.assert_allclose(latents, wanted[0].numpy(), rtol=1e-5, atol=1e-6)
     whole = layout.join(model.decoder(layout.latent().split(wanted)))
     np.testing.assert_allclose(state, whole[0, 0].numpy(), rtol=1e-5, atol=1e-6)
-    assert field.largest <= tile * tile * sides[2]
 
 
 @torch.no_grad()
 def test_rows_of_tadpole_equal_its_own_encoding():
     model = Tadpole(tile=16, at_once=2).eval()
     field = np.random.default_rng(0).standard_normal((16, 16, 32), dtype=np.float32)
-    latents, state = rows_of(model, Watched(field))
+    latents, state = rows_of(model, field, model.shape.latent_channels)
     wanted = model.encode(torch.from_numpy(field)[None, None]).mean
     np.testing.assert_allclose(latents, wanted[0].numpy(), rtol=1e-4, atol=1e-5)
     whole = model.decode(wanted, field.shape)[0, 0]
     np.testing.assert_allclose(state, whole.numpy(), rtol=1e-4, atol=1e-5)
-
-
-def test_gathers_points_that_repeat_and_start_again():
-    values = np.arange(6 * 7).reshape(6, 7)
-    places = [np.array([4, 5, 0, 1, 2]), np.array([0, 0, 0, 1, 2, 6, 6])]
-    np.testing.assert_array_equal(gathered(values, places), values[np.ix_(*places)])
