@@ -12,6 +12,7 @@ plugin = Plugin(
         "causal_lm": "scionwood_language.backbones.causal_lm:causal_lm",
         "encoder": "scionwood_language.backbones.encoder:encoder",
         "seq2seq": "scionwood_language.backbones.seq2seq:seq2seq",
+        "reward_model": "scionwood_language.backbones.reward_model:reward_model",
         "unir": "scionwood_language.verifiable.backbone:unir",
     },
     data={
@@ -26,6 +27,7 @@ plugin = Plugin(
     tasks={
         "sft": "scionwood_language.tasks.sft:Sft",
         "dpo": "scionwood_language.tasks.dpo:DirectPreference",
+        "trl": "scionwood_language.tasks.trl:Trl",
         "seq2seq": "scionwood_language.tasks.seq2seq:Seq2Seq",
         "masked_diffusion": "scionwood_language.tasks.masked_diffusion:MaskedDiffusion",
         "grpo": "scionwood_language.verifiable.task:VerifiableReward",

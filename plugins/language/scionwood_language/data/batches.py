@@ -59,7 +59,8 @@ class Batches:
     def loader(self, items: Sequence[Item], split: Split) -> DataLoader:
         """Return batches of a split. Training batches have a new order each epoch.
 
-        In validation and test, a row has one example, and its prompt for generation.
+        Without packing, and in validation and test, a row has one example, its prompt for
+        generation, and the turns before the answer.
 
         Args:
             items: the conversations of the split.
@@ -81,9 +82,12 @@ class Batches:
         """
         codes = [encode(self.tokenizer, messages, turns=self.turns) for messages, _ in items]
         pairs = self._truncate(items, codes, split)
-        is_train = split == "train"
-        rows = [row_of(code, more, prompt=not is_train) for (_, more), code in pairs]
-        if not (is_train and self.packing):
+        packs = split == "train" and self.packing
+        rows = [
+            row_of(code, {**more, "turns": list(turns[:-1])}, prompt=not packs)
+            for (turns, more), code in pairs
+        ]
+        if not packs:
             return rows
         groups = pack([len(row["input_ids"]) for row in rows], self.max_length)
         return [join([rows[number] for number in group]) for group in groups]

@@ -70,10 +70,10 @@ class Seq2SeqLogits(nn.Module):
 
 
 def deployed_encoder(backbone: nn.Module) -> Deployed:
-    """Return an encoder for export.
+    """Return an encoder or a reward model for export.
 
     Args:
-        backbone: a model of `language/encoder`, with or without an adapter.
+        backbone: a model of `language/encoder` or `language/reward_model`.
     """
     model: Any = backbone
     return Deployed(MaskedLogits(backbone), model.example_input())
