@@ -37,6 +37,7 @@ plugin = Plugin(
         "merge": "scionwood_language.verbs.merge:merge",
         "query_tune": "scionwood_language.verbs.query_tune:query_tune",
     },
+    services={"generate": "scionwood_language.inference.service:generate"},
     recipes="scionwood_language.recipes",
     bases="scionwood_language.bases",
     rooms=("chat", "diffusion", "planning", "query", "review", "verifiable"),
