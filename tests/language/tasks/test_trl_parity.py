@@ -22,10 +22,10 @@ pytestmark = [
 ]
 
 STEPS, ROWS, LR = 20, 4, 1e-3
-REWARD = '''
+REWARD = """
 def remainder(completions, **columns):
     return [float(sum(map(ord, text[-1]["content"])) % 7) for text in completions]
-'''
+"""
 OPTIONS = {
     "sft": {},
     "dpo": {"beta": 0.3, "loss_type": ["sigmoid", "ipo"], "loss_weights": [1.0, 0.2]},

@@ -129,7 +129,9 @@ def _number(
     is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not low <= value <= high:
         kind = "a whole number" if whole else "a number"
-        raise RecipeError(f"{name}: {str(value)[:80]}", f"{kind} from {low:g} to {high:g}", "Change it")
+        raise RecipeError(
+            f"{name}: {str(value)[:80]}", f"{kind} from {low:g} to {high:g}", "Change it"
+        )
     return value
 
 

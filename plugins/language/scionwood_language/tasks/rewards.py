@@ -89,7 +89,8 @@ def _of_file(path: Path, function: str) -> Reward:
     if not path.is_file():
         raise RecipeError(f"reward {path}", "there is no such file", "Name FILE.py:FUNCTION")
     spec = importlib.util.spec_from_file_location(f"scionwood_rewards_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)  # the user named the file, which the documentation calls trust
     reward: Reward | None = getattr(module, function, None)

@@ -57,11 +57,26 @@ ELSEWHERE = {
 """Options of TRL's configs that another section of the recipe rules."""
 
 WITHOUT_EFFECT = (
-    "dataset_|eos_token|pad_token|chat_template_path|truncation_mode|padding_free|model_init_kwargs"
-    "|precompute_ref|sync_ref_model|num_iterations|steps_per_generation|generation_batch_size"
-    "|use_vllm|vllm_|shuffle_dataset|activation_offloading|completion_only_loss"
-    "|assistant_only_loss|eval_packing|pad_to_multiple_of"
-).split("|")
+    "dataset_",
+    "eos_token",
+    "pad_",
+    "chat_template_path",
+    "truncation_mode",
+    "padding_free",
+    "model_init_kwargs",
+    "precompute_ref",
+    "sync_ref_model",
+    "num_iterations",
+    "steps_per_generation",
+    "generation_batch_size",
+    "use_vllm",
+    "vllm_",
+    "shuffle_dataset",
+    "activation_offloading",
+    "completion_only_loss",
+    "assistant_only_loss",
+    "eval_packing",
+)
 """Beginnings of options of TRL's own loop and data, which do not run here."""
 
 UNSTABLE = ("num_tokens", "step_time")
@@ -247,7 +262,7 @@ def check_options(options: Mapping[str, Any], config: type) -> None:
 
     general = {field.name for field in fields(TrainingArguments)}
     known = {field.name for field in fields(config)} - general  # type: ignore[arg-type]
-    known = {name for name in known if not name.startswith(tuple(WITHOUT_EFFECT))}
+    known = {name for name in known if not name.startswith(WITHOUT_EFFECT)}
     for name in options:
         if name in ELSEWHERE:
             rule = "another section of the recipe rules it"

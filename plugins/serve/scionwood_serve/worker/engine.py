@@ -97,7 +97,11 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         self.held = Holding(options.device)
         self.writing = Writing(self.held.lent, RUNNING)
         for version in self.versions:
-            self._hold(version)
+            try:
+                self._hold(version)
+            except ScionwoodError as error:  # LitServe says only that the worker did not start
+                print(f"scionwood: {version.name}: {error}", file=sys.stderr, flush=True)
+                raise
         self.queue = RequestQueue(
             self._serve_all,
             _kind,
@@ -223,7 +227,9 @@ def services_of(version: Version) -> list[str]:
     records = [find(field).plugin for field in version.fields]
     names = [f"{r.name}/{name}" for r in records if r is not None for name in r.services]
     if not names:
-        rule = f"no plugin of its task, data and backbone ({', '.join(version.fields)}) has a service"
+        rule = (
+            f"no plugin of its task, data and backbone ({', '.join(version.fields)}) has a service"
+        )
         raise ServingError(f"adapter {version.name!r}", rule, "Use the command of its field")
     return names
 
