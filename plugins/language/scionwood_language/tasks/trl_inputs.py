@@ -102,12 +102,12 @@ def placeholder(method: Method) -> list[dict[str, Any]]:
     Args:
         method: the method.
     """
-    row: dict[str, Any] = {"prompt": "a "}
+    row: dict[str, Any] = {"prompt": "a."}
     if method in ("dpo", "reward"):
-        return [row | {"chosen": "b", "rejected": "c"}]
+        return [row | {"chosen": " b", "rejected": " c"}]
     if method == "kto":
-        return [row | {"completion": "b", "label": good} for good in (True, False)]
-    return [row | {"completion": "b"}]
+        return [row | {"completion": " b", "label": good} for good in (True, False)]
+    return [row | {"completion": " b"}]
 
 
 def _rotated(ids: Tensor, mask: Tensor, answers: Tensor) -> Inputs:
