@@ -21,7 +21,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Lightning and transformers warn of themselves
 ]
 
-STEPS, ROWS, LR = 20, 4, 1e-3
+STEPS, LR = 20, 1e-3
+ROWS = {"tiny": 4, "smollm2": 1}
+"""The prompts or pairs of a batch."""
 REWARD = """
 def remainder(completions, **columns):
     return [float(sum(map(ord, text[-1]["content"])) % 7) for text in completions]
@@ -60,8 +62,8 @@ def backbone(method, model):
     return tuned, bare.tokenizer
 
 
-def rows(method):
-    numbers = range(STEPS * ROWS)
+def rows(method, size):
+    numbers = range(STEPS * size)
     if method in ("sft", "grpo"):
         return [{"prompt": turns(n), "completion": answer(n + 1)} for n in numbers]
     pairs = [
@@ -70,22 +72,22 @@ def rows(method):
     if method != "kto":
         return pairs
     verdicts = []
-    for start in range(0, len(pairs), ROWS):  # in the order of our batches
+    for start in range(0, len(pairs), size):  # in the order of our batches
         for name, good in (("chosen", True), ("rejected", False)):
-            for pair in pairs[start : start + ROWS]:
+            for pair in pairs[start : start + size]:
                 row = {"prompt": pair["prompt"], "completion": pair[name], "label": good}
                 verdicts.append(row)
     return verdicts
 
 
-def loader(method, tokenizer):
-    numbers = range(STEPS * ROWS)
+def loader(method, tokenizer, size):
+    numbers = range(STEPS * size)
     if method in ("sft", "grpo"):
         items = [([*turns(n), *answer(n + 1)], {}) for n in numbers]
         made = Batches(tokenizer, packing=False).rows(items, "train")
-        return DataLoader(made, ROWS, collate_fn=Collate(tokenizer.pad_token_id))
+        return DataLoader(made, size, collate_fn=Collate(tokenizer.pad_token_id))
     pairs = [(turns(n), f"{n + 1}.", f"{n - 1}.") for n in numbers]
-    return DataLoader(pairs, ROWS, collate_fn=lambda part: collate_pairs(tokenizer, part, 256))
+    return DataLoader(pairs, size, collate_fn=lambda part: collate_pairs(tokenizer, part, 256))
 
 
 def ours(method, model, rewards):
@@ -108,19 +110,19 @@ def ours(method, model, rewards):
         **quiet,
     )
     torch.manual_seed(1)
-    trainer.fit(task, loader(method, tokenizer))
+    trainer.fit(task, loader(method, tokenizer, ROWS[model]))
     return losses.values
 
 
 def theirs(method, model, reward, folder):
     tuned, tokenizer = backbone(method, model)
-    size = {"kto": 2 * ROWS, "grpo": 2 * ROWS}.get(method, ROWS)
+    size = ROWS[model]
     own = {"reward_funcs": [reward]} if method == "grpo" else {}
     if method == "grpo":
         OPTIONS[method] |= {"shuffle_dataset": False}
     config = getattr(trl, f"{NAMES[method]}Config")(
         output_dir=str(folder),
-        per_device_train_batch_size=size,
+        per_device_train_batch_size=2 * size if method in ("kto", "grpo") else size,
         max_steps=STEPS,
         learning_rate=LR,
         lr_scheduler_type="constant",
@@ -140,7 +142,7 @@ def theirs(method, model, reward, folder):
     trainer = getattr(trl, f"{NAMES[method]}Trainer")(
         model=tuned,
         args=config,
-        train_dataset=Dataset.from_list(rows(method)),
+        train_dataset=Dataset.from_list(rows(method, size)),
         processing_class=tokenizer,
         **own,
     )
