@@ -18,6 +18,7 @@ plugin = Plugin(
     data={
         "conversations": "scionwood_language.data.conversations:Conversations",
         "preferences": "scionwood_language.data.preferences:Preferences",
+        "verdicts": "scionwood_language.data.verdicts:Verdicts",
         "tool_plans": "scionwood_language.data.tool_plans:ToolPlans",
         "code_review": "scionwood_language.data.code_review:CodeReview",
         "mixed_tasks": "scionwood_language.data.generated:MixedTasks",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from case_table import table
 
-from scionwood import RecipeError, attach, fit, load_run, resolve
+from scionwood import ReadError, RecipeError, attach, fit, load_run, resolve
 from scionwood import test as measure
 from scionwood.adapters.methods import config_class
 from scionwood_language.backbones.causal_lm import causal_lm
@@ -61,6 +61,19 @@ def test_a_reward_model_rewards_the_samples_of_another_run(tmp_path):
     changes = [*QUIET, f"task.rewards=[judge, 'run:{reward}']", "trainer.max_steps=1"]
     run = fit(resolve("language/grpo", changes, smoke=True), run_dir=tmp_path / "run")
     assert {"val_reward", "val_rewards_reward_model_mean"} <= set(rows(run)[-1])
+
+
+def test_verdicts_of_a_file_train_by_kto(tmp_path):
+    source = tmp_path / "verdicts.csv"
+    lines = [f"What is {n} + 1?,{n + 1}.,{n % 2 == 0}" for n in range(40)]
+    source.write_text("\n".join(["prompt,completion,label", *lines]))
+    changes = [*QUIET, "task={name: language/trl, method: kto, options: {beta: 0.2}}"]
+    changes += [f"data={{name: language/verdicts, source: {source}, batch_size: 4}}"]
+    run = fit(resolve("language/dpo", changes, smoke=True), run_dir=tmp_path / "run")
+    assert {"train_kl", "val_rewards_margins"} <= set(rows(run)[0])
+    source.write_text("prompt,completion,label\nWhat?,That.,perhaps\n")
+    with pytest.raises(ReadError, match="row 1: a row has `prompt`"):
+        fit(resolve("language/dpo", changes, smoke=True), run_dir=tmp_path / "other")
 
 
 def test_a_file_of_the_user_is_a_reward_and_one_of_a_run_is_not(tmp_path):

@@ -95,7 +95,7 @@ class Trl(Task):
 
     Shapes: for `sft` the batches of `language/conversations`; for `dpo`, `kto` and `reward` those
         of `language/preferences`, (2 x pair, token) int64, chosen answers first; `kto` reads each
-        pair as a good and a bad answer. `grpo` takes `language/conversations`, or any conversations
+        pair as a good and a bad answer, or takes `language/verdicts`. `grpo` takes `language/conversations`, or any conversations
         with a judge, and `data.packing: false`.
 
     Units: nats per token for `sft`; the others as in TRL's documentation.
@@ -173,7 +173,8 @@ class Trl(Task):
     def batch_size(self, batch: dict[str, Any]) -> int:
         """Return the number of conversations or of pairs."""
         rows = len(batch["input_ids"])
-        return rows // 2 if self.method in ("dpo", "kto", "reward") else rows
+        in_pairs = self.method in ("dpo", "kto", "reward") and "label" not in batch
+        return rows // 2 if in_pairs else rows
 
     def counts(self, batch: dict[str, Any]) -> dict[str, float]:
         """Return the learned tokens of fine-tuning, over which its loss is a mean."""

@@ -39,16 +39,17 @@ def preferences(tensors: Inputs, batch: Mapping[str, Any]) -> Inputs:
 
 
 def verdicts(tensors: Inputs, batch: Mapping[str, Any]) -> Inputs:
-    """Return the inputs of `KTOTrainer`: chosen answers are good, and rejected answers are bad.
+    """Return the inputs of `KTOTrainer`: of pairs, chosen answers are good, rejected ones bad.
 
     The divergence is estimated on prompts with the answer of the row before, as in TRL.
 
     Args:
-        tensors: `input_ids` and `attention_mask`, (2 x pair, token).
-        batch: the batch, with `labels`.
+        tensors: `input_ids` and `attention_mask`, (row, token).
+        batch: the batch, with `labels`, and with `label` if it does not hold pairs.
     """
     answers = (batch["labels"] != IGNORED).long()
-    label = torch.arange(len(answers), device=answers.device) < len(answers) // 2
+    first = torch.arange(len(answers), device=answers.device) < len(answers) // 2
+    label = batch.get("label", first)
     mismatched = _rotated(batch["input_ids"], batch["attention_mask"], answers)
     return {**tensors, "completion_mask": answers, "label": label, **mismatched}
 
