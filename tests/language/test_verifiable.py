@@ -64,7 +64,7 @@ def test_refuses_impossible_data():
         DigitStrings(length=7)
     with pytest.raises(RecipeError, match="there are only 50 strings of 2 digits"):
         DigitStrings(length=2, n_train=60)
-    with pytest.raises(WeightsError, match="tokenizer './nowhere'"):
+    with pytest.raises(WeightsError, match=r"tokenizer '\./nowhere'"):
         DigitStrings(tokenizer="./nowhere").train_dataloader()
 
 

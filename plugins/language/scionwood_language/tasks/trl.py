@@ -95,8 +95,8 @@ class Trl(Task):
 
     Shapes: for `sft` the batches of `language/conversations`; for `dpo`, `kto` and `reward` those
         of `language/preferences`, (2 x pair, token) int64, chosen answers first; `kto` reads each
-        pair as a good and a bad answer, or takes `language/verdicts`. `grpo` takes `language/conversations`, or any conversations
-        with a judge, and `data.packing: false`.
+        pair as a good and a bad answer, or takes `language/verdicts`. `grpo` takes
+        `language/conversations`, or any conversations with a judge, and `data.packing: false`.
 
     Units: nats per token for `sft`; the others as in TRL's documentation.
 
