@@ -18,8 +18,8 @@ def model():
     return causal_lm()
 
 
-def batcher(model, most=8):
-    made = Batcher(model, model.tokenizer, most)
+def batcher(model, capacity=8):
+    made = Batcher(model, model.tokenizer, capacity)
     made.ends = set()  # the random model ends a text at any time
     return made
 
@@ -41,7 +41,7 @@ def alone(model, prompt, new):
 
 
 def test_requests_that_join_and_leave_write_what_each_writes_alone(model):
-    made, prompts = batcher(model, most=3), [b"abc", b"hello there", b"x", b"one two three"]
+    made, prompts = batcher(model, capacity=3), [b"abc", b"hello there", b"x", b"one two three"]
     lengths = [5, 12, 9, 7]
     requests = [ask([], p, max_tokens=n) for p, n in zip(prompts, lengths, strict=True)]
     for request in requests:
@@ -49,7 +49,7 @@ def test_requests_that_join_and_leave_write_what_each_writes_alone(model):
         made.step()  # each joins while the others are under way; the last one has to wait
     finish(made)
     for request, prompt, new in zip(requests, prompts, lengths, strict=True):
-        assert request.made == alone(model, prompt, new)
+        assert request.written == alone(model, prompt, new)
         assert request.finish == "length"
 
 
@@ -79,8 +79,8 @@ def test_a_request_that_nobody_waits_for_leaves(model):
     gone.append(True)
     finish(made)
     assert pieces[-1]["finish"] == "cancelled"
-    assert len(cancelled.made) < 4
-    assert other.made == alone(model, b"other", 6)
+    assert len(cancelled.written) < 4
+    assert other.written == alone(model, b"other", 6)
 
 
 def test_samples_depend_on_their_seed_and_not_on_their_company(model):
@@ -89,7 +89,7 @@ def test_samples_depend_on_their_seed_and_not_on_their_company(model):
     for request in requests:
         made.add(request)
     finish(made)
-    assert requests[0].made == requests[2].made != requests[1].made
+    assert requests[0].written == requests[2].written != requests[1].written
 
 
 def test_what_cannot_be_batched_is_refused():

@@ -45,8 +45,8 @@ class Request:
     logprobs: int | None = None
     seed: int = 0
     is_cancelled: Callable[[], bool] = lambda: False
-    made: list[int] = field(default_factory=list)
-    told: int = 0
+    written: list[int] = field(default_factory=list)
+    sent: int = 0
     finish: Finish | None = None
 
     def __post_init__(self) -> None:
@@ -65,14 +65,14 @@ class Batcher:
     Args:
         model: a causal language model of transformers, with or without an adapter.
         tokenizer: its tokenizer.
-        most: the most answers at a time.
+        capacity: the most answers at a time.
 
     Raises:
         RecipeError: the model is no causal language model, or its adapter puts virtual tokens
             before the text.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, most: int = 8) -> None:
+    def __init__(self, model: Any, tokenizer: Any, capacity: int = 8) -> None:
         configs = getattr(model, "peft_config", {}).values()
         if any(config.is_prompt_learning for config in configs):
             rule = "its adapter puts virtual tokens before a text, which has no place in a batch"
@@ -85,7 +85,9 @@ class Batcher:
         self.context = getattr(model.config, "max_position_embeddings", None)
         cache = DynamicCache(config=model.config)
         # Layers that keep a window or a state cannot be padded on the left: one answer at a time.
-        self.most = most if all(type(layer) is DynamicLayer for layer in cache.layers) else 1
+        self.capacity = (
+            capacity if all(type(layer) is DynamicLayer for layer in cache.layers) else 1
+        )
         self.waiting: deque[Request] = deque()
         self.rows: list[Request] = []
         self._cache: Any = None
@@ -123,13 +125,13 @@ class Batcher:
         self._keep([row for row, request in enumerate(self.rows) if request.finish is None])
         if self.rows:
             self._write()
-        while self.waiting and len(self.rows) < self.most:
+        while self.waiting and len(self.rows) < self.capacity:
             self._join(self.waiting.popleft())
 
     def _write(self) -> None:
         device = self._mask.device
-        tokens = torch.tensor([[request.made[-1]] for request in self.rows], device=device)
-        lengths = [[len(request.tokens) + len(request.made) - 1] for request in self.rows]
+        tokens = torch.tensor([[request.written[-1]] for request in self.rows], device=device)
+        lengths = [[len(request.tokens) + len(request.written) - 1] for request in self.rows]
         self._mask = torch.cat([self._mask, self._mask.new_ones(len(self.rows), 1)], 1)
         out = self.model(
             input_ids=tokens,
@@ -166,11 +168,12 @@ class Batcher:
         else:
             width = max(mask.shape[1], self._mask.shape[1])
             self._mask = torch.cat([_padded(self._mask, width, 1), _padded(mask, width, 1)])
-            for ours, new in zip(self._cache.layers, cache.layers, strict=True):
-                ours.keys = torch.cat([_padded(ours.keys, width, 2), _padded(new.keys, width, 2)])
-                ours.values = torch.cat(
-                    [_padded(ours.values, width, 2), _padded(new.values, width, 2)]
-                )
+            layers: list[tuple[Any, Any]] = list(zip(self._cache.layers, cache.layers, strict=True))
+            for layer, joining in layers:
+                keys = [_padded(layer.keys, width, 2), _padded(joining.keys, width, 2)]
+                layer.keys = torch.cat(keys)
+                values = [_padded(layer.values, width, 2), _padded(joining.values, width, 2)]
+                layer.values = torch.cat(values)
         self.rows.append(request)
 
     def _keep(self, rows: list[int]) -> None:
@@ -195,16 +198,16 @@ class Batcher:
         entries = [] if request.logprobs is None else [self._alternatives(logits, token, request)]
         is_end = token in self.ends
         if not is_end:
-            request.made.append(token)
-        text = self.tokenizer.decode(request.made, skip_special_tokens=True)
+            request.written.append(token)
+        text = self.tokenizer.decode(request.written, skip_special_tokens=True)
         stops = [at for at in map(text.find, request.stop) if at >= 0]
         if stops:
             text = text[: min(stops)]
-        if is_end or stops or len(request.made) >= request.max_tokens:
+        if is_end or stops or len(request.written) >= request.max_tokens:
             request.finish = "stop" if is_end or stops else "length"
-        elif held := _held_back(text, request.stop):
-            text = text[:-held]
-        piece, request.told = text[request.told :], max(request.told, len(text))
+        elif uncertain := _held_back(text, request.stop):
+            text = text[:-uncertain]
+        piece, request.sent = text[request.sent :], max(request.sent, len(text))
         if piece or entries:
             request.tell({"text": piece, "tokens": entries})
         if request.finish is not None:
@@ -222,7 +225,7 @@ class Batcher:
 
     def _end(self, request: Request, finish: Finish) -> None:
         request.finish = finish
-        counts = {"prompt_tokens": len(request.tokens), "completion_tokens": len(request.made)}
+        counts = {"prompt_tokens": len(request.tokens), "completion_tokens": len(request.written)}
         request.tell({"finish": finish, **counts})
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scionwood import RecipeError
 from scionwood.authoring import LoadedRun, Served, read_utf8
 from scionwood_language.chat.templates import prompt_ids
-from scionwood_language.inference.batching import Batcher, Request
 from scionwood_language.inference.decoding import Decoding
-from scionwood_language.inference.writer import write
+
+if TYPE_CHECKING:
+    from scionwood_language.inference.batching import Batcher, Request
 
 LONGEST = 4096
 """The most tokens of an answer of a server."""
@@ -41,6 +42,8 @@ def generate(
     if options.max_new_tokens > LONGEST:
         value = f"max_new_tokens={options.max_new_tokens}"
         raise RecipeError(value, f"a server writes at most {LONGEST}", "Ask for less")
+    from scionwood_language.inference.writer import write
+
     turns = [{"role": "user", "content": read_utf8(source)}]
     model: Any = run.task.backbone
     tokenizer = model.tokenizer
@@ -57,6 +60,8 @@ def generate_batches(run: LoadedRun) -> Batcher:
     Raises:
         RecipeError: the run has no causal language model.
     """
+    from scionwood_language.inference.batching import Batcher
+
     model: Any = run.task.backbone
     tokenizer = getattr(model, "tokenizer", None)
     if tokenizer is None:
@@ -83,20 +88,22 @@ def generate_request(
     Raises:
         RecipeError: a value is out of range, or of another type.
     """
+    from scionwood_language.inference.batching import Request
+
     stop = body.get("stop") or []
     return Request(
         _tokens(batcher.tokenizer, body),
         tell,
-        max_tokens=int(_number(body, "max_tokens", 256, 1, LONGEST, whole=True)),
+        max_tokens=int(_number(body, "max_tokens", 256, 1, LONGEST, is_whole=True)),
         temperature=_number(body, "temperature", 1.0, 0.0, 2.0),
         top_p=_number(body, "top_p", 1.0, 1e-6, 1.0),
         stop=tuple(_texts("stop", [stop] if isinstance(stop, str) else stop, 4)),
         logprobs=(
             None
             if body.get("top_logprobs") is None
-            else int(_number(body, "top_logprobs", 0, 0, 20, whole=True))
+            else int(_number(body, "top_logprobs", 0, 0, 20, is_whole=True))
         ),
-        seed=int(_number(body, "seed", 0, 0, 2**63 - 1, whole=True)),
+        seed=int(_number(body, "seed", 0, 0, 2**63 - 1, is_whole=True)),
         is_cancelled=is_cancelled,
     )
 
@@ -123,21 +130,21 @@ def _number(
     low: float,
     high: float,
     *,
-    whole: bool = False,
+    is_whole: bool = False,
 ) -> float:
     value = default if body.get(name) is None else body[name]
-    is_number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int if is_whole else int | float) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not low <= value <= high:
-        kind = "a whole number" if whole else "a number"
+        kind = "a whole number" if is_whole else "a number"
         raise RecipeError(
             f"{name}: {str(value)[:80]}", f"{kind} from {low:g} to {high:g}", "Change it"
         )
     return value
 
 
-def _texts(name: str, values: Any, most: int) -> list[str]:
-    is_list = isinstance(values, list) and len(values) <= most
+def _texts(name: str, values: Any, limit: int) -> list[str]:
+    is_list = isinstance(values, list) and len(values) <= limit
     if not is_list or not all(isinstance(value, str) and value for value in values):
-        rule = f"it is a text, or at most {most} texts"
+        rule = f"it is a text, or at most {limit} texts"
         raise RecipeError(f"{name}: {str(values)[:80]}", rule, "Correct it")
-    return values
+    return list(values)

@@ -56,11 +56,11 @@ def _reward(name: str, data: Any) -> Reward:
     path, _, function = name.rpartition(":")
     if path.endswith(".py"):
         return _of_file(Path(path), function)
-    known = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in known:
-        rule = f"the rewards are judge, {', '.join(sorted(known)) or 'and none of a plugin'}"
+    functions = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in functions:
+        rule = f"the rewards are judge, {', '.join(sorted(functions)) or 'and none of a plugin'}"
         raise RecipeError(f"reward {name!r}", rule, "Or name FILE.py:FUNCTION, or run:FOLDER")
-    reward: Reward = known[name].load()
+    reward: Reward = functions[name].load()
     return reward
 
 

@@ -193,10 +193,10 @@ class Trl(Task):
 
     def _inputs(self, batch: dict[str, Any]) -> Any:
         tensors = {name: batch[name] for name in INPUTS[self.method][0] if name in batch}
-        shown = {name: tensor for name, tensor in tensors.items() if name != "labels"}
-        check_context(inner(self.backbone), shown)
-        if "position_ids" in shown and not self._checked:
-            check_isolated(self.backbone, shown)
+        model_inputs = {name: tensor for name, tensor in tensors.items() if name != "labels"}
+        check_context(inner(self.backbone), model_inputs)
+        if "position_ids" in model_inputs and not self._checked:
+            check_isolated(self.backbone, model_inputs)
             self._checked = True
         if self.method == "grpo":
             trainer = self._trainer_of_trl
@@ -212,9 +212,9 @@ class Trl(Task):
         config = getattr(trl, f"{NAMES[self.method]}Config")
         check_options(self.options, config)
         rows = 2 * getattr(data, "batch_size", 1)  # both answers of each pair
-        own: dict[str, Any] = {}
+        extra: dict[str, Any] = {}
         if self.method == "grpo":
-            own["reward_funcs"] = reward_functions(self.rewards, data)
+            extra["reward_funcs"] = reward_functions(self.rewards, data)
             # Groups are made here of each prompt, so TRL only has to find the sizes consistent.
             rows = self.options.get("num_generations", 8)
         from datasets import Dataset
@@ -233,17 +233,17 @@ class Trl(Task):
                     disable_tqdm=True,
                     **self.options,
                 )
-                made = getattr(trl, f"{NAMES[self.method]}Trainer")(
+                trainer = getattr(trl, f"{NAMES[self.method]}Trainer")(
                     model=self.backbone,
                     args=arguments,
                     # TRL wants a data set to start; the batches are those of the data component.
                     train_dataset=Dataset.from_list(placeholder(self.method)),
                     processing_class=self.tokenizer,
-                    **own,
+                    **extra,
                 )
                 # What the loop of transformers would set; Lightning divides the loss itself.
-                made.current_gradient_accumulation_steps = 1
-                return made
+                trainer.current_gradient_accumulation_steps = 1
+                return trainer
             except (ValueError, TypeError, NotImplementedError) as error:
                 rule = f"TRL refuses it: {str(error).splitlines()[0]}"
                 raise RecipeError(f"method {self.method}", rule, "Change task.options") from error
@@ -262,14 +262,14 @@ def check_options(options: Mapping[str, Any], config: type) -> None:
     from transformers import TrainingArguments
 
     general = {field.name for field in fields(TrainingArguments)}
-    known = {field.name for field in fields(config)} - general  # type: ignore[arg-type]
-    known = {name for name in known if not name.startswith(WITHOUT_EFFECT)}
+    names = {field.name for field in fields(config)} - general
+    names = {name for name in names if not name.startswith(WITHOUT_EFFECT)}
     for name in options:
         if name in ELSEWHERE:
             rule = "another section of the recipe rules it"
             raise RecipeError(f"task.options.{name}", rule, f"Set {ELSEWHERE[name]}")
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 3) or sorted(known)[:8]
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 3) or sorted(names)[:8]
             rule = f"it is no option of {config.__name__} that has an effect here"
             raise RecipeError(f"task.options.{name}", rule, f"Such as {', '.join(near)}")
 

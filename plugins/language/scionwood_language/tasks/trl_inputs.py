@@ -113,14 +113,14 @@ def placeholder(method: Method) -> list[dict[str, Any]]:
 
 def _rotated(ids: Tensor, mask: Tensor, answers: Tensor) -> Inputs:
     rows = [
-        (row[(seen == 1) & (part == 0)], row[part == 1])
-        for row, seen, part in zip(ids, mask, answers, strict=True)
+        (row[(visible == 1) & (part == 0)], row[part == 1])
+        for row, visible, part in zip(ids, mask, answers, strict=True)
     ]
     prompts, completions = zip(*rows, strict=True)
     pairs = list(zip(prompts, (completions[-1], *completions[:-1]), strict=True))
     texts = [torch.cat(pair) for pair in pairs]
     marks = [torch.cat([torch.zeros_like(a), torch.ones_like(b)]) for a, b in pairs]
-    seen = [torch.ones_like(text) for text in texts]
+    masks = [torch.ones_like(text) for text in texts]
     # The padding is hidden by the mask, so that its token does not matter.
-    parts = {"input_ids": texts, "attention_mask": seen, "completion_mask": marks}
+    parts = {"input_ids": texts, "attention_mask": masks, "completion_mask": marks}
     return {f"KL_{name}": pad_sequence(part, True, 0) for name, part in parts.items()}

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,21 @@ PACE = 0.005
 """Seconds between two looks at an answer that grows; a token takes ten times as long, or more."""
 
 PASSED = ("temperature", "top_p", "stop", "seed", "max_tokens")
-IGNORED = ("model", "stream", "stream_options", "user", "metadata", "store", "logprobs")
-IGNORED += ("messages", "prompt", "top_logprobs", "max_completion_tokens")
-NEUTRAL = {"n": 1, "best_of": 1, "echo": False, "presence_penalty": 0, "frequency_penalty": 0}
-NEUTRAL |= {"response_format": {"type": "text"}, "logit_bias": {}, "tools": [], "suffix": ""}
+IGNORED = (
+    *("model", "stream", "stream_options", "user", "metadata", "store", "logprobs"),
+    *("messages", "prompt", "top_logprobs", "max_completion_tokens"),
+)
+NEUTRAL: dict[str, Any] = {
+    "n": 1,
+    "best_of": 1,
+    "echo": False,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "response_format": {"type": "text"},
+    "logit_bias": {},
+    "tools": [],
+    "suffix": "",
+}
 """Options that may be sent only with the value that changes nothing."""
 
 
@@ -126,7 +137,8 @@ class _Answer:
         if self.body.get("stream"):
             stream = self._stream(first, pieces)
             return StreamingResponse(stream, media_type="text/event-stream")
-        texts, entries, last = "", [], first
+        texts, last = "", first
+        entries: list[dict[str, Any]] = []
         while True:
             texts, entries = texts + last.get("text", ""), entries + last.get("tokens", [])
             if "finish" in last:
@@ -137,11 +149,11 @@ class _Answer:
         message = {"role": "assistant", "content": texts}
         choice |= {"message": message} if self.is_chat else {"text": texts}
         kind = "chat.completion" if self.is_chat else "text_completion"
-        whole = {**self.about, "object": kind, "choices": [choice], "usage": _usage(last)}
-        return JSONResponse(whole)
+        answer = {**self.about, "object": kind, "choices": [choice], "usage": _usage(last)}
+        return JSONResponse(answer)
 
     async def _stream(
-        self, first: dict[str, Any], pieces: AsyncIterator[dict[str, Any]]
+        self, first: dict[str, Any], pieces: AsyncGenerator[dict[str, Any], None]
     ) -> AsyncIterator[str]:
         kind = "chat.completion.chunk" if self.is_chat else "text_completion"
         opening: dict[str, Any] = {"role": "assistant"} if self.is_chat else {}
@@ -163,23 +175,23 @@ class _Answer:
         except ScionwoodError as error:
             yield _event(json.loads(bytes(_refused(error).body)))
         finally:
-            await pieces.aclose()  # type: ignore[attr-defined]  # a generator has it
+            await pieces.aclose()
 
-    async def _pieces(self, request: Request) -> AsyncIterator[dict[str, Any]]:
+    async def _pieces(self, request: Request) -> AsyncGenerator[dict[str, Any], None]:
         """Yield what is told of the answer; if nobody waits any more, cancel it."""
         path, start, looks = self.folder / ANSWER, 0, 0
         try:
             while True:
-                done, data = self.task.done(), b""
+                is_done, data = self.task.done(), b""
                 if path.exists():
                     with path.open("rb") as file:
                         file.seek(start)
                         data = file.read()
-                whole = data.rpartition(b"\n")[0] + b"\n" if b"\n" in data else b""
-                start += len(whole)
-                for line in whole.splitlines():
+                lines = data.rpartition(b"\n")[0] + b"\n" if b"\n" in data else b""
+                start += len(lines)
+                for line in lines.splitlines():
                     yield json.loads(line)
-                if done and not whole:
+                if is_done and not lines:
                     if "error" in (result := self.task.result()):
                         raise ServingError(*_parts(result["error"]), result["status"])
                     return
@@ -230,10 +242,10 @@ def _read(path: Path, is_chat: bool) -> dict[str, Any]:
         body["top_logprobs"] = alternatives if body.get("logprobs") else None
     else:
         body["top_logprobs"] = body.get("logprobs")
-    asked = {name: body[name] for name in (*PASSED, main, "top_logprobs") if name in body}
+    options = {name: body[name] for name in (*PASSED, main, "top_logprobs") if name in body}
     if body.get("max_completion_tokens") is not None:
-        asked["max_tokens"] = body["max_completion_tokens"]
-    path.write_text(json.dumps(asked), "utf-8")
+        options["max_tokens"] = body["max_completion_tokens"]
+    path.write_text(json.dumps(options), "utf-8")
     return body
 
 

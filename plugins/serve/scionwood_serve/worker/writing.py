@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -32,8 +33,8 @@ def writers_of(service: str) -> tuple[Callable[..., Any], Callable[..., Any]] | 
     """
     function = load("services", service)
     module, name = sys.modules[function.__module__], function.__name__
-    made = getattr(module, name + BATCHES, None), getattr(module, name + REQUEST, None)
-    return made if all(made) else None  # type: ignore[return-value]  # neither is None then
+    functions = getattr(module, name + BATCHES, None), getattr(module, name + REQUEST, None)
+    return functions if all(functions) else None  # type: ignore[return-value]  # neither is None then
 
 
 @final
@@ -78,10 +79,10 @@ class Writing:
             ScionwoodError: the run has no model that writes.
         """
         if version not in self._batchers:
-            found = writers_of(service)
-            assert found is not None
+            functions = writers_of(service)
+            assert functions is not None
             with self._lend(version) as run:
-                self._batchers[version] = found[0](run)
+                self._batchers[version] = functions[0](run)
         return self._batchers[version]
 
     def drop(self, versions: list[str]) -> None:
@@ -101,16 +102,16 @@ class Writing:
                     self._changed.wait()
                 new, self._new = self._new, []
             for job, future in new:
-                self._try(future, lambda job=job, future=future: self._begin(job, future))
+                self._try([future], partial(self._begin, job, future))
             for version in busy:
-                ours = [f for f, (owner, _) in self._under_way.items() if owner == version]
-                self._try(ours, self._batchers[version].step)
+                futures = [f for f, (owner, _) in self._under_way.items() if owner == version]
+                self._try(futures, self._batchers[version].step)
 
-    def _try(self, futures: Any, work: Callable[[], None]) -> None:
+    def _try(self, futures: list[Future[dict[str, Any]]], work: Callable[[], None]) -> None:
         try:
             work()
         except Exception as error:  # whatever a model raises belongs to its own requests
-            for future in futures if isinstance(futures, list) else [futures]:
+            for future in futures:
                 self._done(future, error)
 
     def _begin(self, job: Any, future: Future[dict[str, Any]]) -> None:
@@ -119,8 +120,9 @@ class Writing:
             rule = "a worker died while it wrote the answer"
             raise ServingError("request", rule, "Send it again", 503)
         (folder / self._running).write_text(str(os.getpid()))
-        batcher, found = self.batcher(job.version, job.service), writers_of(job.service)
-        assert found is not None
+        batcher = self.batcher(job.version, job.service)
+        functions = writers_of(job.service)
+        assert functions is not None
         file = (folder / ANSWER).open("w", encoding="utf-8")
 
         def tell(piece: dict[str, Any]) -> None:
@@ -133,7 +135,7 @@ class Writing:
         try:
             body = json.loads(job.source.read_text("utf-8"))
             # Nobody waits for an answer any more whose request the HTTP process has removed.
-            batcher.add(found[1](batcher, body, tell, lambda: not job.source.exists()))
+            batcher.add(functions[1](batcher, body, tell, lambda: not job.source.exists()))
         except Exception:
             file.close()
             raise
