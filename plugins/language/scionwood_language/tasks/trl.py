@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +20,7 @@ from scionwood_language.tasks.causal import check_context, check_isolated, inner
 from scionwood_language.tasks.deployed import deployed, deployed_encoder
 from scionwood_language.tasks.rewards import reward_functions
 from scionwood_language.tasks.trl_inputs import INPUTS, Method, placeholder, rollouts
+from scionwood_language.tasks.trl_options import check_options, with_old_names, without_bars
 
 NAMES: dict[Method, str] = {
     "sft": "SFT",
@@ -34,50 +30,6 @@ NAMES: dict[Method, str] = {
     "grpo": "GRPO",
 }
 """The prefix of TRL's classes, such as `DPOTrainer` and `DPOConfig`."""
-
-ELSEWHERE = {
-    "learning_rate": "task.lr",
-    "weight_decay": "task.weight_decay",
-    "optim": "task.optimizer",
-    "lr_scheduler_type": "task.schedule",
-    "warmup_steps": "task.warmup_steps",
-    "max_steps": "trainer.max_steps",
-    "num_train_epochs": "trainer.max_epochs",
-    "max_grad_norm": "trainer.gradient_clip_val",
-    "gradient_accumulation_steps": "trainer.accumulate_grad_batches",
-    "bf16": "trainer.precision",
-    "fp16": "trainer.precision",
-    "gradient_checkpointing": "the key gradient_checkpointing of the recipe",
-    "per_device_train_batch_size": "data.batch_size",
-    "max_length": "data.max_length",
-    "packing": "data.packing",
-    "seed": "the key seed of the recipe",
-    "report_to": "trainer.logger",
-}
-"""Options of TRL's configs that another section of the recipe rules."""
-
-WITHOUT_EFFECT = (
-    "dataset_",
-    "eos_token",
-    "pad_",
-    "chat_template_path",
-    "truncation_mode",
-    "padding_free",
-    "model_init_kwargs",
-    "precompute_ref",
-    "sync_ref_model",
-    "num_iterations",
-    "steps_per_generation",
-    "generation_batch_size",
-    "use_vllm",
-    "vllm_",
-    "shuffle_dataset",
-    "activation_offloading",
-    "completion_only_loss",
-    "assistant_only_loss",
-    "eval_packing",
-)
-"""Beginnings of options of TRL's own loop and data, which do not run here."""
 
 UNSTABLE = ("num_tokens", "step_time")
 """What TRL counts beside the loss, which a resumed run would count from zero or from its clock."""
@@ -142,6 +94,10 @@ class Trl(Task):
         """The tokenizer of the backbone."""
         return inner(self.backbone).tokenizer
 
+    @property
+    def _has_reference(self) -> bool:
+        return self.method in ("dpo", "kto") or bool(self.options.get("beta"))
+
     def setup(self, stage: str) -> None:
         """Make TRL's trainer, before a checkpoint is loaded: its reference is the start."""
         if self.trainer.world_size > 1:
@@ -157,7 +113,7 @@ class Trl(Task):
         """Return TRL's loss of a batch, and what TRL logs of it."""
         trainer = self._trainer_of_trl
         inputs = self._inputs(batch)
-        with _with_old_names():
+        with with_old_names():
             if self.method == "grpo":
                 inputs = trainer._prepare_inputs(inputs)
             loss = trainer.compute_loss(self.backbone, inputs)
@@ -208,6 +164,9 @@ class Trl(Task):
         if find_spec("trl") is None:
             remedy = "pip install 'scionwood-language[trl]'"
             raise PluginError(f"method {self.method}", "it needs TRL", remedy)
+        if self._has_reference and not hasattr(self.backbone, "disable_adapter"):
+            rule = "its reference is the model with its adapter switched off, and it has none"
+            raise RecipeError(f"method {self.method}", rule, "Name an adapter such as lora")
         trl = import_module("trl")
         config = getattr(trl, f"{NAMES[self.method]}Config")
         check_options(self.options, config)
@@ -220,7 +179,7 @@ class Trl(Task):
         from datasets import Dataset
 
         # TRL seeds all generators when it starts; those of the run go on as they were.
-        with isolate_rng(), TemporaryDirectory() as folder, _with_old_names(), _without_bars():
+        with isolate_rng(), TemporaryDirectory() as folder, with_old_names(), without_bars():
             try:
                 arguments = config(
                     output_dir=folder,
@@ -247,53 +206,6 @@ class Trl(Task):
             except (ValueError, TypeError, NotImplementedError) as error:
                 rule = f"TRL refuses it: {str(error).splitlines()[0]}"
                 raise RecipeError(f"method {self.method}", rule, "Change task.options") from error
-
-
-def check_options(options: Mapping[str, Any], config: type) -> None:
-    """Refuse options that TRL's config does not have, or that have no effect here.
-
-    Args:
-        options: the options by name.
-        config: TRL's config class.
-
-    Raises:
-        RecipeError: naming the option, and where it belongs.
-    """
-    from transformers import TrainingArguments
-
-    general = {field.name for field in fields(TrainingArguments)}
-    names = {field.name for field in fields(config)} - general
-    names = {name for name in names if not name.startswith(WITHOUT_EFFECT)}
-    for name in options:
-        if name in ELSEWHERE:
-            rule = "another section of the recipe rules it"
-            raise RecipeError(f"task.options.{name}", rule, f"Set {ELSEWHERE[name]}")
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 3) or sorted(names)[:8]
-            rule = f"it is no option of {config.__name__} that has an effect here"
-            raise RecipeError(f"task.options.{name}", rule, f"Such as {', '.join(near)}")
-
-
-@contextmanager
-def _with_old_names() -> Iterator[None]:
-    """Let TRL use names that transformers has renamed since, without a warning at each step."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* is deprecated and will be removed in v6")
-        yield
-
-
-@contextmanager
-def _without_bars() -> Iterator[None]:
-    """Hide the bars with which datasets shows that a single row is tokenised."""
-    import datasets
-
-    hidden = datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not hidden:
-            datasets.enable_progress_bars()
 
 
 def _drop_reference(model: Any) -> None:
