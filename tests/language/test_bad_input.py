@@ -21,7 +21,8 @@ from scionwood_language.model.tiny import auto_class, tiny_tokenizer
 from scionwood_language.tasks.seq2seq import Seq2Seq
 from scionwood_language.tasks.sft import Sft
 from scionwood_language.verifiable.backbone import unir
-from scionwood_language.verifiable.unir import Grpo, grpo_loss
+from scionwood_language.verifiable.task import VerifiableReward
+from scionwood_language.verifiable.unir import grpo_loss
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 
@@ -147,7 +148,9 @@ def test_a_torchaudio_that_cannot_be_imported_is_named(tmp_path, monkeypatch):
     installed.check_transformers()
 
 
-def test_a_reward_that_is_not_a_number_is_refused():
+def test_a_group_and_a_reward_that_say_nothing_are_refused():
+    with pytest.raises(TrainingError, match="group=1"):
+        VerifiableReward(unir(), group=1)
     fusion = unir().fusion
     prompts = torch.zeros(1, 3, dtype=torch.long)
 
@@ -155,7 +158,9 @@ def test_a_reward_that_is_not_a_number_is_refused():
         return torch.tensor([0.0, float("nan")])
 
     with pytest.raises(TrainingError, match="nan for completion 1"):
-        grpo_loss(fusion, prompts, reward, Grpo(group=2, max_new_tokens=2))
+        grpo_loss(
+            fusion, prompts, reward, group=2, temperature=1.0, max_new_tokens=2, eos_token_id=11
+        )
 
 
 def test_an_encoder_and_a_decoder_read_one_prompt_at_a_time():

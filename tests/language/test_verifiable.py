@@ -64,7 +64,7 @@ def test_refuses_impossible_data():
         DigitStrings(length=7)
     with pytest.raises(RecipeError, match="there are only 50 strings of 2 digits"):
         DigitStrings(length=2, n_train=60)
-    with pytest.raises(WeightsError, match="tokenizer 'nowhere'"):
+    with pytest.raises(WeightsError, match=r"tokenizer '\./nowhere'"):
         DigitStrings(tokenizer="./nowhere").train_dataloader()
 
 
@@ -130,7 +130,6 @@ def test_rewards_train_the_reasoner_and_keep_the_base(changes, tmp_path):
     assert sum(samples[-5:]) > sum(samples[:5]) + 1.0
     checks = [row for row in rows if row["val_reward"]]
     assert float(checks[-1]["val_reward"]) > float(checks[-1]["val_reward_base"]) + 0.2
-    assert (run / "figures" / "reward.png").is_file()
     assert "val_reward_base" in (run / "README.md").read_text()
     own = load_run(run).backbone.fusion.base.state_dict()
     assert all(torch.equal(own[key], value) for key, value in tiny_base().state_dict().items())

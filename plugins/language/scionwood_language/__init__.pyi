@@ -20,6 +20,7 @@ from scionwood_language.readers.load import BadRows as BadRows
 from scionwood_language.readers.load import Conversation as Conversation
 from scionwood_language.readers.load import read_conversations as read_conversations
 from scionwood_language.readers.pairs import read_pairs as read_pairs
+from scionwood_language.tasks.rewards import text_of as text_of
 from scionwood_language.verbs.generate import GenerateOptions as GenerateOptions
 from scionwood_language.verbs.generate import ModelOptions as ModelOptions
 from scionwood_language.verbs.generate import generate as generate

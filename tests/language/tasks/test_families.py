@@ -23,8 +23,7 @@ from scionwood_bangla.text.examples import Message
 from scionwood_language.chat.templates import IGNORED, encode, end_of_turn, prompt_ids
 from scionwood_language.data.packing import Collate, join, row_of
 from scionwood_language.model.weights import load_tokenizer
-from scionwood_language.tasks.causal import head_of, hidden_states, loss_of
-from scionwood_language.tasks.losses import answer_log_probabilities
+from scionwood_language.tasks.causal import loss_of
 
 LLAMA = (
     "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = "
@@ -169,24 +168,6 @@ def test_packed_and_padded_losses_are_equal(family):
     assert loss(model, own_batch(tokenizer, items, packed=True)) == pytest.approx(padded, abs=1e-6)
 
 
-@pytest.mark.parametrize("chunk", [3, 1000])
-def test_log_probabilities_in_chunks_equal_those_of_whole_logits(chunk):
-    tokenizer = tokenizer_of("gemma2")  # with a soft cap on its logits
-    model, batch = (
-        small("gemma2", tokenizer),
-        own_batch(tokenizer, [TALK, *examples(2, seed=3)], packed=False),
-    )
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    table = model(**inputs).logits[:, :-1].log_softmax(-1)
-    targets = batch["labels"][:, 1:]
-    picked = table.gather(2, targets.clamp(min=0)[..., None])[..., 0]
-    expected = (picked * (targets != IGNORED)).sum(1)
-    hidden, _ = hidden_states(model, inputs)
-    sums = answer_log_probabilities(hidden, batch["labels"], head_of(model), chunk=chunk)
-    torch.testing.assert_close(sums, expected, atol=1e-3, rtol=1e-5)
-    sums.sum().backward()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_of_the_family_trains_generates_and_merges(family, tmp_path):
@@ -249,22 +230,3 @@ def test_losses_equal_those_of_trl(family, mode, tmp_path):
         value = model(**theirs, use_cache=False).loss.item()
     print(json.dumps({"family": family, "mode": mode, "ours": ours, "trl": value}))
     assert ours == pytest.approx(value, abs=1e-6)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
-def test_log_probabilities_of_dpo_equal_those_of_trl(family):
-    utils = pytest.importorskip("trl.trainer.utils", reason="the comparison needs trl")
-    tokenizer = tokenizer_of(family)
-    model = small(family, tokenizer)
-    batch = own_batch(tokenizer, [TALK, *examples(5, seed=2)], packed=False)
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    targets = batch["labels"][:, 1:]
-    with torch.no_grad():
-        logits = model(**inputs).logits[:, :-1]
-        each = utils.selective_log_softmax(logits, batch["input_ids"][:, 1:])
-        theirs = (each * (targets != IGNORED)).sum(1)
-        hidden, _ = hidden_states(model, inputs)
-        ours = answer_log_probabilities(hidden, batch["labels"], head_of(model), chunk=7)
-    print(json.dumps({"family": family, "difference": (ours - theirs).abs().max().item()}))
-    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-6)

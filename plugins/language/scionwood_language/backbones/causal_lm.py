@@ -57,7 +57,7 @@ def causal_lm(
     loaded.tokenizer = load_tokenizer(model, revision=revision)
     loaded.adapter_targets = presets(loaded)
     loaded.card = card_of(loaded, model, revision, quantize)
-    loaded.example_input = partial(_example, loaded.config.vocab_size)
+    loaded.example_input = partial(example_ids, loaded.config.vocab_size)
     if checkpointing:
         # transformers 5.23 renamed this method
         newest = getattr(loaded, "activation_checkpointing_enable", None)
@@ -127,5 +127,10 @@ def card_of(loaded: Any, model: str, revision: str | None, quantize: str) -> dic
     }
 
 
-def _example(vocabulary: int) -> tuple[Tensor, ...]:
+def example_ids(vocabulary: int) -> tuple[Tensor, ...]:
+    """Return two texts of twelve tokens, for `example_input`.
+
+    Args:
+        vocabulary: the number of tokens.
+    """
     return (torch.arange(2 * 12).view(2, -1) % vocabulary,)

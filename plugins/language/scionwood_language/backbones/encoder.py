@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from scionwood import WeightsError
-from scionwood_language.backbones.causal_lm import card_of, presets
+from scionwood_language.backbones.causal_lm import card_of, example_ids, presets
 from scionwood_language.model.tiny import MODERN
 from scionwood_language.model.weights import DTypes, load_model, load_tokenizer
 
@@ -42,10 +41,6 @@ def encoder(
         raise WeightsError(f"encoder {model!r}", rule, "Use a model that was trained with masks")
     loaded.adapter_targets = presets(loaded)
     loaded.card = card_of(loaded, model, revision, "none")
-    loaded.example_input = partial(_example, loaded.config.vocab_size)
+    loaded.example_input = partial(example_ids, loaded.config.vocab_size)
     network: nn.Module = loaded
     return network
-
-
-def _example(vocabulary: int) -> tuple[Tensor, ...]:
-    return (torch.arange(2 * 12).view(2, -1) % vocabulary,)

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from scionwood import RecipeError
 from scionwood.authoring import DataLoader, Split
 from scionwood_language.chat.templates import (
-    IGNORED,
     Encoded,
     Message,
     Turns,
@@ -59,7 +57,8 @@ class Batches:
     def loader(self, items: Sequence[Item], split: Split) -> DataLoader:
         """Return batches of a split. Training batches have a new order each epoch.
 
-        In validation and test, a row has one example, and its prompt for generation.
+        Without packing, and in validation and test, a row has one example, its prompt for
+        generation, and the turns before the answer.
 
         Args:
             items: the conversations of the split.
@@ -81,9 +80,12 @@ class Batches:
         """
         codes = [encode(self.tokenizer, messages, turns=self.turns) for messages, _ in items]
         pairs = self._truncate(items, codes, split)
-        is_train = split == "train"
-        rows = [row_of(code, more, prompt=not is_train) for (_, more), code in pairs]
-        if not (is_train and self.packing):
+        packs = split == "train" and self.packing
+        rows = [
+            row_of(code, {**more, "turns": list(turns[:-1])}, prompt=not packs)
+            for (turns, more), code in pairs
+        ]
+        if not packs:
             return rows
         groups = pack([len(row["input_ids"]) for row in rows], self.max_length)
         return [join([rows[number] for number in group]) for group in groups]
@@ -139,16 +141,28 @@ def collate_pairs(
     """
     answers = [(prompt, chosen) for prompt, chosen, _ in pairs]
     answers += [(prompt, rejected) for prompt, _, rejected in pairs]
-    texts = [_encoded(tokenizer, *answer, max_length) for answer in answers]
-    width, pad = max(len(each.input_ids) for each in texts), tokenizer.pad_token_id
-    rows: dict[str, list[list[int]]] = {"input_ids": [], "labels": [], "attention_mask": []}
-    for text in texts:
-        ids = text.input_ids
-        padding = width - len(ids)
-        rows["input_ids"].append(ids + [pad] * padding)
-        rows["labels"].append(text.labels + [IGNORED] * padding)
-        rows["attention_mask"].append([1] * len(ids) + [0] * padding)
-    return {name: torch.tensor(values) for name, values in rows.items()}
+    return collate_answers(tokenizer, answers, max_length)
+
+
+def collate_answers(
+    tokenizer: Any, answers: Sequence[tuple[Sequence[Message], str]], max_length: int
+) -> dict[str, Tensor]:
+    """Return requests with their answers as a batch, padded on the right.
+
+    Args:
+        tokenizer: the tokenizer of the backbone.
+        answers: the turns before each answer, and the answer.
+        max_length: the maximum number of tokens of prompt and answer.
+
+    Returns:
+        `input_ids`, `labels` and `attention_mask`, each (answer, token) int64.
+
+    Raises:
+        RecipeError: one is longer than `max_length`.
+    """
+    codes = [_encoded(tokenizer, *answer, max_length) for answer in answers]
+    rows = [row_of(code, {}, prompt=False) for code in codes]
+    return Collate(tokenizer.pad_token_id)(rows)
 
 
 def _encoded(tokenizer: Any, prompt: Sequence[Message], answer: str, longest: int) -> Encoded:

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 """`input_ids` and `labels`, each (token,) int64; packed rows also have `position_ids`."""
 
 
-def row_of(code: Encoded, more: Mapping[str, str], *, prompt: bool) -> Row:
+def row_of(code: Encoded, more: Mapping[str, Any], *, prompt: bool) -> Row:
     """Return a row of one example, see `Collate`.
 
     Args:

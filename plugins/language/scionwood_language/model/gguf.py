@@ -12,25 +12,26 @@ import torch
 
 from scionwood import PluginError, WeightsError
 from scionwood_language.model.installed import check_transformers
+from scionwood_language.model.tiny import Kind, auto_class
 
 
-def gguf_model(path: Path, dtype: torch.dtype) -> Any:
-    """Return the causal language model of a file, with its weights dequantised.
+def gguf_model(path: Path, dtype: torch.dtype, kind: Kind = "causal") -> Any:
+    """Return the language model of a file, with its weights dequantised.
 
     Args:
         path: the file.
         dtype: the type of the weights.
+        kind: a causal model, or a reward model with a new output layer.
 
     Raises:
         PluginError: the package `gguf` is not installed.
         WeightsError: the file is damaged, or of an unknown architecture or quantisation.
     """
     with _reading(path):
-        from transformers import AutoModelForCausalLM
-
+        extra = {"num_labels": 1} if kind == "reward" else {}
         with torch.random.fork_rng(devices=[]):
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                str(path.parent), gguf_file=path.name, dtype=dtype
+            model: Any = auto_class(kind).from_pretrained(
+                str(path.parent), gguf_file=path.name, dtype=dtype, **extra
             )
         if quantizer := getattr(model, "hf_quantizer", None):
             quantizer.remove_quantization_config(model)  # its weights are plain numbers now

@@ -19,11 +19,12 @@ MODERN = "tiny-modernbert"
 
 TINIES = (TINY, MODERN)
 
-Kind = Literal["causal", "encoder", "seq2seq"]
-"""A causal language model, a masked one, or one from sequence to sequence."""
+Kind = Literal["causal", "encoder", "seq2seq", "reward"]
+"""A causal language model, a masked one, one from sequence to sequence, or a reward model."""
 
 _FAMILIES: dict[tuple[str, Kind], str] = {
     (TINY, "causal"): "llama",
+    (TINY, "reward"): "llama",
     (TINY, "encoder"): "bert",
     (TINY, "seq2seq"): "t5",
     (MODERN, "encoder"): "modernbert",
@@ -68,7 +69,7 @@ def tiny_model(kind: Kind = "causal", seed: int = 0, name: str = TINY) -> Any:
     """Return a model of two layers of width 64 with random weights.
 
     Args:
-        kind: a Llama, a BERT or a T5.
+        kind: a Llama, also with a score as its output, a BERT or a T5.
         seed: the seed of the weights. The generator of torch is not changed.
         name: `tiny-modernbert` makes the encoder a ModernBERT.
 
@@ -90,6 +91,8 @@ def tiny_model(kind: Kind = "causal", seed: int = 0, name: str = TINY) -> Any:
     if kind == "seq2seq":
         sizes = {"d_model": 64, "d_ff": 128, "d_kv": 16, "num_layers": 2, "num_heads": 4}
         sizes |= {"dropout_rate": 0.0, "decoder_start_token_id": 0}
+    if kind == "reward":
+        sizes |= {"num_labels": 1}
     config = AutoConfig.for_model(
         _FAMILIES[name, kind],
         vocab_size=len(SPECIAL) + 256,
@@ -108,7 +111,7 @@ def auto_class(kind: Kind) -> Any:
     """Return the class of transformers that loads models of a kind.
 
     Args:
-        kind: causal, encoder or seq2seq.
+        kind: causal, encoder, seq2seq or reward.
     """
     import transformers
 
@@ -116,5 +119,6 @@ def auto_class(kind: Kind) -> Any:
         "causal": "AutoModelForCausalLM",
         "encoder": "AutoModelForMaskedLM",
         "seq2seq": "AutoModelForSeq2SeqLM",
+        "reward": "AutoModelForSequenceClassification",
     }
     return getattr(transformers, names[kind])

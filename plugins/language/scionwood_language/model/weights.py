@@ -97,7 +97,8 @@ def load_model(
         revision: a branch, tag or commit of a repository on the hub.
         quantize: nf4 loads linear layers in four bits.
         dtype: the type of the weights that are not quantised.
-        kind: a causal model, an encoder with a masked head, or a model from sequence to sequence.
+        kind: a causal model, an encoder with a masked head, a model from sequence to sequence, or
+            a reward model.
 
     Raises:
         WeightsError: the model cannot be loaded.
@@ -107,16 +108,23 @@ def load_model(
     path = _gguf(model)
     if model in TINIES or path:
         tiny = None if path else tiny_model(kind, name=model).to(numbers)
-        loaded: Any = gguf_model(path, numbers) if path else tiny
+        loaded: Any = gguf_model(path, numbers, kind) if path else tiny
         return to_four_bits(loaded.eval()) if quantize == "nf4" else loaded.eval()
     check_transformers()
     place, options = _place(model, revision)
     try:
         with torch.random.fork_rng(devices=[]), _quiet(":" in model):
+            # A reward model is a causal one whose output layer is new: one number.
+            extra = {"num_labels": 1} if kind == "reward" else {}
             if quantize == "none" and (empty := _empty(place, kind, numbers, options)) is not None:
                 return empty.eval()
             loaded = auto_class(kind).from_pretrained(
-                place, dtype=numbers, use_safetensors=True, trust_remote_code=False, **options
+                place,
+                dtype=numbers,
+                use_safetensors=True,
+                trust_remote_code=False,
+                **options,
+                **extra,
             )
             loaded.eval()
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Tune an adapter on variants of one question, answer it, and roll back bit for bit.
+"""Tune an adapter on variants of one question, on a copy of the model, and answer it.
 
 After QueST (arXiv 2605.13369), reconstructed from its abstract: the model makes problems that are
 structurally like the question, with solutions. Number, filter, rank and steps are not known, so
@@ -8,8 +8,8 @@ they are ours. Here a verifier may drop wrong solutions, which QueST does not ha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -99,9 +99,9 @@ def answer_tuned(
     variants: Sequence[tuple[str, str]],
     verify: Verify | None = None,
 ) -> Tuned:
-    """Answer a question with an adapter that was tuned on variants of it, then remove the adapter.
+    """Answer a question with a copy of the model that was tuned on variants of it.
 
-    Afterwards the model has the same bits as before, without an adapter.
+    The model stays as it is. The copy needs as much memory as the model.
 
     Args:
         model: a model of `language/causal_lm` without an adapter.
@@ -124,10 +124,12 @@ def answer_tuned(
     pairs = [pair for pair in variants if verify is None or verify(*pair)]
     if not pairs:
         return Tuned(before.text, before.text, [], len(variants))
-    with _adapted(model, options.rank, options.seed) as tuned:
-        batch = _batch(model.tokenizer, pairs)
-        labels = batch.pop("labels")
-        tuned.train()
+    batch = _batch(model.tokenizer, pairs)
+    labels = batch.pop("labels")
+    # The start of the adapter and its dropout must not move the caller's random numbers.
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(options.seed)
+        tuned = _adapted(model, options.rank)
         minimise(
             lambda step: loss_of(tuned, batch, labels),
             [p for p in tuned.parameters() if p.requires_grad],
@@ -139,24 +141,10 @@ def answer_tuned(
     return Tuned(before.text, after.text, pairs, len(variants))
 
 
-@contextmanager
-def _adapted(model: Any, rank: int, seed: int) -> Iterator[Any]:
-    trained = [parameter.requires_grad for parameter in model.parameters()]
-    training = model.training
-    # The start of the adapter and its dropout must not move the caller's random numbers.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        config = LoraConfig(r=rank, lora_alpha=2 * rank)
-        tuned = attach(model, config, targets="all-linear")
-        try:
-            yield tuned
-        finally:
-            tuned.unload()  # the base was never changed
-            if hasattr(model, "peft_config"):
-                del model.peft_config
-            for parameter, is_trained in zip(model.parameters(), trained, strict=True):
-                parameter.requires_grad_(is_trained)
-            model.train(training)
+def _adapted(model: Any, rank: int) -> Any:
+    """Return a copy of a model with an adapter, so that the model itself needs no way back."""
+    config = LoraConfig(r=rank, lora_alpha=2 * rank)
+    return attach(deepcopy(model), config, targets="all-linear").train()
 
 
 def _batch(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> dict[str, torch.Tensor]:

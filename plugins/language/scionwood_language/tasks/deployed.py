@@ -11,37 +11,20 @@ from scionwood.authoring import Deployed, Normalisation, Signal
 
 @final
 class Logits(nn.Module):
-    """A causal language model as tokens to logits; transformers returns a cache beside them.
+    """A model as tokens to logits, without what transformers returns beside them.
 
     Args:
         model: a model of transformers, with or without an adapter.
+        options: more arguments of each call, such as `use_cache=False` for a causal model.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, **options: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.options = model, options
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Map (batch, token) int64 to (batch, token, vocabulary)."""
-        logits: Tensor = self.model(input_ids=input_ids, use_cache=False).logits
-        return logits
-
-
-@final
-class MaskedLogits(nn.Module):
-    """An encoder as tokens to logits.
-
-    Args:
-        model: an encoder of transformers, with or without an adapter.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: Tensor) -> Tensor:
-        """Map (batch, token) int64 to (batch, token, vocabulary)."""
-        logits: Tensor = self.model(input_ids=input_ids).logits
+        logits: Tensor = self.model(input_ids=input_ids, **self.options).logits
         return logits
 
 
@@ -70,13 +53,13 @@ class Seq2SeqLogits(nn.Module):
 
 
 def deployed_encoder(backbone: nn.Module) -> Deployed:
-    """Return an encoder for export.
+    """Return an encoder or a reward model for export.
 
     Args:
-        backbone: a model of `language/encoder`, with or without an adapter.
+        backbone: a model of `language/encoder` or `language/reward_model`.
     """
     model: Any = backbone
-    return Deployed(MaskedLogits(backbone), model.example_input())
+    return Deployed(Logits(backbone), model.example_input())
 
 
 def deployed_seq2seq(backbone: nn.Module) -> Deployed:
@@ -97,7 +80,7 @@ def deployed(backbone: nn.Module) -> Deployed:
     """
     model: Any = backbone
     return Deployed(
-        Logits(backbone),
+        Logits(backbone, use_cache=False),
         model.example_input(),
         inputs=(Signal("input_ids", ("batch", "token"), "token numbers"),),
         outputs=(Signal("logits", ("batch", "token", "vocabulary"), "nats, up to a constant"),),

@@ -57,34 +57,6 @@ def completion_loss(
     return total / len(targets)
 
 
-def answer_log_probabilities(
-    hidden: Tensor, labels: Tensor, head: Head, *, chunk: int = CHUNK
-) -> Tensor:
-    """Return the summed log-probability of the learned tokens of each text.
-
-    Logits are computed for `chunk` positions at a time, and again in the backward pass.
-
-    Args:
-        hidden: (text, token, width), the states before the output layer.
-        labels: (text, token) int64. `IGNORED` marks tokens that are not learned.
-        head: the output layer.
-        chunk: the number of positions whose logits are in memory at a time.
-
-    Returns:
-        (text,) float32, nats.
-    """
-    states, targets = select_learned(hidden, labels)
-    texts = (labels[:, 1:] != IGNORED).nonzero()[:, 0]
-    total = states.new_zeros(len(labels), dtype=torch.float32)
-    parts = (torch.split(tensor, chunk) for tensor in (states, targets, texts))
-    for part, target, text in zip(*parts, strict=True):
-        nats = checkpoint(
-            _token_nats, part, target, head, use_reentrant=False, preserve_rng_state=False
-        )
-        total = total.index_add(0, text, -nats)
-    return total
-
-
 def select_learned(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the states that predict a learned token, (n, width), and these tokens, (n,).
 
@@ -115,10 +87,6 @@ def _liger(states: Tensor, targets: Tensor, head: Head, smoothing: float) -> Ten
     fused = LigerFusedLinearCrossEntropyLoss(label_smoothing=smoothing)
     loss: Tensor = fused(head.weight, states, targets, head.bias)
     return loss
-
-
-def _token_nats(states: Tensor, targets: Tensor, head: Head) -> Tensor:
-    return F.cross_entropy(head(states).float(), targets, reduction="none")
 
 
 def _summed(states: Tensor, targets: Tensor, head: Head, smoothing: float) -> Tensor:

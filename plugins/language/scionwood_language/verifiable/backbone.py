@@ -9,7 +9,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from scionwood import WeightsError
+from scionwood_language.model.weights import load_model
 from scionwood_language.verifiable.tiny import CHARACTERS, REASONER, tiny_base, tiny_model
 from scionwood_language.verifiable.unir import LogitFusion
 
@@ -89,24 +89,9 @@ def unir(
 
 
 def _pretrained(name: str) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    repository, _, revision = name.partition("@")
     local = Path(name).is_dir()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                name if local else repository,
-                revision="main" if local else revision or "main",
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-            )
-    except (OSError, ValueError) as error:
-        rule = f"transformers cannot load it ({str(error).splitlines()[0]})"
-        remedy = "Name a folder with config.json and model.safetensors, or owner/name on the Hub"
-        raise WeightsError(f"language model {name!r}", rule, remedy) from error
-    return model.eval()
+    repository, _, revision = name.partition("@")
+    return load_model(name if local else repository, revision=None if local else revision or None)
 
 
 def _card(base: str, reasoner: str) -> dict[str, str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from scionwood import RecipeError, SplitData, WeightsError
+from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
+from scionwood_language.chat.templates import end_of_text
+from scionwood_language.model.weights import load_tokenizer
 from scionwood_language.verifiable.tiny import END, encode
 
 Order = Literal["ascending", "descending", "copy"]
@@ -113,11 +114,11 @@ class DigitStrings(SplitData):
         answers = [answer(digits, self.order) for digits in chosen]
         if self.tokenizer == "characters":
             return _Pairs([encode(text) for text in prompts], [encode(a) for a in answers], END)
-        tokenizer = _tokenizer(self.tokenizer)
+        tokenizer = load_tokenizer(self.tokenizer)
         prompt_ids, right = (
             tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in (prompts, answers)
         )
-        return _Pairs(prompt_ids, right, int(tokenizer.eos_token_id))
+        return _Pairs(prompt_ids, right, end_of_text(tokenizer))
 
 
 @final
@@ -137,18 +138,3 @@ class _Pairs(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {"prompt": self.prompts[index], "answer": self.answers[index]}
-
-
-def _tokenizer(name: str) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        rule = f"transformers cannot load it ({str(error).splitlines()[0]})"
-        remedy = "Name a local folder, owner/name on the Hub, or `characters`"
-        raise WeightsError(f"tokenizer {Path(name).name!r}", rule, remedy) from error
-    if tokenizer.eos_token_id is None:
-        rule = "it has no token that ends a text"
-        raise WeightsError(f"tokenizer {Path(name).name!r}", rule, "Set its eos_token")
-    return tokenizer

@@ -1,23 +1,13 @@
-"""The task `language/grpo`: rewards that code can verify train the reasoner."""
+"""The task `language/grpo` of UniR; other models are trained by rewards with `language/trl`."""
 
 from __future__ import annotations
 
-import csv
-from itertools import accumulate
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack, final
+from typing import Any, ClassVar, Literal, Unpack, final
 
 from torch import Tensor, nn
 
-from scionwood import Optimiser, Task
-from scionwood.authoring import figure_style
-from scionwood_language.verifiable.unir import Grpo, LogitFusion, grpo_loss
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-SMOOTH = 20
-"""The number of steps of the running mean in the figure."""
+from scionwood import Optimiser, Task, TrainingError
+from scionwood_language.verifiable.unir import LogitFusion, grpo_loss
 
 
 def exact(completions: Tensor, answers: Tensor) -> Tensor:
@@ -58,6 +48,9 @@ class VerifiableReward(Task):
         backbone: `language/unir` with an adapter in its reasoner, or with its reasoner as the head.
         group: completions that are sampled for each prompt.
         temperature: the temperature of the samples.
+
+    Raises:
+        TrainingError: the group is smaller than 2, or the temperature is not above 0.
     """
 
     defaults: ClassVar[Optimiser] = {"lr": 3e-3, "schedule": "cosine"}
@@ -73,7 +66,11 @@ class VerifiableReward(Task):
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
-        self.options = Grpo(group=group, temperature=temperature)
+        if group < 2 or temperature <= 0:
+            value = f"group={group}, temperature={temperature}"
+            rule = "the group must be at least 2, and the temperature above 0"
+            raise TrainingError(value, rule)
+        self.group, self.temperature = group, temperature
 
     @property
     def fusion(self) -> LogitFusion:
@@ -85,18 +82,15 @@ class VerifiableReward(Task):
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the loss of a group for each prompt, and the mean reward of the samples."""
         answers = batch["answer"]
-        repeated = answers.repeat_interleave(self.options.group, 0)
-        options = Grpo(
-            group=self.options.group,
-            temperature=self.options.temperature,
-            max_new_tokens=answers.shape[1],
-            eos_token_id=int(answers[0, -1]),
-        )
+        repeated = answers.repeat_interleave(self.group, 0)
         loss, reward = grpo_loss(
             self.fusion,
             batch["prompt"],
             lambda _, completions: exact(completions, repeated),
-            options,
+            group=self.group,
+            temperature=self.temperature,
+            max_new_tokens=answers.shape[1],
+            eos_token_id=int(answers[0, -1]),
         )
         return {"loss": loss, "reward": loss.new_tensor(reward)}
 
@@ -107,12 +101,6 @@ class VerifiableReward(Task):
             "reward_base": self._greedy(batch, base_only=True),
         }
 
-    def draw(self, batch: dict[str, Tensor]) -> dict[str, Figure]:
-        """Draw the rewards over the steps, from metrics.csv of the run."""
-        path = Path(self.trainer.default_root_dir) / "metrics.csv"
-        with path.open(newline="", encoding="utf-8") as file:
-            return {"reward": _reward_figure(list(csv.DictReader(file)))}
-
     def _greedy(self, batch: dict[str, Tensor], *, base_only: bool) -> Tensor:
         prompts, answers = batch["prompt"], batch["answer"]
         tokens = self.fusion.generate(
@@ -122,30 +110,3 @@ class VerifiableReward(Task):
             base_only=base_only,
         )
         return exact(tokens[:, prompts.shape[1] :], answers).mean()
-
-
-@figure_style()
-def _reward_figure(rows: list[dict[str, str]]) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    axis = figure.subplots()
-    steps, rewards = _column(rows, "train_reward")
-    axis.plot(steps, rewards, color="0.8", label="samples")
-    axis.plot(steps, _running(rewards), color="#0072B2", label=f"samples, mean of {SMOOTH} steps")
-    axis.plot(*_column(rows, "val_reward"), "o", color="#D55E00", label="validation, greedy")
-    axis.plot(*_column(rows, "val_reward_base"), "s", color="0.3", label="the base alone, greedy")
-    axis.set(xlabel="optimiser step", ylabel="mean reward", ylim=(-0.02, 1.02))
-    axis.legend(fontsize="small")
-    return figure
-
-
-def _column(rows: list[dict[str, str]], name: str) -> tuple[list[int], list[float]]:
-    points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
-    return [step for step, _ in points], [value for _, value in points]
-
-
-def _running(values: list[float]) -> list[float]:
-    sums = [0.0, *accumulate(values)]
-    ends = range(1, len(sums))
-    return [(sums[end] - sums[max(0, end - SMOOTH)]) / min(end, SMOOTH) for end in ends]

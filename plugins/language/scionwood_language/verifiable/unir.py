@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Self, final
 
 import torch
 import torch.nn as nn
 from torch import Tensor
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from scionwood import AdapterError, TrainingError
-from scionwood.authoring import minimise
 
 Reward = Callable[[Tensor, Tensor], Tensor]
 """A function `(prompts (n, token), completions (n, new)) -> (n,)` float."""
@@ -134,114 +131,46 @@ class LogitFusion(nn.Module):
         return logits
 
 
-@final
-@dataclass(frozen=True)
-class Grpo:
-    """Options of group-relative policy optimisation, without a KL term.
-
-    Args:
-        group: completions sampled for each prompt, at least 2.
-        temperature: the temperature of the samples and of the trained policy.
-        max_new_tokens: the largest number of tokens of a completion.
-        eos_token_id: the token that ends a completion; tokens after it are ignored.
-        lr: the learning rate of AdamW; it falls along a cosine to a tenth.
-        clip: the largest norm of the gradient.
-
-    Source: GRPO, arXiv 2402.03300. beta = 0, the group of 8, the temperature and the schedule are
-    those of the recipe of arXiv 2505.19075, whose learning rate for models with 0.5 to 1 billion
-    parameters is 1e-6.
-    """
-
-    group: int = 8
-    temperature: float = 0.7
-    max_new_tokens: int = 16
-    eos_token_id: int | None = None
-    lr: float = 1e-6
-    clip: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the group and the temperature.
-
-        Raises:
-            TrainingError: naming both options.
-        """
-        if self.group < 2 or self.temperature <= 0:
-            value = f"group={self.group}, temperature={self.temperature}"
-            rule = "the group must be at least 2, and the temperature above 0"
-            raise TrainingError(value, rule)
-
-
-def train_grpo(
-    fusion: LogitFusion, prompts: Iterable[Tensor], reward: Reward, options: Grpo, *, steps: int
-) -> list[float]:
-    """Train the reasoners so that the combined model earns rewards that code can verify.
-
-    Each step samples groups with the current weights and takes one optimiser step.
-
-    Args:
-        fusion: the policy; the trainable parameters of its reasoners are trained.
-        prompts: the prompts of each step, (batch, token) int64, without padding.
-        reward: see `Reward`.
-        options: see `Grpo`.
-        steps: the largest number of steps; training also ends with the prompts.
-
-    Returns:
-        The mean reward of each step, measured before the step.
-
-    Raises:
-        TrainingError: no parameter of the reasoners is trainable, or a loss is not finite.
-    """
-    trained = [p for p in fusion.parameters() if p.requires_grad]
-    if not trained:
-        raise TrainingError("reasoners", "no parameter requires a gradient", "Unfreeze some")
-    batches, rewards = iter(prompts), list[float]()
-
-    def loss(step: int) -> Tensor | None:
-        batch = next(batches, None)
-        if batch is None:
-            return None
-        value, mean = grpo_loss(fusion, batch, reward, options)
-        rewards.append(mean)
-        return value
-
-    minimise(
-        loss,
-        trained,
-        steps=steps,
-        lr=options.lr,
-        schedule=lambda optimizer: CosineAnnealingLR(optimizer, steps, 0.1 * options.lr),
-        clip=options.clip,
-    )
-    return rewards
-
-
 def grpo_loss(
-    fusion: LogitFusion, prompts: Tensor, reward: Reward, options: Grpo
+    fusion: LogitFusion,
+    prompts: Tensor,
+    reward: Reward,
+    *,
+    group: int,
+    temperature: float,
+    max_new_tokens: int,
+    eos_token_id: int,
 ) -> tuple[Tensor, float]:
     """Sample a group for each prompt; return a loss that favours completions above its mean.
 
     `-1/n sum_i 1/|o_i| sum_t A_i log pi(o_it)`. The advantage A_i is the reward minus the mean of
     its group, divided by the standard deviation of the group. Each sample is used for one step, so
-    GRPO's ratio is 1 and its clipping has no effect.
+    GRPO's ratio is 1 and its clipping has no effect. TRL's GRPO cannot compute it: it multiplies
+    hidden states by one output layer, and here the logits of two models are added.
 
     Args:
         fusion: the policy.
-        prompts: (batch, token) int64.
+        prompts: (batch, token) int64, without padding.
         reward: see `Reward`.
-        options: see `Grpo`.
+        group: the completions of each prompt.
+        temperature: the temperature of the samples and of the trained policy.
+        max_new_tokens: the most tokens of a completion.
+        eos_token_id: the token that ends a completion; tokens after it are ignored.
 
     Returns:
         The scalar loss, and the mean reward.
 
     Raises:
         TrainingError: a reward is NaN or infinite.
+
+    Source: GRPO, arXiv 2402.03300, without a KL term.
     """
-    group_prompts = prompts.repeat_interleave(options.group, 0)
+    group_prompts = prompts.repeat_interleave(group, 0)
     tokens = fusion.generate(
         group_prompts,
-        max_new_tokens=options.max_new_tokens,
-        temperature=options.temperature,
-        eos_token_id=options.eos_token_id,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        eos_token_id=eos_token_id,
     )
     start = group_prompts.shape[1]
     completions = tokens[:, start:]
@@ -250,12 +179,12 @@ def grpo_loss(
         at = int((~rewards.isfinite()).nonzero()[0])
         rule = f"it is {rewards[at].item()} for completion {at} of the batch"
         raise TrainingError("the reward", rule, "Return a finite number for every completion")
-    advantage = _advantages(rewards.view(-1, options.group)).flatten()
+    advantage = _advantages(rewards.view(-1, group)).flatten()
     # The logits at the last token of the prompt, `start - 1`, predict the first of the completion.
     # The policy that is trained is the one that was sampled, with its temperature.
-    logits = fusion(tokens[:, :-1])[:, start - 1 :] / options.temperature
+    logits = fusion(tokens[:, :-1])[:, start - 1 :] / temperature
     chosen = logits.log_softmax(-1).gather(-1, completions[..., None])[..., 0]
-    counts = _counts(completions, options.eos_token_id)
+    counts = _counts(completions, eos_token_id)
     log_probabilities = (chosen * counts).sum(1) / counts.sum(1)
     return -(advantage * log_probabilities).mean(), rewards.mean().item()
 
@@ -267,10 +196,8 @@ def _advantages(rewards: Tensor) -> Tensor:
     return centred / (rewards.std(1, keepdim=True) + 1e-4)
 
 
-def _counts(completions: Tensor, eos: int | None) -> Tensor:
+def _counts(completions: Tensor, eos: int) -> Tensor:
     """Return 1 for tokens up to the first end token, which is included, else 0; (n, new)."""
-    if eos is None:
-        return torch.ones_like(completions, dtype=torch.float32)
     ends = (completions == eos).long()
     # Up to the first end token, which counts: that a text ends is learned too.
     return (ends.cumsum(1) - ends == 0).float()

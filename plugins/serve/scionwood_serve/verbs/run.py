@@ -46,13 +46,14 @@ def run(
         slack: how slow answers may become meanwhile, such as p95=200ms.
 
     Raises:
-        ServingError: the address is not this machine and there is no token, the port is taken, or a
-            name is given twice.
+        ServingError: the address is not this machine and there is no token, the port is taken, a
+            name is given twice, or no service can use a run.
         TrainingError: a run is not finished.
         AdapterFileError: an adapter is damaged, or was made for another base.
     """
     import scionwood_serve.web.running as web
     from scionwood_serve.versions.snapshot import take_version
+    from scionwood_serve.worker.engine import services_of
 
     token = os.environ.get(TOKEN, "")
     if host not in ("127.0.0.1", "localhost", "::1") and not token:
@@ -73,6 +74,8 @@ def run(
             take_version(find_run(run, quiet=True), folder / "versions", name)
             for name, run in map(named_run, runs)
         ]
+        for version in versions:
+            services_of(version)
         trainer = None
         if shadow:
             from scionwood_serve.shadow.background import shadow_of

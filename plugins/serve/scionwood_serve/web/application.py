@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from scionwood import find
 from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.web.completions import add_completions
 from scionwood_serve.web.front import FRONT_POLICY, docs_page, front_page
 from scionwood_serve.web.guard import Guard
 from scionwood_serve.web.refusals import add_refusals
@@ -50,6 +51,7 @@ def make_application(
         plugin = find(field).plugin
         for name in plugin.services if plugin else ():
             add_service(app, server_state, field, name)
+    add_completions(app, server_state)
     return app
 
 

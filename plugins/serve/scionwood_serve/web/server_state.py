@@ -81,13 +81,26 @@ class ServerState:
         Raises:
             ServingError: the worker died on it, now or earlier, or took too long.
         """
-        self.quarantine.check(upload.digest)
         job = Job("serve", service, version.version, upload.path, options=options)
+        return await self.answer(version, job, upload.digest)
+
+    async def answer(self, version: Version, job: Job, digest: str) -> dict[str, Any]:
+        """Let the worker do a job with a version, which stays loaded meanwhile.
+
+        Args:
+            version: the version.
+            job: the job.
+            digest: the SHA-256 of its upload.
+
+        Raises:
+            ServingError: the worker died on it, now or earlier, or took too long.
+        """
+        self.quarantine.check(digest)
         with self.registry.using(version):
-            answer = await self.ask(job, upload.digest)
+            answer = await self.ask(job, digest)
             if answer.get("status") == 410:  # the worker came back before the version went live
                 await self.ask(Job("load", versions=(version,)))
-                answer = await self.ask(job, upload.digest)
+                answer = await self.ask(job, digest)
         return answer
 
     async def ask(self, job: Job, digest: str = "") -> dict[str, Any]:

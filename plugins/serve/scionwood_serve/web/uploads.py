@@ -85,7 +85,7 @@ async def receive(request: Request, folder: Path, name: str, limits: Limits) -> 
         raise _too_large(name, f"{int(content_length):,} bytes", max_bytes)
     target = folder / name
     try:
-        digest = await _write(request, target, max_bytes)
+        digest = await write_body(request, target, max_bytes)
     except ClientDisconnect as error:
         rule = "the client went away before the end"
         raise ServingError(f"file {name!r}", rule, "Send it again", 400) from error
@@ -112,7 +112,17 @@ def _check(target: Path) -> None:
         raise ServingError(f"file {target.name!r}", rule, error.remedy) from error
 
 
-async def _write(request: Request, target: Path, max_bytes: int) -> str:
+async def write_body(request: Request, target: Path, max_bytes: int) -> str:
+    """Write a body to a file as it arrives, and return its SHA-256.
+
+    Args:
+        request: the request.
+        target: the file.
+        max_bytes: the most bytes.
+
+    Raises:
+        ServingError: it is larger.
+    """
     size, digest = 0, hashlib.sha256()
     with target.open("wb") as file:
         async for block in request.stream():

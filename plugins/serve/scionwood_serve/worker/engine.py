@@ -18,12 +18,13 @@ from typing import Any
 
 import litserve as ls
 
-from scionwood import ScionwoodError, load
+from scionwood import ScionwoodError, find, load
 from scionwood.authoring import LoadedRun, Served, command_words, pack, with_options_classes
 from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.snapshot import Version
 from scionwood_serve.worker.options import EngineOptions
 from scionwood_serve.worker.request_queue import RequestQueue
+from scionwood_serve.worker.writing import Writing, writers_of
 
 MANY = "_many"
 """The function NAME_many beside a service NAME applies it to several files in one pass."""
@@ -40,10 +41,10 @@ class Job:
     """What the HTTP process asks of the worker.
 
     Attributes:
-        do: `serve`, `load` or `drop`.
-        service: for `serve`, the service, such as `seismic/denoise`.
-        version: for `serve`, the hash of the version.
-        source: for `serve`, the file of the request.
+        do: `serve`, `write`, `load` or `drop`.
+        service: for `serve` and `write`, the service, such as `seismic/denoise`.
+        version: for `serve` and `write`, the hash of the version.
+        source: for `serve` and `write`, the file of the request.
         out: for `serve`, an empty folder.
         options: for `serve`, the checked options.
         versions: for `load`, what to load; for `drop`, what to forget.
@@ -94,8 +95,13 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         if options.threads:
             torch.set_num_threads(options.threads)
         self.held = Holding(options.device)
+        self.writing = Writing(self.held.lent, RUNNING)
         for version in self.versions:
-            self.held.load(version)
+            try:
+                self._hold(version)
+            except ScionwoodError as error:  # LitServe says only that the worker did not start
+                print(f"scionwood: {version.name}: {error}", file=sys.stderr, flush=True)
+                raise
         self.queue = RequestQueue(
             self._serve_all,
             _kind,
@@ -113,6 +119,11 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         """Do a job, in the order of arrival; errors become values."""
         if job.do == "serve":
             return await self.queue.do(job)
+        if job.do == "write":
+            try:
+                return await self.writing.write(job)
+            except Exception as error:
+                return _as_value(error, job)
         loop = asyncio.get_running_loop()
         work = partial(_caught, self._load, job)
         answer: dict[str, Any] = await loop.run_in_executor(self.loading, work)
@@ -124,11 +135,26 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
 
     def _load(self, job: Job) -> dict[str, Any]:
         if job.do == "drop":
-            self.held.drop([version.version for version in job.versions])
+            gone = [version.version for version in job.versions]
+            self.writing.drop(gone)
+            self.held.drop(gone)
         else:
             for version in job.versions:
-                self.held.load(version)
+                self._hold(version)
         return {}
+
+    def _hold(self, version: Version) -> None:
+        """Load a version; one that no service can use is refused.
+
+        Raises:
+            ScionwoodError: the run is damaged, its base is not here, or nothing can use it.
+        """
+        self.held.load(version)
+        names = services_of(version)
+        writers = [name for name in names if writers_of(name) is not None]
+        if len(writers) == len(names):
+            for name in writers:
+                self.writing.batcher(version.version, name)
 
     def _serve_all(self, jobs: list[Job]) -> list[dict[str, Any]]:
         """Do jobs of one kind; if several fail, the queue gives each alone, as one file may be bad.
@@ -189,6 +215,25 @@ def many_of(service: str) -> Callable[..., list[Served]] | None:
     return batch_function
 
 
+def services_of(version: Version) -> list[str]:
+    """Return the services of the fields of a version.
+
+    Args:
+        version: the version.
+
+    Raises:
+        ServingError: there is none, so no route could answer for it.
+    """
+    records = [find(field).plugin for field in version.fields]
+    names = [f"{r.name}/{name}" for r in records if r is not None for name in r.services]
+    if not names:
+        rule = (
+            f"no plugin of its task, data and backbone ({', '.join(version.fields)}) has a service"
+        )
+        raise ServingError(f"adapter {version.name!r}", rule, "Use the command of its field")
+    return names
+
+
 def _kind(job: Job) -> tuple[str, str, str] | None:
     if job.single or many_of(job.service) is None:
         return None
@@ -221,17 +266,21 @@ def _caught(work: Callable[[Job], dict[str, Any]], job: Job) -> dict[str, Any]:
     """Do a job, and return its error as a value, without the folders of the server."""
     try:
         return work(job)
-    except ScionwoodError as error:
+    except Exception as error:  # a service may fail in any way, and the worker lives on
+        return _as_value(error, job)
+
+
+def _as_value(error: Exception, job: Job) -> dict[str, Any]:
+    if isinstance(error, ScionwoodError):
         status = error.status if isinstance(error, ServingError) else _status(error)
         detail = {"kind": type(error).__name__, "value": error.value, "rule": error.rule}
         return {"status": status, "error": _hidden({**detail, "remedy": error.remedy}, job)}
-    except Exception as error:  # a service may fail in any way, and the worker lives on
-        import logging
+    import logging
 
-        logging.getLogger("scionwood_serve").exception("service %s", job.service)
-        detail = {"kind": type(error).__name__, "value": job.source.name, "rule": UNEXPECTED}
-        remedy = "Report it with the file, if you may; the log of the server has the details"
-        return {"status": 500, "error": {**detail, "remedy": remedy}}
+    logging.getLogger("scionwood_serve").error("service %s", job.service, exc_info=error)
+    detail = {"kind": type(error).__name__, "value": job.source.name, "rule": UNEXPECTED}
+    remedy = "Report it with the file, if you may; the log of the server has the details"
+    return {"status": 500, "error": {**detail, "remedy": remedy}}
 
 
 def _status(error: ScionwoodError) -> int:

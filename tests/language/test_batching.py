@@ -1,0 +1,119 @@
+"""Answers that are written together are those that the model writes alone."""
+
+import pytest
+import torch
+
+from scionwood import RecipeError, attach
+from scionwood.adapters.methods import config_class
+from scionwood_language.backbones.causal_lm import causal_lm
+from scionwood_language.backbones.seq2seq import seq2seq
+from scionwood_language.inference.batching import Batcher, Request
+from scionwood_language.inference.service import generate_request
+
+pytestmark = pytest.mark.usefixtures("_one_thread")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return causal_lm()
+
+
+def batcher(model, capacity=8):
+    made = Batcher(model, model.tokenizer, capacity)
+    made.ends = set()  # the random model ends a text at any time
+    return made
+
+
+def ask(pieces, prompt, **options):
+    return Request(list(prompt), pieces.append, **{"temperature": 0.0, **options})
+
+
+def finish(made):
+    while made.is_busy:
+        made.step()
+
+
+def alone(model, prompt, new):
+    ids = torch.tensor([list(prompt)])
+    options = {"max_new_tokens": new, "min_new_tokens": new, "do_sample": False}
+    out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)
+    return out[0, ids.shape[1] :].tolist()
+
+
+def test_requests_that_join_and_leave_write_what_each_writes_alone(model):
+    made, prompts = batcher(model, capacity=3), [b"abc", b"hello there", b"x", b"one two three"]
+    lengths = [5, 12, 9, 7]
+    requests = [ask([], p, max_tokens=n) for p, n in zip(prompts, lengths, strict=True)]
+    for request in requests:
+        made.add(request)
+        made.step()  # each joins while the others are under way; the last one has to wait
+    finish(made)
+    for request, prompt, new in zip(requests, prompts, lengths, strict=True):
+        assert request.written == alone(model, prompt, new)
+        assert request.finish == "length"
+
+
+def test_pieces_join_to_the_text_and_a_stop_text_is_left_out(model):
+    pieces, made = [], batcher(model)
+    made.add(ask(pieces, b"abc", max_tokens=30, temperature=1.0, logprobs=2))
+    finish(made)
+    text = "".join(piece.get("text", "") for piece in pieces)
+    tokens = [token for piece in pieces for token in piece.get("tokens", [])]
+    assert len(tokens) == 30
+    assert all(len(token["top"]) == 2 and token["logprob"] <= 0 for token in tokens)
+    assert pieces[-1] == {"finish": "length", "prompt_tokens": 3, "completion_tokens": 30}
+    stop, stopped = text[5:8], []
+    made.add(ask(stopped, b"abc", max_tokens=30, temperature=1.0, stop=(stop,)))
+    finish(made)
+    assert "".join(p.get("text", "") for p in stopped) == text[: text.index(stop)]
+    assert stopped[-1]["finish"] == "stop"
+
+
+def test_a_request_that_nobody_waits_for_leaves(model):
+    made, pieces, gone = batcher(model), [], []
+    cancelled = ask(pieces, b"abc", max_tokens=50, is_cancelled=lambda: bool(gone))
+    other = ask([], b"other", max_tokens=6)
+    made.add(cancelled)
+    made.add(other)
+    made.step()
+    gone.append(True)
+    finish(made)
+    assert pieces[-1]["finish"] == "cancelled"
+    assert len(cancelled.written) < 4
+    assert other.written == alone(model, b"other", 6)
+
+
+def test_samples_depend_on_their_seed_and_not_on_their_company(model):
+    made = batcher(model)
+    requests = [ask([], b"abc", max_tokens=8, temperature=1.0, seed=s) for s in (3, 4, 3)]
+    for request in requests:
+        made.add(request)
+    finish(made)
+    assert requests[0].written == requests[2].written != requests[1].written
+
+
+def test_what_cannot_be_batched_is_refused():
+    prompts = attach(
+        causal_lm(), config_class("prompt_tuning")(num_virtual_tokens=2, task_type="CAUSAL_LM")
+    )
+    with pytest.raises(RecipeError, match="virtual tokens"):
+        Batcher(prompts, prompts.tokenizer)
+    with pytest.raises(RecipeError, match="no causal language model"):
+        Batcher(seq2seq(), None)
+
+
+def test_a_request_out_of_range_is_refused_by_name(model):
+    made = batcher(model)
+    good = {"messages": [{"role": "user", "content": "Hi"}]}
+    for bad, match in (
+        ({"temperature": 9}, "temperature: 9"),
+        ({"max_tokens": True}, "max_tokens: True"),
+        ({"stop": ["a"] * 5}, "stop"),
+        ({"messages": [{"role": "user"}]}, "a message has a role"),
+    ):
+        with pytest.raises(RecipeError, match=match):
+            generate_request(made, good | bad, print, bool)
+    with pytest.raises(RecipeError, match="no token"):
+        made.add(ask([], b""))
+    with pytest.raises(RecipeError, match="the context of the model has 1024"):
+        made.add(ask([], bytes(1024)))
