@@ -231,6 +231,8 @@ def work_identity(
     }
     if options.neighbours:  # without, the work is that of former versions
         identity["neighbours"] = options.neighbours
+    if options.coherent != "off":
+        identity |= {"stage": options.coherent, "slow": options.slow}
     values: dict[str, Any] = json.loads(json.dumps(identity))
     return values
 
