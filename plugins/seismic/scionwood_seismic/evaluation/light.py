@@ -101,7 +101,9 @@ def _judged(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
     coherent = float(report.get("coherent", 0.0))
     if coherent > gate.coherent_limit:
         reason = f"{_percent(coherent)} of the energy was removed and is coherent as events are"
-        return Verdict(name, "yellow", f"{reason} (limit {_percent(gate.coherent_limit)})", *numbers)
+        return Verdict(
+            name, "yellow", f"{reason} (limit {_percent(gate.coherent_limit)})", *numbers
+        )
     if weak < gate.weak - EXACT:
         amplitude = f"{weak_kind} events keep {weak:.2f} (limit {gate.weak:g})"
         return Verdict(name, "yellow", f"{amplitude}; {text}", *numbers)

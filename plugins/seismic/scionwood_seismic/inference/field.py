@@ -208,7 +208,7 @@ class _Work:
             result: np.ndarray = part - self._denoised(part, part_steps, level)[0]
             return result
 
-        stage = find_stage(reference, alive, network, slow)
+        stage = find_stage(reference, alive, network, slow, self.options.strong)
         if stage is None:
             return self._removed(signal, prepared.period, level)
         self.progress(0.5)

@@ -8,14 +8,16 @@ noise is a record whose signal is known: on it the error of each mixture can be 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 from scipy.optimize import nnls
 
 from scionwood_seismic.inference.beams import Beams
+from scionwood_seismic.inference.events import STRONG, GatherEvents
 from scionwood_seismic.inference.filters import band_pass, fan, fx_ssa, prediction
+from scionwood_seismic.inference.gate import Levels, amplitudes, tried
 
 Chain = tuple[str, ...]
 Step = Callable[[np.ndarray], np.ndarray]
@@ -42,6 +44,13 @@ CHAINS: tuple[Chain, ...] = (
 )
 """The candidates; the empty one is the record itself."""
 
+EVENTS: Levels = {"strong": (STRONG, 3)}
+"""Amplitudes and events of each kind with which the candidates are tested."""
+
+ABOVE = 0.02
+"""By how much the mixture keeps more of them than the gate asks for, which draws others."""
+
+STIFF = 100.0  # weight of an amplitude that is missing, over the energy of the signal
 EDGE = 0.05  # of the largest power of the beams, where their band ends
 BEYOND = 0.015
 """By how much the share of the energy that a candidate removes, and that is coherent as events are,
@@ -132,16 +141,18 @@ def outputs(
     return made
 
 
-def mix(record: np.ndarray, beams: Beams, network: Step) -> Mixture:
+def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85) -> Mixture:
     """Choose the mixture of chains for a record.
 
     The weights minimise the sum of the logarithms of the risks under the two estimates of the
-    signal, so that a dB counts the same if the record is clean.
+    signal, so that a dB counts the same if the record is clean. Each kind of strong events of the
+    gate keeps its limit.
 
     Args:
         record: (trace, time), any unit; dead traces are zero.
         beams: what is coherent in it.
         network: a record, (trace, time) -> the denoised record.
+        strong: the amplitude that strong events keep.
 
     Example:
         >>> from scionwood_seismic.inference.beams import beams
@@ -164,7 +175,8 @@ def mix(record: np.ndarray, beams: Beams, network: Step) -> Mixture:
             signal = -made[chain][::-1, ::-1]
             again = outputs(signal + record - made[chain], chains, steps)
             problems.append(_products(signal, [again[one] for one in chains]))
-    weights, risks = _solve(problems)
+    limit = min(strong + ABOVE, 1.0)
+    weights, risks = _solve(problems, _recovered(record, beams, made, chains, steps), limit)
     alone = np.zeros(len(chains))
     alone[chains.index(NETWORK)] = 1
     network_risk = _mean_risk([_risk(problem, alone) for problem in problems])
@@ -191,20 +203,61 @@ def _mean_risk(risks: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(risks))))
 
 
-def _solve(problems: Sequence[Problem]) -> tuple[np.ndarray, list[float]]:
-    """Return the weights with the least sum of log risks, none negative, and the risks."""
+def _solve(
+    problems: Sequence[Problem], recovered: np.ndarray, limit: float
+) -> tuple[np.ndarray, list[float]]:
+    """Return the weights with the least sum of log risks, none negative, and the risks.
+
+    Args:
+        problems: those of the estimates.
+        recovered: (kind, chain), what comes back of strong events.
+        limit: what of each kind is to come back.
+    """
     shares = np.full(len(problems), 1 / len(problems))
+    missing = np.zeros(len(recovered), bool)
     for _ in range(ROUNDS):
         gram = sum(share * problem[0] for share, problem in zip(shares, problems, strict=True))
         right = sum(share * problem[1] for share, problem in zip(shares, problems, strict=True))
         gram = gram + RIDGE * np.diag(np.diag(gram)) + 1e-12 * np.trace(gram) * np.eye(len(gram))
         root = np.linalg.cholesky(gram)
-        weights, _ = nnls(root.T, np.linalg.solve(root, right))
+        stiff = STIFF**0.5 * recovered[missing]
+        rows = np.concatenate([root.T, stiff])
+        aims = np.concatenate(
+            [np.linalg.solve(root, right), np.full(len(stiff), STIFF**0.5 * limit)]
+        )
+        weights, _ = nnls(rows, aims)
+        missing |= recovered @ weights < limit
         risks = [_risk(problem, weights) for problem in problems]
         # The gradient of a logarithm: each risk counts by its reciprocal.
         shares = 1 / np.array(risks)
         shares /= shares.sum()
     return weights, risks
+
+
+def _recovered(
+    record: np.ndarray,
+    beams: Beams,
+    made: Mapping[Chain, np.ndarray],
+    chains: Sequence[Chain],
+    steps: Mapping[str, Step],
+) -> np.ndarray:
+    """Return what comes back of each kind of strong events, (kind, chain)."""
+    again: list[dict[Chain, np.ndarray]] = []
+
+    def denoise(part: np.ndarray) -> np.ndarray:
+        again.append(outputs(part, chains, steps))
+        return part
+
+    source, rng = GatherEvents(record, beams), np.random.default_rng(1)
+    trials, _ = tried(denoise, record, record, source, rng, levels=EVENTS)
+    rows = []
+    for chain in chains:
+        parts = [
+            replace(trial, denoised=made[chain][trial.place], with_events=one[chain])
+            for trial, one in zip(trials, again, strict=True)
+        ]
+        rows.append(amplitudes([event for part in parts for event in part.returned()]))
+    return np.array([[row[kind] for row in rows] for kind in rows[0]])
 
 
 def _coherent(removed: np.ndarray, record: np.ndarray, beams: Beams, alive: np.ndarray) -> float:

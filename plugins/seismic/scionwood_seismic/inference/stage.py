@@ -23,7 +23,7 @@ from scionwood_seismic.synth.canonical import (
 FEWEST = 7
 """Live traces of a record that beams and a fan need."""
 
-LARGEST = 192, 1024
+LARGEST = 128, 1024
 """Traces and canonical samples of the part of a large record on which the weights are chosen."""
 
 BAND = 0.5, 2.0  # of the dominant frequency
@@ -146,6 +146,7 @@ def find_stage(
     alive: np.ndarray,
     network: Callable[[np.ndarray], np.ndarray],
     slow: Literal["keep", "remove"],
+    strong: float,
 ) -> Stage | None:
     """Choose the mixture for a record; None if it has no coherent event.
 
@@ -154,6 +155,7 @@ def find_stage(
         alive: which traces are live, (trace,).
         network: a record or a part of it, (trace, time) -> the denoised one.
         slow: whether slow waves are kept, or are removed first.
+        strong: the amplitude that strong events keep.
     """
     coherent = beams(reference.events[alive], reference.period)
     if not coherent.has_events:
@@ -167,7 +169,8 @@ def find_stage(
     part = middle[middle.any(axis=1)]
     inner = coherent if part.shape == reference.record.shape else beams(part, reference.period)
     step: Step = network
-    return Stage(reference, coherent, mix(middle, inner, step), slow == "remove")
+    mixture = mix(middle, inner, step, strong=strong)
+    return Stage(reference, coherent, mixture, slow == "remove")
 
 
 def name_noise(removed: np.ndarray, period: float) -> list[str]:
