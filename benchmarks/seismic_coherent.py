@@ -108,11 +108,13 @@ def measure(
     """Return the SNR of the network, the stage, its candidates and the oracle, dB."""
     about = {"dt": line.dt, "domain": line.domain}
     network = denoise_record(model, record, OFF, **about).denoised
+    judged = denoise_record(model, record, DenoiseOptions(), **about)
     watched.stage = None
     start = time.process_time()
     result = denoise_record(model, record, options, **about)
     seconds = time.process_time() - start
-    row = {"network": snr(line.data, network), "gated": snr(line.data, result.denoised)}
+    row = {"network": snr(line.data, network), "network_gated": snr(line.data, judged.denoised)}
+    row |= {"gated": snr(line.data, result.denoised)}
     scores = {"chain": row["network"], "filter": row["network"], "oracle": row["network"]}
     scores["mixture"] = row["gated"]
     if watched.stage is not None:

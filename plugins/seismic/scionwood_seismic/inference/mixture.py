@@ -146,7 +146,7 @@ def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85
 
     The weights minimise the sum of the logarithms of the risks under the two estimates of the
     signal, so that a dB counts the same if the record is clean. Each kind of strong events of the
-    gate keeps its limit.
+    gate keeps its limit, or what it keeps in the result of the network if that is less.
 
     Args:
         record: (trace, time), any unit; dead traces are zero.
@@ -175,8 +175,10 @@ def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85
             signal = -made[chain][::-1, ::-1]
             again = outputs(signal + record - made[chain], chains, steps)
             problems.append(_products(signal, [again[one] for one in chains]))
-    limit = min(strong + ABOVE, 1.0)
-    weights, risks = _solve(problems, _recovered(record, beams, made, chains, steps), limit)
+    recovered = _recovered(record, beams, made, chains, steps)
+    # What the network itself loses is for the gate, which puts lost signal back.
+    limits = np.minimum(strong + ABOVE, recovered[:, chains.index(NETWORK)])
+    weights, risks = _solve(problems, recovered, limits)
     alone = np.zeros(len(chains))
     alone[chains.index(NETWORK)] = 1
     network_risk = _mean_risk([_risk(problem, alone) for problem in problems])
@@ -204,14 +206,14 @@ def _mean_risk(risks: Sequence[float]) -> float:
 
 
 def _solve(
-    problems: Sequence[Problem], recovered: np.ndarray, limit: float
+    problems: Sequence[Problem], recovered: np.ndarray, limits: np.ndarray
 ) -> tuple[np.ndarray, list[float]]:
     """Return the weights with the least sum of log risks, none negative, and the risks.
 
     Args:
         problems: those of the estimates.
         recovered: (kind, chain), what comes back of strong events.
-        limit: what of each kind is to come back.
+        limits: what of each kind is to come back, (kind,).
     """
     shares = np.full(len(problems), 1 / len(problems))
     missing = np.zeros(len(recovered), bool)
@@ -222,11 +224,9 @@ def _solve(
         root = np.linalg.cholesky(gram)
         stiff = STIFF**0.5 * recovered[missing]
         rows = np.concatenate([root.T, stiff])
-        aims = np.concatenate(
-            [np.linalg.solve(root, right), np.full(len(stiff), STIFF**0.5 * limit)]
-        )
+        aims = np.concatenate([np.linalg.solve(root, right), STIFF**0.5 * limits[missing]])
         weights, _ = nnls(rows, aims)
-        missing |= recovered @ weights < limit
+        missing |= recovered @ weights < limits
         risks = [_risk(problem, weights) for problem in problems]
         # The gradient of a logarithm: each risk counts by its reciprocal.
         shares = 1 / np.array(risks)
