@@ -56,6 +56,10 @@ BEYOND = 0.015
 """By how much the share of the energy that a candidate removes, and that is coherent as events are,
 may exceed that of the network. Filters that cut into the events of a tuning line exceed it."""
 
+NOISY, BLIND = 0.2, 0.1
+"""The share of the energy that `FIXED` removes of a noisy record, and that share of it which the
+network removes at least, if its estimate of the signal counts."""
+
 RIDGE = 3e-3  # of each output's energy, for outputs that are nearly alike
 ROUNDS = 4  # of the weights of the two estimates
 LEAST_RISK = 1e-6
@@ -169,12 +173,15 @@ def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85
     alive = record.any(axis=1)
     harm = {chain: _coherent(record - made[chain], record, beams, alive) for chain in CHAINS}
     chains = [chain for chain in CHAINS if harm[chain] <= harm[NETWORK] + BEYOND]
+    gone = {chain: _energy(record - made[chain]) / _energy(record) for chain in (FIXED, NETWORK)}
+    estimates = [chain for chain in (FIXED, NETWORK) if chain in chains]
+    if FIXED in chains and gone[FIXED] > NOISY and gone[NETWORK] < BLIND * gone[FIXED]:
+        estimates = [FIXED]  # the network takes the noise for signal
     problems = []
-    for chain in (FIXED, NETWORK):
-        if chain in chains:
-            signal = -made[chain][::-1, ::-1]
-            again = outputs(signal + record - made[chain], chains, steps)
-            problems.append(_products(signal, [again[one] for one in chains]))
+    for chain in estimates:
+        signal = -made[chain][::-1, ::-1]
+        again = outputs(signal + record - made[chain], chains, steps)
+        problems.append(_products(signal, [again[one] for one in chains]))
     recovered = _recovered(record, beams, made, chains, steps)
     # What the network itself loses is for the gate, which puts lost signal back.
     limits = np.minimum(strong + ABOVE, recovered[:, chains.index(NETWORK)])
@@ -192,7 +199,7 @@ Problem = tuple[np.ndarray, np.ndarray]
 
 def _products(signal: np.ndarray, made: Sequence[np.ndarray]) -> Problem:
     rows = np.stack([one.ravel() for one in made]).astype(np.float64)
-    energy = max(float(np.square(signal, dtype=np.float64).sum()), 1e-300)
+    energy = _energy(signal)
     return rows @ rows.T / energy, rows @ signal.ravel().astype(np.float64) / energy
 
 
@@ -216,17 +223,17 @@ def _solve(
         limits: what of each kind is to come back, (kind,).
     """
     shares = np.full(len(problems), 1 / len(problems))
-    missing = np.zeros(len(recovered), bool)
+    kinds, count = recovered.shape
+    # What is more than the limit goes into a slack of its own, which is not negative either.
+    stiff = STIFF**0.5 * np.hstack([recovered, -np.eye(kinds)])
     for _ in range(ROUNDS):
         gram = sum(share * problem[0] for share, problem in zip(shares, problems, strict=True))
         right = sum(share * problem[1] for share, problem in zip(shares, problems, strict=True))
-        gram = gram + RIDGE * np.diag(np.diag(gram)) + 1e-12 * np.trace(gram) * np.eye(len(gram))
+        gram = gram + RIDGE * np.diag(np.diag(gram)) + 1e-12 * np.trace(gram) * np.eye(count)
         root = np.linalg.cholesky(gram)
-        stiff = STIFF**0.5 * recovered[missing]
-        rows = np.concatenate([root.T, stiff])
-        aims = np.concatenate([np.linalg.solve(root, right), STIFF**0.5 * limits[missing]])
-        weights, _ = nnls(rows, aims)
-        missing |= recovered @ weights < limits
+        rows = np.vstack([np.hstack([root.T, np.zeros((count, kinds))]), stiff])
+        aims = np.concatenate([np.linalg.solve(root, right), STIFF**0.5 * limits])
+        weights = nnls(rows, aims)[0][:count]
         risks = [_risk(problem, weights) for problem in problems]
         # The gradient of a logarithm: each risk counts by its reciprocal.
         shares = 1 / np.array(risks)
@@ -262,8 +269,11 @@ def _recovered(
 
 def _coherent(removed: np.ndarray, record: np.ndarray, beams: Beams, alive: np.ndarray) -> float:
     """Return the share of the energy that is removed and coherent as events are."""
-    share = float(np.square(removed).sum() / max(float(np.square(record).sum()), 1e-300))
-    return share * beams.coherent_share(removed[alive])
+    return _energy(removed) / _energy(record) * beams.coherent_share(removed[alive])
+
+
+def _energy(record: np.ndarray) -> float:
+    return max(float(np.square(record, dtype=np.float64).sum()), 1e-300)
 
 
 def _live(step: Step) -> Step:
