@@ -195,7 +195,7 @@ class _Work:
     def _staged(
         self, prepared: Prepared, alive: np.ndarray, level: float
     ) -> tuple[np.ndarray, Report]:
-        """Return what a mixture of filters and the model may remove, and the base line of traces.
+        """Return what a mixture of filters and the model may remove, with the base line of traces.
 
         A record without coherent events goes to the model alone, which leaves it as it is.
         """
@@ -231,6 +231,8 @@ class _Work:
                 trial, source, replace(report, coherent=coherent), self.options
             )
         self.progress(1.0)
+        if self.domain == "das":  # strain and temperature are slow, and signal
+            return removed, report
         base = prepared.scaled - prepared.shared - signal
         return removed + np.float32(report.share) * base * alive[:, None], report
 

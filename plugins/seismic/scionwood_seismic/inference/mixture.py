@@ -186,11 +186,13 @@ def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85
     # What the network itself loses is for the gate, which puts lost signal back.
     limits = np.minimum(strong + ABOVE, recovered[:, chains.index(NETWORK)])
     weights, risks = _solve(problems, recovered, limits)
-    alone = np.zeros(len(chains))
-    alone[chains.index(NETWORK)] = 1
+    alone = np.eye(len(chains))[chains.index(NETWORK)]
+    risk = _mean_risk(risks)
     network_risk = _mean_risk([_risk(problem, alone) for problem in problems])
+    if risk > network_risk:
+        weights, risk = alone, network_risk
     large = {c: float(w) for c, w in zip(chains, weights, strict=True) if w > SMALL}
-    return Mixture(large, steps, _mean_risk(risks), network_risk)
+    return Mixture(large, steps, risk, network_risk)
 
 
 Problem = tuple[np.ndarray, np.ndarray]
