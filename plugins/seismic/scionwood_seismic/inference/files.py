@@ -102,6 +102,10 @@ class _Work:
         device = _usable(options.device)
         self._task = load_run(run, device=device)
         neighbours = choose_neighbours(options.neighbours, self._task.backbone, reader)
+        if neighbours and options.coherent != "off":
+            rule = f"the run sees each gather with {neighbours} on each side, and a filter sees one"
+            remedy = "Add --neighbours 0, or --coherent off"
+            raise RecipeError(f"coherent {options.coherent}", rule, remedy)
         if neighbours:
             say(console, f"it sees each gather with {neighbours} on each side")
         precision = choose_precision(options.precision, self._task.backbone, device)

@@ -72,9 +72,9 @@ class RequestOptions(GateOptions):
 
     Attributes:
         coherent: `auto` mixes the model with filters, such as a band of the events and a reduction
-            of the rank, by a risk that is estimated for each gather; offset, trend and drift of the
-            traces then go as noise, but not on a fibre. `off`: the model alone. Stations and gathers of fewer than 7
-            traces have the model alone.
+            of the rank, by a risk that is estimated for each gather. Offset, trend and drift of the
+            traces then go as noise, but not on a fibre. `off`: the model alone, as in stations and
+            gathers of fewer than 7 traces.
         slow: with `coherent` `auto`, whether waves that are slower than the others and of lower
             frequency, such as ground roll, are kept or removed: they are coherent as events are,
             and only you can say that they are noise.
