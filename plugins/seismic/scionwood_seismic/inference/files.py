@@ -16,9 +16,9 @@ from rich.console import Console
 
 from scionwood import RecipeError, WriteError, find_run, load_run
 from scionwood.authoring import atomic_path, read_origin, writing
+from scionwood_seismic.dino.adaptation import choose_adaptation
 from scionwood_seismic.evaluation.light import GATHERS_SHOWN, judge, lights, say
 from scionwood_seismic.evaluation.report import report_quality
-from scionwood_seismic.inference.adaptation import choose_adaptation
 from scionwood_seismic.inference.choice import Choice, choose, run_of
 from scionwood_seismic.inference.neighbours import choose_neighbours
 from scionwood_seismic.inference.options import DenoiseOptions

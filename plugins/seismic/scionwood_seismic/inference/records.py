@@ -18,7 +18,7 @@ from torch import nn
 from scionwood import Record
 from scionwood.authoring import read_origin, weights_digest, writing
 from scionwood_seismic.data.normalise import live
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter
+from scionwood_seismic.dino.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.field import FieldResult, denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.precision import InBfloat16
