@@ -146,13 +146,14 @@ def main() -> None:
     fibres = [noise for noise in FIBRES if arguments.fibres or noise == "FORGE"]
     jobs = [(0, noise, "DAS event") for noise in fibres]
     for seed in arguments.seeds:
+        jobs += [(seed, "roll", name) for name in FIVE]
         jobs += [(seed, noise, name) for name in NINE for noise in SIX]
     jobs += [(0, "none", name) for name in NINE]
     watched, table = Watched(), Table(arguments.out)
     for job in table.missing(
         {"line": name, "noise": noise, "seed": seed, "slow": slow}
-        for seed, noise, name in jobs
-        for slow in (("keep", "remove") if noise == "roll" else ("keep",))
+        for seed, noise, name in dict.fromkeys(jobs)
+        for slow in (("remove", "keep") if noise == "roll" else ("keep",))
     ):
         line, noise = lines[job["line"]], job["noise"]
         record = line.data

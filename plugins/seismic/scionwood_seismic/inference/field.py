@@ -226,7 +226,7 @@ class _Work:
 
             coherent = report.removed * stage.beams.coherent_share(removed[alive])
             trial = Trial(denoise, signal, removed, steps.period)
-            source = GatherEvents(reference.record, stage.beams)
+            source = GatherEvents(reference.record, stage.beams, lowest=stage.lowest)
             removed, report = settle(
                 trial, source, replace(report, coherent=coherent), self.options
             )

@@ -170,7 +170,7 @@ def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85
     """
     steps = steps_of(beams, network)
     made = outputs(record, CHAINS, steps)
-    alive = record.any(axis=1)
+    alive = np.asarray(np.any(record, axis=1))
     harm = {chain: _coherent(record - made[chain], record, beams, alive) for chain in CHAINS}
     chains = [chain for chain in CHAINS if harm[chain] <= harm[NETWORK] + BEYOND]
     gone = {chain: _energy(record - made[chain]) / _energy(record) for chain in (FIXED, NETWORK)}

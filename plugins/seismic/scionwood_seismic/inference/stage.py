@@ -12,7 +12,7 @@ from scipy import fft
 from scionwood_seismic.inference.beams import Beams, beams
 from scionwood_seismic.inference.filters import band_pass
 from scionwood_seismic.inference.mixture import Mixture, Step, mix
-from scionwood_seismic.inference.waves import SlowWaves, find_slow_waves, whitened
+from scionwood_seismic.inference.waves import ABOVE, SlowWaves, find_slow_waves, whitened
 from scionwood_seismic.synth.canonical import (
     CANONICAL_PERIOD,
     Domain,
@@ -66,6 +66,12 @@ class Stage:
     beams: Beams
     mixture: Mixture
     takes_slow: bool
+
+    @property
+    def lowest(self) -> float:
+        """Cycles per period, below which slow waves are taken out; 0 if they are kept."""
+        slow = self.reference.slow
+        return ABOVE * slow.cut * self.reference.period if slow and self.takes_slow else 0.0
 
     def denoised(self, record: np.ndarray) -> np.ndarray:
         """Denoise the record, a part of it, or either with events, (trace, time)."""

@@ -21,6 +21,7 @@ OCTAVES = ((0.006, 0.02), (0.012, 0.04), (0.025, 0.08), (0.05, 0.16), (0.1, 0.32
 FEWEST = 5  # coherent places of an octave
 SLOWER, MARGIN = 2.0, 0.2  # the least ratio of two slownesses, and samples per trace beyond it
 STEEP = 0.1  # periods per trace, the least slope of slow waves
+ABOVE = 1.25  # of the cut, the corner of what is filtered
 LEAST = 0.05  # of the energy, in an octave of each kind
 
 
@@ -47,7 +48,7 @@ class SlowWaves:
         """
         alive = record.any(axis=1)
         signal = np.asarray(record[alive], np.float64)
-        low = band_pass(signal, 0, 1.25 * self.cut)
+        low = band_pass(signal, 0, ABOVE * self.cut)
         # Below the cut, delays up to twice those of the fast waves stay, or 0.04 periods.
         result = np.zeros(record.shape, np.float32)
         result[alive] = signal - low + fan(low, max(2 * self.fast, 0.04 / self.cut))
