@@ -23,7 +23,7 @@ from scionwood_seismic.inference.events import GatherEvents
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.prepared import Prepared, prepare, prepare_neighbours
 from scionwood_seismic.inference.reports import NO_EVENT, Report, with_spacing
-from scionwood_seismic.inference.settling import Trial, energy, settle
+from scionwood_seismic.inference.settling import Removal, energy, settle
 from scionwood_seismic.inference.stage import find_reference, find_stage, hidden_period, usable
 from scionwood_seismic.inference.tiles import Tiling, each_removed, usual_tiles
 from scionwood_seismic.synth.canonical import Domain, Plan, plan
@@ -180,9 +180,9 @@ class _Work:
 
         if self.options.gate == "off":
             return removed, report
-        trial = Trial(denoise, record, removed, self._window(steps))
+        removal = Removal(denoise, record, removed, self._window(steps))
         if self.domain == "station":
-            return settle(trial, StationEvents(signal), report, self.options)
+            return settle(removal, StationEvents(signal), report, self.options)
         found = beams(signal[alive], steps.period)
         if not found.has_events:
             share = float(self.options.gate == "report")
@@ -190,7 +190,7 @@ class _Work:
             return share * removed, replace(report, reason=NO_EVENT)
         coherent = report.removed * found.coherent_share(removed[alive])
         source = GatherEvents(signal, found)
-        return settle(trial, source, replace(report, coherent=coherent), self.options)
+        return settle(removal, source, replace(report, coherent=coherent), self.options)
 
     def _staged(
         self, prepared: Prepared, alive: np.ndarray, level: float
@@ -225,10 +225,10 @@ class _Work:
                 return result
 
             coherent = report.removed * stage.beams.coherent_share(removed[alive])
-            trial = Trial(denoise, signal, removed, steps.period)
+            removal = Removal(denoise, signal, removed, steps.period)
             source = GatherEvents(reference.record, stage.beams, lowest=stage.lowest)
             removed, report = settle(
-                trial, source, replace(report, coherent=coherent), self.options
+                removal, source, replace(report, coherent=coherent), self.options
             )
         self.progress(1.0)
         if self.domain == "das":  # strain and temperature are slow, and signal

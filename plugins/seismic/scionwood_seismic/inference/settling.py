@@ -17,8 +17,8 @@ from scionwood_seismic.inference.reports import Report
 
 @final
 @dataclass(frozen=True)
-class Trial:
-    """A denoiser and what it does to a record.
+class Removal:
+    """A denoiser and what it removes from a record.
 
     Attributes:
         denoise: a record or a part of it -> the denoised one, (trace, time).
@@ -40,12 +40,12 @@ class Trial:
 
 
 def settle(
-    trial: Trial, source: Source, report: Report, options: GateOptions
+    removal: Removal, source: Source, report: Report, options: GateOptions
 ) -> tuple[np.ndarray, Report]:
     """Put lost signal back, and then blend, until strong events reach their limit.
 
     Args:
-        trial: the denoiser and the record.
+        removal: the denoiser and the record.
         source: draws the events that are added.
         report: that of the removal.
         options: the limits.
@@ -54,20 +54,20 @@ def settle(
         What may be removed, (trace, time), and its report.
     """
     trials, samples = gate.tried(
-        trial.denoise,
-        trial.record,
-        trial.signal - trial.removed,
+        removal.denoise,
+        removal.record,
+        removal.signal - removal.removed,
         source,
         np.random.default_rng(0),
-        period=trial.window,
+        period=removal.window,
     )
-    removed = trial.removed
+    removed = removal.removed
     events = [event for one in trials for event in one.returned()]
     share, reason, back = *share_to_keep(gate.amplitudes(events), options), 0.0
     if options.gate == "report":
         share, reason = 1.0, ""
     if reason:
-        events, back, removed = _mended(trial, trials, events, options)
+        events, back, removed = _mended(removal, trials, events, options)
         share, still = share_to_keep(gate.amplitudes(events), options)
         reason = f"{still or reason}; lost signal was put back" if share else still
     events = [event.blended(share) for event in events]
@@ -80,13 +80,13 @@ def settle(
         back=back if share else 0.0,
         reason=reason,
         coherent=share**2 * report.coherent,
-        removed=energy(left) / max(energy(trial.signal), 1e-300),
-        runs=samples / trial.record.size,
+        removed=energy(left) / max(energy(removal.signal), 1e-300),
+        runs=samples / removal.record.size,
     )
 
 
 def _mended(
-    trial: Trial,
+    removal: Removal,
     trials: Sequence[gate.Trial],
     events: Sequence[gate.Returned],
     options: GateOptions,
@@ -94,7 +94,7 @@ def _mended(
     """Return what comes back if lost signal goes back, how much does, and the rest."""
 
     def mend(record: np.ndarray, denoised: np.ndarray) -> np.ndarray:
-        lost = envelope.resembling(record, record - denoised, trial.window)
+        lost = envelope.resembling(record, record - denoised, removal.window)
         mended: np.ndarray = denoised + lost
         return mended
 
@@ -102,8 +102,8 @@ def _mended(
     back = share_to_put_back(gate.amplitudes(events), gate.amplitudes(others), options)
     # A result is linear in what goes back, and so are the amplitudes.
     both = [a.towards(b, back) for a, b in zip(events, others, strict=True)]
-    lost = envelope.resembling(trial.signal, trial.removed, trial.window)
-    return both, back, trial.removed - np.float32(back) * lost
+    lost = envelope.resembling(removal.signal, removal.removed, removal.window)
+    return both, back, removal.removed - np.float32(back) * lost
 
 
 def energy(data: np.ndarray) -> float:
