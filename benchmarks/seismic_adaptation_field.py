@@ -25,7 +25,7 @@ from seismic_field_cases import FIELD_DATA, GROUPS, Case, forge
 
 from scionwood import fit, load_run, resolve
 from scionwood_seismic import open_file
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter, Objective
+from scionwood_seismic.dino.adaptation import Adaptation, Adapter, Objective
 from scionwood_seismic.inference.field import FieldResult, denoise_record
 
 RUN = "seismic/denoise"

@@ -27,6 +27,7 @@ from scionwood import load_run
 from scionwood_seismic.evaluation.baselines import fx_ssa
 from scionwood_seismic.evaluation.calibration import compare, truth
 from scionwood_seismic.inference.field import denoise_record
+from scionwood_seismic.inference.filters import prediction
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.synth.canonical import dominant_period
 
@@ -49,32 +50,6 @@ def low_pass(record: np.ndarray) -> np.ndarray:
     spectrum = np.fft.rfft(record)
     spectrum[:, np.fft.rfftfreq(record.shape[1]) >= 1 / 14] = 0
     return np.fft.irfft(spectrum, record.shape[1])
-
-
-def prediction(record: np.ndarray, order: int = 4, window: int = 32) -> np.ndarray:
-    """Return the f-x prediction of each trace from its neighbours on both sides."""
-    total, weight = np.zeros(record.shape), np.zeros((len(record), 1))
-    window = min(window, len(record))
-    for first in {*range(0, len(record) - window + 1, window // 2), len(record) - window}:
-        spectrum = np.fft.rfft(record[first : first + window]).T
-        at = np.arange(order, window)[:, None] - np.arange(1, order + 1)
-        before = spectrum[:, at]
-        normal = np.einsum("fnl,fnm->flm", before.conj(), before)
-        level = 0.02 * np.einsum("fll->f", normal).real / order + 1e-20
-        right = np.einsum("fnl,fn->fl", before.conj(), spectrum[:, order:])
-        weights = np.linalg.solve(normal + level[:, None, None] * np.eye(order), right[..., None])
-        ahead = np.einsum("fnl,fl->fn", before, weights[..., 0])
-        behind = np.einsum("fnl,fl->fn", spectrum[:, ::-1].conj()[:, at], weights[..., 0])
-        both, count = np.zeros_like(spectrum), np.zeros(window)
-        both[:, order:] += ahead
-        both[:, : window - order] += behind[:, ::-1].conj()
-        count[order:] += 1
-        count[: window - order] += 1
-        taper = np.hanning(window + 2)[1:-1, None]
-        part = np.fft.irfft((both / np.maximum(count, 1)).T, record.shape[1])
-        total[first : first + window] += taper * part
-        weight[first : first + window] += taper
-    return total / weight
 
 
 FILTERS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -136,14 +136,14 @@ class Noises:
         """
         rng = np.random.default_rng(seed)
         if name in self._fibres:
-            noise = _mirrored(self._fibres[name], shape, rng)
+            noise = mirrored(self._fibres[name], shape, rng)
         else:
             noise = DRAWN[name](rng, shape, period)
         unit: np.ndarray = noise / noise.std()
         return unit
 
 
-def _mirrored(record: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def mirrored(record: np.ndarray, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Return a part of a fibre record without its largest samples, mirrored if it is too small."""
     record = record - record.mean(axis=1, keepdims=True)
     first = int(rng.integers(0, max(1, len(record) - shape[0] + 1)))

@@ -23,8 +23,8 @@ from torch import nn
 
 from scionwood import load_run
 from scionwood_seismic.data.synthetic import generator
+from scionwood_seismic.dino.adaptation import Adaptation, Adapter, Objective
 from scionwood_seismic.evaluation import metrics
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter, Objective
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import UNSEEN

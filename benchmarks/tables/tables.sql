@@ -1653,6 +1653,59 @@ SELECT noise, count(*) AS pairs,
 FROM seismic_gate WHERE denoiser = 'network' AND light NOT IN ('passed', 'grey')
 GROUP BY noise ORDER BY min(place);
 
+-- table: coherent_noises
+-- Lines with all six noises; slow waves go only where they are asked for, in roll. A result behind
+-- the gate is compared with the network behind the gate.
+WITH complete AS (
+  SELECT seed, line FROM seismic_coherent WHERE noise NOT IN ('none') AND slow = 'keep'
+  GROUP BY seed, line HAVING count(DISTINCT noise) = 6
+), row AS (
+  SELECT seismic_coherent.* FROM seismic_coherent JOIN complete USING (seed, line)
+  WHERE noise <> 'none'
+), score AS (
+  SELECT 1 AS nr, 'network, no gate' AS method, noise, network AS snr, network FROM row
+  WHERE slow = 'keep'
+  UNION ALL SELECT 2, 'network', noise, network_gated, network_gated FROM row WHERE slow = 'keep'
+  UNION ALL SELECT 3, 'wide band, rank 8 (no network)', noise, filter, network FROM row
+  WHERE slow = 'keep'
+  UNION ALL SELECT 4, 'fixed chain: wide band, rank 8, network', noise, chain, network FROM row
+  WHERE slow = 'keep'
+  UNION ALL SELECT 5, '`--coherent auto`, no gate', noise, mixture, network FROM row
+  WHERE slow = 'keep'
+  UNION ALL SELECT 6, '**`--coherent auto`**', noise, gated, network_gated FROM row
+  WHERE slow = 'keep'
+  UNION ALL SELECT 7, '`--coherent auto --slow remove`, no gate', noise, mixture, network
+  FROM row WHERE slow = iif(noise = 'roll', 'remove', 'keep')
+  UNION ALL SELECT 8, '**`--coherent auto --slow remove`**', noise, gated, network_gated
+  FROM row WHERE slow = iif(noise = 'roll', 'remove', 'keep')
+  UNION ALL SELECT 9, 'oracle: the best candidate of each record', noise, oracle, network
+  FROM row WHERE slow = 'keep'
+)
+SELECT method,
+  digits(avg(snr) FILTER (WHERE noise = 'white'), '.2f') AS white,
+  digits(avg(snr) FILTER (WHERE noise = 'band'), '.2f') AS band,
+  digits(avg(snr) FILTER (WHERE noise = 'FORGE'), '.2f') AS FORGE,
+  digits(avg(snr) FILTER (WHERE noise = 'roll'), '.2f') AS roll,
+  digits(avg(snr) FILTER (WHERE noise = 'swell'), '.2f') AS swell,
+  digits(avg(snr) FILTER (WHERE noise = 'instrument'), '.2f') AS instrument,
+  digits(avg(snr), '.2f') AS mean, digits(min(snr - network), '.2f') AS "worst against the network, gate alike",
+  count(*) AS records
+FROM score GROUP BY nr, method ORDER BY nr;
+
+-- table: coherent_lines
+SELECT line, count(*) AS records, digits(avg(network), '.2f') AS "network, no gate",
+  digits(avg(network_gated), '.2f') AS network, digits(avg(chain), '.2f') AS "fixed chain",
+  digits(avg(gated), '.2f') AS "`--coherent auto`", digits(avg(oracle), '.2f') AS oracle
+FROM seismic_coherent WHERE slow = 'keep' AND noise <> 'none' AND line <> 'DAS event'
+GROUP BY line HAVING count(DISTINCT noise) = 6 ORDER BY min(place);
+
+-- table: coherent_das
+SELECT noise, digits(network, '.2f') AS "network, no gate", digits(network_gated, '.2f') AS network,
+  digits(filter, '.2f') AS "wide band, rank 8", digits(chain, '.2f') AS "fixed chain",
+  digits(mixture, '.2f') AS "`--coherent auto`, no gate", digits(gated, '.2f') AS "`--coherent auto`",
+  digits(oracle, '.2f') AS oracle, light
+FROM seismic_coherent WHERE line = 'DAS event' ORDER BY place;
+
 -- table: inputs_gathers
 SELECT variant AS network, digits(seconds, 'g') AS "trained, s", count(*) AS seeds,
   half_range(made_clean) AS "generated, clean, dB", half_range(made_0dB) AS "0 dB",

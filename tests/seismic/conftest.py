@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from plain_figures import undrawn
 
 from scionwood import fit
 from scionwood.recipes.recipe import resolve
+
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 Write = Callable[..., Path]
 

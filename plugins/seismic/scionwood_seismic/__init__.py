@@ -59,7 +59,7 @@ plugin = Plugin(
     recipes="scionwood_seismic.recipes",
     bases="scionwood_seismic.bases",
     runs="scionwood_seismic.runs",
-    rooms=("synth",),
+    rooms=("synth", "dino"),
     services={
         "denoise": "scionwood_seismic.verbs.denoise_request:denoise_request",
     },

@@ -1,6 +1,6 @@
 from scionwood import Plugin
+from scionwood_seismic.dino.adaptation import Adaptation as Adaptation
 from scionwood_seismic.evaluation.gather_qc import quality as quality
-from scionwood_seismic.inference.adaptation import Adaptation as Adaptation
 from scionwood_seismic.inference.field import FieldResult as FieldResult
 from scionwood_seismic.inference.options import DenoiseOptions as DenoiseOptions
 from scionwood_seismic.readers.opening import open_file as open_file

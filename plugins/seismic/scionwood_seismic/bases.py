@@ -59,8 +59,8 @@ BASES = {
         },
         contract="pictures with sides in multiples of 14, RGB with ImageNet's mean and deviation; "
         "needs the package onnx",
-        lay_out="scionwood_seismic.model.focus:lay_out",
-        probe="scionwood_seismic.model.focus:features",
+        lay_out="scionwood_seismic.dino.focus:lay_out",
+        probe="scionwood_seismic.dino.focus:features",
         backbones=_vit("dinov2_unet", "small", "vit_small_patch14_dinov2"),
         layout="243:dcafccb8dc1a4c0b",
         outputs=(0.00697759, 2.64129, 0.64773, 2.26406, 1.63451, 2.11546, 1.74847, 1.18064),

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from scionwood import RecipeError, Task, TrainingError, load_run
 from scionwood_seismic import denoise_data
-from scionwood_seismic.inference.adaptation import Adaptation
+from scionwood_seismic.dino.adaptation import Adaptation
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.readers.sources import obspy

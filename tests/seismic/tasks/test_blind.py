@@ -232,7 +232,7 @@ def test_a_training_that_takes_amplitude_from_events_is_rolled_back(
     run, tmp_path, capsys, monkeypatch
 ):
     amplitudes = iter([0.9] * 2 + [0.5] * 2)  # of two patches, before and after
-    measured = "scionwood_seismic.inference.rollback.recovered_amplitude"
+    measured = "scionwood_seismic.dino.rollback.recovered_amplitude"
     monkeypatch.setattr(measured, lambda *given: next(amplitudes))
     adapted = fit(recipe(run), run_dir=tmp_path / "adapted")
     assert "adaptation: rolled back: strong events lost amplitude" in capsys.readouterr().err

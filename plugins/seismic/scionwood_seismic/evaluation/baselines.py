@@ -9,6 +9,8 @@ from scipy.ndimage import median_filter
 from scipy.signal import butter, sosfiltfilt
 from skimage.restoration import denoise_tv_chambolle
 
+from scionwood_seismic.inference.filters import fx_ssa
+
 
 def identity(data: np.ndarray, dt: float) -> np.ndarray:
     """Return the gather unchanged: the unprocessed input."""
@@ -55,43 +57,6 @@ def fk_threshold(data: np.ndarray, dt: float, *, keep: float = 0.05) -> np.ndarr
     magnitude = np.abs(spectrum)
     sparse_spectrum = spectrum * (magnitude >= np.quantile(magnitude, 1 - keep))
     return np.fft.ifft2(sparse_spectrum).real
-
-
-def fx_ssa(
-    data: np.ndarray, dt: float, *, rank: int = 6, window: int = 64, highest: float = 90
-) -> np.ndarray:
-    """Reduce the rank of f-x Hankel matrices in overlapping windows (Cadzow filtering, SSA).
-
-    At each frequency, k linear events in a window give a Hankel matrix of rank k.
-
-    Args:
-        data: (trace, time).
-        dt: the sample interval, s.
-        rank: the number of events in a window.
-        window: traces per window; neighbouring windows overlap by half.
-        highest: the highest frequency that is kept, Hz.
-
-    Returns:
-        (trace, time).
-
-    Source: Trickett, 2008, SEG expanded abstracts, 2586-2590; Oropeza and Sacchi, 2011, Geophysics
-    76(3), V25, doi 10.1190/1.3552706.
-    """
-    traces, samples = data.shape
-    window = min(window, traces)
-    last = traces - window
-    starts = [*range(0, last, max(1, window // 2)), last]
-    total, weights = np.zeros(data.shape), np.zeros((traces, 1))
-    taper = np.hanning(window + 2)[1:-1, None]
-    in_band = np.fft.rfftfreq(samples, dt) <= highest
-    for start in starts:
-        spectrum = np.fft.rfft(data[start : start + window], axis=1)
-        reduced = np.zeros_like(spectrum)
-        reduced[:, in_band] = _reduce(spectrum[:, in_band].T, rank).T
-        part = np.fft.irfft(reduced, n=samples, axis=1)
-        total[start : start + window] += part * taper
-        weights[start : start + window] += taper
-    return total / weights
 
 
 def bandpass_ssa(data: np.ndarray, dt: float) -> np.ndarray:
@@ -151,16 +116,3 @@ METHODS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "common-mode": common_mode,
 }
 """Name -> method, for the comparison table. Each takes (trace, time) and dt in s."""
-
-
-def _reduce(rows: np.ndarray, rank: int) -> np.ndarray:
-    """Reduce the rank of the Hankel matrix of each row, (frequency, trace), and average it back."""
-    n = rows.shape[1]
-    height = n // 2 + 1
-    at = np.arange(height)[:, None] + np.arange(n - height + 1)
-    u, s, v = np.linalg.svd(rows[:, at], full_matrices=False)
-    low = (u[..., :rank] * s[:, None, :rank]) @ v[:, :rank]
-    total = np.zeros_like(rows)
-    for i in range(height):
-        total[:, i : i + n - height + 1] += low[:, i]
-    return total / np.bincount(at.ravel(), minlength=n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, final
 
 from rich.console import Console
@@ -73,6 +73,12 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
         >>> print(judge(report, GateOptions()))
         yellow fldr 1: passed through unchanged: no live trace
     """
+    verdict = _judged(report, gate)
+    line = report.get("stage", {}).get("line") if not verdict.passed else None
+    return replace(verdict, reason=f"{verdict.reason}; {line}") if line else verdict
+
+
+def _judged(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
     recovered, share = report["recovered"], report["share"]
     name, removed = str(report.get("gather", "")), float(report.get("removed", 0.0))
     if share == 0:
@@ -93,9 +99,11 @@ def judge(report: Mapping[str, Any], gate: GateOptions) -> Verdict:
         blend = f"blended with {_percent(1 - share)} of the removed part; " if share < 1 else ""
         return Verdict(name, "yellow", f"{report['reason']}; {blend}{text}", *numbers)
     coherent = float(report.get("coherent", 0.0))
-    if coherent > gate.coherent:
+    if coherent > gate.coherent_limit:
         reason = f"{_percent(coherent)} of the energy was removed and is coherent as events are"
-        return Verdict(name, "yellow", f"{reason} (limit {_percent(gate.coherent)})", *numbers)
+        return Verdict(
+            name, "yellow", f"{reason} (limit {_percent(gate.coherent_limit)})", *numbers
+        )
     if weak < gate.weak - EXACT:
         amplitude = f"{weak_kind} events keep {weak:.2f} (limit {gate.weak:g})"
         return Verdict(name, "yellow", f"{amplitude}; {text}", *numbers)

@@ -83,18 +83,20 @@ class GatherEvents:
     Args:
         record: (trace, time), any unit; dead traces are zero.
         beams: what is coherent in it.
+        lowest: cycles per period, below which events have no power: slow waves are taken out there.
     """
 
     kinds: tuple[str, ...] = KINDS
 
-    def __init__(self, record: np.ndarray, beams: Beams) -> None:
+    def __init__(self, record: np.ndarray, beams: Beams, *, lowest: float = 0.0) -> None:
         self.beams, self.period = beams, beams.period
         length = round(WINDOW[1] * self.period / CANONICAL_PERIOD)
         self.window = min(WINDOW[0], record.shape[0]), min(length, record.shape[1])
         self._level = local_rms(record, (25, int(6 * self.period)))
         # Events in the band of the beams alone do not see what a filter cuts outside of it.
         near = np.exp(-8 * (beams.frequency - 1) ** 2)
-        self._wavelets = [wavelet(beams, power) for power in (beams.power, near) if power.any()]
+        powers = [power * (beams.frequency >= lowest) for power in (beams.power, near)]
+        self._wavelets = [wavelet(beams, power) for power in powers if power.any()]
 
     def draw(
         self, kind: str, corner: tuple[int, int], centre: float, rng: np.random.Generator

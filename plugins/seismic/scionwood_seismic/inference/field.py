@@ -6,7 +6,7 @@ the models know, remove noise tile by tile, test the result with the harm gate, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -15,15 +15,16 @@ from torch import nn
 
 from scionwood import Task
 from scionwood_seismic.data.normalise import live, scale
-from scionwood_seismic.inference import envelope, gate
+from scionwood_seismic.inference import envelope
 from scionwood_seismic.inference.arrivals import PERIODS, StationEvents
 from scionwood_seismic.inference.baseline import drift
 from scionwood_seismic.inference.beams import beams
-from scionwood_seismic.inference.decision import share_to_keep, share_to_put_back
-from scionwood_seismic.inference.events import GatherEvents, Source
+from scionwood_seismic.inference.events import GatherEvents
 from scionwood_seismic.inference.options import DenoiseOptions
-from scionwood_seismic.inference.prepared import prepare, prepare_neighbours
+from scionwood_seismic.inference.prepared import Prepared, prepare, prepare_neighbours
 from scionwood_seismic.inference.reports import NO_EVENT, Report, with_spacing
+from scionwood_seismic.inference.settling import Removal, energy, settle
+from scionwood_seismic.inference.stage import find_reference, find_stage, hidden_period, usable
 from scionwood_seismic.inference.tiles import Tiling, each_removed, usual_tiles
 from scionwood_seismic.synth.canonical import Domain, Plan, plan
 
@@ -122,61 +123,54 @@ class _Work:
     ) -> FieldResult:
         """Denoise a record that has live traces."""
         unit = unit or scale(data[alive])
-        prepared = prepare(data, alive, unit, self.domain, common_mode=self.options.common_mode)
+        staged = self.options.coherent == "auto" and usable(self.domain, alive)
+        how = {"common_mode": self.options.common_mode}
+        prepared = prepare(data, alive, unit, self.domain, **how)
+        if prepared.reason and staged:
+            period = hidden_period(prepared.signal[alive])
+            prepared = prepare(data, alive, unit, self.domain, period=period, **how)
         if prepared.reason:
             return self._untouched(data, prepared.reason, prepared.period)
-        steps = plan(prepared.signal[alive], domain=self.domain, period=prepared.period)
-        record = prepared.signal
-        if neighbour_slices is not None:
-            how = self.domain, self.options.common_mode, prepared.period
-            neighbours = prepare_neighbours(neighbour_slices, data, alive, unit, *how)
-            record = np.concatenate([record[None], neighbours])
-        removed, report = self._removed(record, steps, (level or 0.0) / unit)
+        record, level = prepared.signal, (level or 0.0) / unit
+        if staged:
+            removed, report = self._staged(prepared, alive, level)
+        else:
+            if neighbour_slices is not None:
+                others = prepare_neighbours(
+                    neighbour_slices,
+                    data,
+                    alive,
+                    unit,
+                    self.domain,
+                    self.options.common_mode,
+                    prepared.period,
+                )
+                record = np.concatenate([record[None], others])
+            removed, report = self._removed(record, prepared.period, level)
         removed += prepared.shared
-        return self._finish(
-            data, prepared.scaled, removed, unit, replace(report, domain=self.domain)
-        )
+        return self._finish(data, prepared.scaled, removed, unit, report)
 
     def _untouched(self, data: np.ndarray, reason: str, period: float = 0.0) -> FieldResult:
         self.progress(1.0)
         report = Report(self.domain, reason=reason, period=period * self.dt)
         return FieldResult(data.astype(np.float32), report)
 
-    def _removed(self, record: np.ndarray, steps: Plan, level: float) -> tuple[np.ndarray, Report]:
-        """Return what may be removed from a record without offset and drift.
+    def _removed(
+        self, record: np.ndarray, period: float, level: float
+    ) -> tuple[np.ndarray, Report]:
+        """Return what the model may remove from a record without offset and drift.
 
         Args:
             record: (trace, time), or (1 + slice, trace, time) with its neighbours; dead traces are
                 zero.
-            steps: how it goes to the canonical sampling.
+            period: the dominant period, samples.
             level: the RMS of its noise; 0: unknown.
         """
         signal = record[0] if record.ndim == 3 else record
-        removed, added = self._denoised(record, steps, level, self.progress)
-        energy = max(_energy(signal), 1e-300)
-        report = Report(
-            self.domain,
-            period=steps.period * self.dt,
-            removed=_energy(removed) / energy,
-            share=1.0,
-            added=added,
-            factor=steps.factor,
-        )
-        if self.options.gate == "off":
-            return removed, report
         alive = signal.any(axis=1)
-        source: Source
-        if self.domain == "station":
-            source = StationEvents(signal)
-        else:
-            coherent_beams = beams(signal[alive], steps.period)
-            if not coherent_beams.has_events:
-                share = float(self.options.gate == "report")
-                report = replace(report, share=share, removed=share * report.removed)
-                return share * removed, replace(report, reason=NO_EVENT)
-            source = GatherEvents(signal, coherent_beams)
-            coherent = report.removed * coherent_beams.coherent_share(removed[alive])
-            report = replace(report, coherent=coherent)
+        steps = plan(signal[alive], domain=self.domain, period=period)
+        removed, added = self._denoised(record, steps, level, self.progress)
+        report = self._report(signal, removed, added, steps)
 
         def denoise(part: np.ndarray) -> np.ndarray:
             first = part[0] if part.ndim == 3 else part
@@ -184,50 +178,69 @@ class _Work:
             result: np.ndarray = first - self._denoised(part, part_steps, level)[0]
             return result
 
-        rng, window = np.random.default_rng(0), self._window(steps)
-        trials, samples = gate.tried(denoise, record, signal - removed, source, rng, period=window)
-        report = replace(report, runs=samples / record.size)
-        return self._settled(signal, removed, trials, window, report)
+        if self.options.gate == "off":
+            return removed, report
+        removal = Removal(denoise, record, removed, self._window(steps))
+        if self.domain == "station":
+            return settle(removal, StationEvents(signal), report, self.options)
+        found = beams(signal[alive], steps.period)
+        if not found.has_events:
+            share = float(self.options.gate == "report")
+            report = replace(report, share=share, removed=share * report.removed)
+            return share * removed, replace(report, reason=NO_EVENT)
+        coherent = report.removed * found.coherent_share(removed[alive])
+        source = GatherEvents(signal, found)
+        return settle(removal, source, replace(report, coherent=coherent), self.options)
 
-    def _settled(
-        self,
-        signal: np.ndarray,
-        removed: np.ndarray,
-        trials: Sequence[gate.Trial],
-        window: float,
-        report: Report,
+    def _staged(
+        self, prepared: Prepared, alive: np.ndarray, level: float
     ) -> tuple[np.ndarray, Report]:
-        """Put lost signal back, and then blend, until strong events reach their limit."""
-        events = [event for trial in trials for event in trial.returned()]
-        share, reason, back = *share_to_keep(gate.amplitudes(events), self.options), 0.0
-        if self.options.gate == "report":
-            share, reason = 1.0, ""
-        if reason:
+        """Return what a mixture of filters and the model may remove, with the base line of traces.
 
-            def mend(record: np.ndarray, denoised: np.ndarray) -> np.ndarray:
-                lost = envelope.resembling(record, record - denoised, window)
-                mended: np.ndarray = denoised + lost
-                return mended
+        A record without coherent events goes to the model alone, which leaves it as it is.
+        """
+        signal, slow = prepared.signal, self.options.slow
+        reference = find_reference(signal, prepared.period, alive, slow)
+        steps = plan(reference.record[alive], domain=self.domain, period=reference.period)
 
-            others = [event for trial in trials for event in trial.returned(mend)]
-            recovered = gate.amplitudes(events), gate.amplitudes(others)
-            back = share_to_put_back(*recovered, self.options)
-            # A result is linear in what goes back, and so are the amplitudes.
-            events = [a.towards(b, back) for a, b in zip(events, others, strict=True)]
-            removed = removed - np.float32(back) * envelope.resembling(signal, removed, window)
-            share, still = share_to_keep(gate.amplitudes(events), self.options)
-            reason = f"{still or reason}; lost signal was put back" if share else still
-        events = [event.blended(share) for event in events]
-        left = np.float32(share) * removed
-        return left, replace(
-            report,
-            recovered=gate.amplitudes(events),
-            places=events,
-            share=share,
-            back=back if share else 0.0,
-            reason=reason,
-            coherent=share**2 * report.coherent,
-            removed=_energy(left) / max(_energy(signal), 1e-300),
+        def network(part: np.ndarray) -> np.ndarray:
+            part_steps = replace(steps, samples=part.shape[-1])
+            result: np.ndarray = part - self._denoised(part, part_steps, level)[0]
+            return result
+
+        stage = find_stage(reference, alive, network, slow, self.options.strong)
+        if stage is None:
+            return self._removed(signal, prepared.period, level)
+        self.progress(0.5)
+        removed, added = envelope.without_added(signal, signal - stage.denoised(signal))
+        report = replace(
+            self._report(signal, removed, added, steps),
+            stage=stage.as_json(removed[alive], self.dt),
+        )
+        if self.options.gate != "off":
+
+            def denoise(part: np.ndarray) -> np.ndarray:
+                gone, _ = envelope.without_added(part, part - stage.denoised(part))
+                result: np.ndarray = part - gone
+                return result
+
+            coherent = report.removed * stage.beams.coherent_share(removed[alive])
+            removal = Removal(denoise, signal, removed, steps.period)
+            source = GatherEvents(reference.record, stage.beams, lowest=stage.lowest)
+            removed, report = settle(
+                removal, source, replace(report, coherent=coherent), self.options
+            )
+        self.progress(1.0)
+        if self.domain == "das":  # strain and temperature are slow, and signal
+            return removed, report
+        base = prepared.scaled - prepared.shared - signal
+        return removed + np.float32(report.share) * base * alive[:, None], report
+
+    def _report(self, signal: np.ndarray, removed: np.ndarray, added: float, steps: Plan) -> Report:
+        share = energy(removed) / max(energy(signal), 1e-300)
+        period = steps.period * self.dt
+        return Report(
+            self.domain, period=period, removed=share, share=1.0, added=added, factor=steps.factor
         )
 
     def _denoised(
@@ -284,7 +297,3 @@ class _Work:
         np.multiply(removed, unit, out=result, where=changed, dtype=np.float64, casting="same_kind")
         left = {"dead or not finite": int((~alive).sum()), "clipped": int(cut.sum())}
         return FieldResult(result, replace(report, left={k: n for k, n in left.items() if n}))
-
-
-def _energy(data: np.ndarray) -> float:
-    return float(np.square(data, dtype=np.float64).sum())

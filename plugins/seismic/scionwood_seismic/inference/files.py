@@ -16,9 +16,9 @@ from rich.console import Console
 
 from scionwood import RecipeError, WriteError, find_run, load_run
 from scionwood.authoring import atomic_path, read_origin, writing
+from scionwood_seismic.dino.adaptation import choose_adaptation
 from scionwood_seismic.evaluation.light import GATHERS_SHOWN, judge, lights, say
 from scionwood_seismic.evaluation.report import report_quality
-from scionwood_seismic.inference.adaptation import choose_adaptation
 from scionwood_seismic.inference.choice import Choice, choose, run_of
 from scionwood_seismic.inference.neighbours import choose_neighbours
 from scionwood_seismic.inference.options import DenoiseOptions
@@ -102,6 +102,10 @@ class _Work:
         device = _usable(options.device)
         self._task = load_run(run, device=device)
         neighbours = choose_neighbours(options.neighbours, self._task.backbone, reader)
+        if neighbours and options.coherent != "off":
+            rule = f"the run sees each gather with {neighbours} on each side, and a filter sees one"
+            remedy = "Add --neighbours 0, or --coherent off"
+            raise RecipeError(f"coherent {options.coherent}", rule, remedy)
         if neighbours:
             say(console, f"it sees each gather with {neighbours} on each side")
         precision = choose_precision(options.precision, self._task.backbone, device)

@@ -7,7 +7,7 @@ any function from a record to the denoised record, with whatever it contains.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -16,7 +16,9 @@ import numpy as np
 from scionwood_seismic.inference.events import STRONG, WEAK, Event, Source
 from scionwood_seismic.synth.field_volume import offsets_of
 
-LEVELS = {"strong": (STRONG, 6), "weak": (WEAK, 8)}
+Levels = Mapping[str, tuple[tuple[float, float], int]]
+
+LEVELS: Levels = {"strong": (STRONG, 6), "weak": (WEAK, 8)}
 """Amplitudes, and events of each kind: what comes back of weak ones varies more."""
 
 PER_WINDOW, MOST_PER_WINDOW = 4, 5
@@ -115,6 +117,7 @@ def tried(
     rng: np.random.Generator,
     *,
     period: float = 12.0,
+    levels: Levels = LEVELS,
 ) -> tuple[list[Trial], int]:
     """Denoise a record with known events in it.
 
@@ -125,6 +128,7 @@ def tried(
         source: draws the events.
         rng: the source of random numbers.
         period: the dominant period, samples, which sets the margin of blocks.
+        levels: the amplitudes, and the events of each kind.
 
     Returns:
         The trials, and how many samples the denoiser saw for them.
@@ -142,7 +146,7 @@ def tried(
     """
     trials, samples = [], 0
     margin = MARGIN[0], round(MARGIN[1] * period / 12)
-    combos = _combos(source.kinds, rng)
+    combos = _combos(source.kinds, levels, rng)
     blocks = _blocks(record.shape[-2:], source.window, margin, rng)
     for number, (place, corners) in enumerate(blocks):
         part = record[..., *place]
@@ -161,10 +165,10 @@ def tried(
     return trials, samples
 
 
-def _combos(kinds: Sequence[str], rng: np.random.Generator) -> list[Combo]:
+def _combos(kinds: Sequence[str], levels: Levels, rng: np.random.Generator) -> list[Combo]:
     """Return the level and kind of each event, those of a level together."""
     combos = []
-    for level, (to, count) in LEVELS.items():
+    for level, (to, count) in levels.items():
         combos += [(level, str(kind), to) for kind in rng.permutation(np.repeat(kinds, count))]
     return combos
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from scionwood import RecipeError, Task, load_run
 from scionwood_seismic.data.normalise import live
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter, choose_adaptation
+from scionwood_seismic.dino.adaptation import Adaptation, Adapter, choose_adaptation
 from scionwood_seismic.inference.choice import for_array, for_channel, run_of
 from scionwood_seismic.inference.field import denoise_record
 from scionwood_seismic.inference.labelled import denoise_labelled

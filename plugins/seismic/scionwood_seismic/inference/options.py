@@ -44,7 +44,7 @@ class GateOptions:
     strong: float = 0.85
     weak: float = 0.65
 
-    coherent: ClassVar[float] = 0.12
+    coherent_limit: ClassVar[float] = 0.12
     """The share of the energy that is removed and coherent, above which a gather is yellow."""
     smallest_share: ClassVar[float] = 0.2
     """The share of the removal below which the record passes through unchanged."""
@@ -61,7 +61,7 @@ class GateOptions:
             "action": self.gate,
             "strong": self.strong,
             "weak": self.weak,
-            "coherent": self.coherent,
+            "coherent": self.coherent_limit,
             "least": self.smallest_share,
         }
 
@@ -71,6 +71,13 @@ class RequestOptions(GateOptions):
     """What may be chosen for a file by whoever sends it, a stranger included.
 
     Attributes:
+        coherent: `auto` mixes the model with filters, such as a band of the events and a reduction
+            of the rank, by a risk that is estimated for each gather. Offset, trend and drift of the
+            traces then go as noise, but not on a fibre. `off`: the model alone, as in stations and
+            gathers of fewer than 7 traces.
+        slow: with `coherent` `auto`, whether waves that are slower than the others and of lower
+            frequency, such as ground roll, are kept or removed: they are coherent as events are,
+            and only you can say that they are noise.
         common_mode: also remove the part that all traces of a gather share, flat events included.
         gather: the SEG-Y trace header whose value identifies a gather; `none`: the file is one
             gather. `auto` is `fldr`, or `none` for a section, a file whose gathers by `fldr` have
@@ -87,12 +94,20 @@ class RequestOptions(GateOptions):
         True
     """
 
+    coherent: Literal["auto", "off"] = "off"
+    slow: Literal["keep", "remove"] = "keep"
     common_mode: bool = False
     gather: Literal["auto", "fldr", "ep", "cdp", "offset", "iline", "xline", "none"] = "auto"
     slices: Slices | None = None
     vertical: Literal["time", "depth"] = "time"
     samples: int | None = None
     dt: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.slow == "remove" and self.coherent == "off":
+            rule = "slow waves are found by the coherent stage, which is off"
+            raise RecipeError("slow remove", rule, "Add --coherent auto")
 
     def open(self, path: Path) -> SeismicReader:
         """Open a file; with both directions of slices, by crosslines.

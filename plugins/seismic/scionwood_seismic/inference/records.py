@@ -18,7 +18,7 @@ from torch import nn
 from scionwood import Record
 from scionwood.authoring import read_origin, weights_digest, writing
 from scionwood_seismic.data.normalise import live
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter
+from scionwood_seismic.dino.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.field import FieldResult, denoise_record
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.precision import InBfloat16
@@ -231,6 +231,8 @@ def work_identity(
     }
     if options.neighbours:  # without, the work is that of former versions
         identity["neighbours"] = options.neighbours
+    if options.coherent != "off":
+        identity |= {"stage": options.coherent, "slow": options.slow}
     values: dict[str, Any] = json.loads(json.dumps(identity))
     return values
 

@@ -36,6 +36,7 @@ class Report:
         factor: canonical samples per sample.
         runs: what the gate computed, in runs of the denoiser on the whole record.
         adaptation: the outcome of the adaptation to the record, as JSON values; empty without one.
+        stage: what the coherent stage did and why, as JSON values; empty without it.
         aliased: the apparent velocity, m/s, below which events of the dominant period are aliased
             at the distance of the traces; None if that is not known.
     """
@@ -54,6 +55,7 @@ class Report:
     factor: float = 1.0
     runs: float = 0.0
     adaptation: Mapping[str, Any] = field(default_factory=dict)
+    stage: Mapping[str, Any] = field(default_factory=dict)
     aliased: float | None = None
 
     @property

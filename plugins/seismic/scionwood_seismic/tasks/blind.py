@@ -12,8 +12,8 @@ from torch.func import functional_call
 
 from scionwood import Optimiser, RecipeError, Task
 from scionwood.authoring import Corruption, Deployed
+from scionwood_seismic.dino.rollback import keep_or_restore
 from scionwood_seismic.evaluation import metrics
-from scionwood_seismic.inference.rollback import keep_or_restore
 from scionwood_seismic.tasks.deployed import deployed
 from scionwood_seismic.tasks.start import head_modules, take_over
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from scionwood import Optimiser, Task
 from scionwood.authoring import Deployed
+from scionwood_seismic.dino.adaptation import Adaptation, Adapter
 from scionwood_seismic.evaluation import metrics
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter
 from scionwood_seismic.tasks.deployed import deployed
 from scionwood_seismic.tasks.start import take_over
 
@@ -57,7 +57,7 @@ class Denoise(Task):
             folder, or the name of a shipped run such as `seismic/shot`; `none`: the weights of the
             backbone.
         tta: adapt to each gather at test time, and when the run denoises files; see
-            `inference.adaptation.Adaptation`.
+            `dino.adaptation.Adaptation`.
         tta_window: start and end of the window without signal in the gathers of the test split, s.
             In files the window is found in each gather, unless `denoise` is given one.
         tta_steps: adaptation steps per gather.

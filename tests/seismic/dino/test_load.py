@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from scionwood import WeightsError
 from scionwood_seismic.backbones import dinov2_unet, dinov3_unet
-from scionwood_seismic.model import dinov3, load
-from scionwood_seismic.model.dinov3 import tiny_encoder
-from scionwood_seismic.model.family import Family
+from scionwood_seismic.dino import dinov3, load
+from scionwood_seismic.dino.dinov3 import tiny_encoder
+from scionwood_seismic.dino.family import Family
 
 META_LICENCE = "DINOv3 License (https://ai.meta.com/resources/models-and-libraries/dinov3-license)"
 

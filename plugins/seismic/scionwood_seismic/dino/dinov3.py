@@ -8,9 +8,9 @@ from typing import Literal
 from timm.models import convnext, eva
 from timm.models.eva import Eva
 
-from scionwood_seismic.model.family import Family, Licence
-from scionwood_seismic.model.load import build, create_encoder
-from scionwood_seismic.model.unet import ConvNeXtUNet, DenoisingUNet, ViTUNet
+from scionwood_seismic.dino.family import Family, Licence
+from scionwood_seismic.dino.load import build, create_encoder
+from scionwood_seismic.dino.unet import ConvNeXtUNet, DenoisingUNet, ViTUNet
 
 PATCH = 16
 LICENCE = Licence(

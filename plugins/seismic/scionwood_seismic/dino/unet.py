@@ -14,7 +14,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood_seismic.model.decoder import Decoder
+from scionwood_seismic.dino.decoder import Decoder
 
 STRIDE = 16
 """Stride of the feature maps for the decoder, samples."""

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from scionwood import WeightsError
 from scionwood.authoring import load_tensors
-from scionwood_seismic.model.family import Family
-from scionwood_seismic.model.state_dicts import from_transformers, without_zero_biases
+from scionwood_seismic.dino.family import Family
+from scionwood_seismic.dino.state_dicts import from_transformers, without_zero_biases
 
 WRAPPERS = ("state_dict", "model")
 """Keys under which training scripts store the weights."""

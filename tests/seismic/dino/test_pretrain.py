@@ -6,8 +6,8 @@ import torch
 from safetensors import safe_open
 
 import scionwood_seismic
-from scionwood_seismic.model.dinov3 import tiny_encoder
-from scionwood_seismic.model.pretrain import pretrain
+from scionwood_seismic.dino.dinov3 import tiny_encoder
+from scionwood_seismic.dino.pretrain import pretrain
 
 SHIPPED = Path(scionwood_seismic.__file__).parent / "weights" / "dinov3_tiny.safetensors"
 

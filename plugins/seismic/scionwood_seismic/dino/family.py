@@ -8,7 +8,7 @@ from typing import Any, final
 
 from torch import Tensor
 
-from scionwood_seismic.model.unet import DenoisingUNet
+from scionwood_seismic.dino.unet import DenoisingUNet
 
 
 @final

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from scionwood_seismic.model import dinov2, dinov3
-from scionwood_seismic.model.family import Family
-from scionwood_seismic.model.load import build
-from scionwood_seismic.model.unet import DenoisingUNet
+from scionwood_seismic.dino import dinov2, dinov3
+from scionwood_seismic.dino.family import Family
+from scionwood_seismic.dino.load import build
+from scionwood_seismic.dino.unet import DenoisingUNet
 
 FAMILIES = (dinov3.VIT, dinov3.CONVNEXT, dinov2.VIT)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from case_table import table
 
-from scionwood_seismic.model.decoder import Decoder
-from scionwood_seismic.model.unet import DenoisingUNet
+from scionwood_seismic.dino.decoder import Decoder
+from scionwood_seismic.dino.unet import DenoisingUNet
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
 from scionwood import WeightsError
-from scionwood_seismic.model.family import Family
+from scionwood_seismic.dino.family import Family
 
 State = dict[str, Tensor]
 

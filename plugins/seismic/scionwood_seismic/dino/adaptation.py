@@ -13,20 +13,20 @@ from torch import Tensor, nn
 
 from scionwood import AdapterError, Task
 from scionwood_seismic.data.normalise import live, scale
-from scionwood_seismic.inference.arrays import denoise_array
-from scionwood_seismic.inference.noise_window import NoiseWindow, find_noise_window
-from scionwood_seismic.inference.objective import (
+from scionwood_seismic.dino.noise_window import NoiseWindow, find_noise_window
+from scionwood_seismic.dino.objective import (
     Objective,
     Reference,
     mismatch_of,
     reference_of,
 )
-from scionwood_seismic.inference.options import DenoiseOptions
-from scionwood_seismic.inference.rollback import (
+from scionwood_seismic.dino.rollback import (
     recovered_amplitude,
     removed_share,
     spread_tiles,
 )
+from scionwood_seismic.inference.arrays import denoise_array
+from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.synth.canonical import Domain, dominant_period, plan
 
 

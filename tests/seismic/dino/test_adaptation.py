@@ -14,7 +14,7 @@ from torch import nn
 from scionwood import AdapterError, load_run
 from scionwood_seismic.backbones import dinov3_unet
 from scionwood_seismic.data.synthetic import generator
-from scionwood_seismic.inference.adaptation import Adaptation, Adapter
+from scionwood_seismic.dino.adaptation import Adaptation, Adapter
 from scionwood_seismic.inference.arrays import denoise_array
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.signal import draw_gather

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from scionwood import WeightsError
-from scionwood_seismic.model.checkpoint import load_checkpoint
-from scionwood_seismic.model.family import APACHE, Family, Licence
-from scionwood_seismic.model.unet import DenoisingUNet
+from scionwood_seismic.dino.checkpoint import load_checkpoint
+from scionwood_seismic.dino.family import APACHE, Family, Licence
+from scionwood_seismic.dino.unet import DenoisingUNet
 
 PACKAGE = "scionwood_seismic"
 _log = logging.getLogger(PACKAGE)

@@ -1,6 +1,6 @@
 """Pretrain the tiny encoder by masked reconstruction of synthetic gathers and textures.
 
-`python -m scionwood_seismic.model.pretrain` repeats the training of the shipped weights in about
+`python -m scionwood_seismic.dino.pretrain` repeats the training of the shipped weights in about
 half an hour on one core.
 """
 
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from scionwood.authoring import atomic_path, minimise, warm_cosine
 from scionwood_seismic.data.normalise import scale
 from scionwood_seismic.data.synthetic import generator
-from scionwood_seismic.model.dinov3 import PATCH, tiny_encoder
+from scionwood_seismic.dino.dinov3 import PATCH, tiny_encoder
 from scionwood_seismic.synth.mixture import corrupt
 from scionwood_seismic.synth.noise import NOISES
 from scionwood_seismic.synth.signal import SIGNALS, draw_gather
@@ -122,7 +122,7 @@ def main() -> None:
         save_file(
             state,
             part,
-            metadata={"made_by": "scionwood_seismic.model.pretrain"}
+            metadata={"made_by": "scionwood_seismic.dino.pretrain"}
             | {"options": json.dumps(settings)},
         )
 

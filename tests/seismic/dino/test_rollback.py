@@ -10,8 +10,8 @@ from known_networks import events
 from torch import Tensor, nn
 
 from scionwood_seismic.data.synthetic import generator
-from scionwood_seismic.inference.noise_window import find_noise_window
-from scionwood_seismic.inference.rollback import keep_or_restore, recovered_amplitude
+from scionwood_seismic.dino.noise_window import find_noise_window
+from scionwood_seismic.dino.rollback import keep_or_restore, recovered_amplitude
 from scionwood_seismic.synth.signal import draw_gather
 
 

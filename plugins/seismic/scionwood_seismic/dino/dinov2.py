@@ -7,9 +7,9 @@ from typing import Literal
 
 from timm.models import vision_transformer
 
-from scionwood_seismic.model.family import APACHE, Family
-from scionwood_seismic.model.load import build
-from scionwood_seismic.model.unet import DenoisingUNet, ViTUNet
+from scionwood_seismic.dino.family import APACHE, Family
+from scionwood_seismic.dino.load import build
+from scionwood_seismic.dino.unet import DenoisingUNet, ViTUNet
 
 VIT = Family(
     title="DINOv2 ViT",

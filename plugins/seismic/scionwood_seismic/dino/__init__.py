@@ -1,0 +1,1 @@
+"""The research path: DINO encoders with a decoder and a LoRA, and adaptation to one gather."""
