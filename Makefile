@@ -108,6 +108,7 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/seismic_accuracy.py
 	$(BIN)/python benchmarks/seismic_tta.py
 	$(BIN)/python benchmarks/seismic_io.py --denoise
+	$(BIN)/python benchmarks/seismic_kurtosis.py
 	$(BIN)/python benchmarks/lora_kernels.py
 	$(BIN)/python benchmarks/prefix_cache.py
 	$(BIN)/python benchmarks/continual.py

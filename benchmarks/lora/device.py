@@ -21,11 +21,11 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("core", "core/sandbox", "plugins/crash")
+SOURCES = ("core", "core/sandbox", "plugins/seismic")
 FOLDERS = (
     "tests/core/kernels",
     "tests/core/training",
-    "tests/crash/kernels",
+    "tests/seismic/kernels",
 )
 NEEDS = ("torch", "triton", "peft", "pytest")
 SECONDS = 460

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scionwood_seismic.evaluation.metrics import moments
+from scionwood_seismic.kernels import moments
 
 Objective = Literal["matched", "kurtosis"]
 
@@ -41,7 +41,8 @@ def reference_of(
     noise = data[where]
     if noise.size < 8 * len(data):
         return (0.0, None), "the noise window holds fewer than 8 samples of each trace"
-    log_std, kurtosis = map(float, moments(torch.from_numpy(noise.ravel().astype(np.float32))))
+    values = moments(torch.from_numpy(noise[None].astype(np.float32)))
+    kurtosis, log_std = float(values.kurtosis), float(values.log_std)
     if noise.std() < FAINT * data.std():
         return (0.0, None), "the noise window is almost silent, so there is little to remove"
     if objective == "matched":
@@ -58,10 +59,10 @@ def mismatch_of(removed: Tensor, reference: Reference) -> Tensor:
         removed: what was removed, any shape.
         reference: the moments to match.
     """
-    log_std, kurtosis = moments(removed.flatten())
-    total = (_compress(kurtosis) - _compress(torch.tensor(reference[0]))).square()
+    values = moments(removed.flatten(), dims=(-1,))
+    total = (_compress(values.kurtosis) - _compress(torch.tensor(reference[0]))).square()
     if reference[1] is not None:
-        total = total + (log_std - reference[1]).square()
+        total = total + (values.log_std - reference[1]).square()
     return total
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from scionwood_seismic import kernels
+
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """The weights of the five scales, Wang et al., 2003, section 3.2."""
 
@@ -101,32 +103,9 @@ def kurtosis(x: Tensor) -> Tensor:
         x: (..., trace, time).
 
     Returns:
-        (...), float64 for float64 and float32 otherwise.
+        (...), float64 for float64 and float32 otherwise; see `kernels.moments` for the gradient.
     """
-    return moments(x.flatten(-2))[1]
-
-
-def moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the natural logarithm of the standard deviation, and the excess kurtosis, of rows.
-
-    Both are of the population, and differentiable. They come from deviations, so that a mean much
-    larger than the deviation costs no accuracy. For a constant row they are minus infinity and 0,
-    without a gradient.
-
-    Args:
-        rows: (..., sample), floating.
-
-    Returns:
-        Two of (...), float64 for float64 and float32 otherwise.
-    """
-    wide = rows if rows.dtype == torch.float64 else rows.float()
-    shifted = wide - wide[..., :1].detach()  # a constant row becomes exactly 0
-    deviation = shifted - shifted.mean(-1, keepdim=True)
-    variance = deviation.square().mean(-1)
-    constant = variance == 0
-    std = torch.where(constant, 1.0, variance).sqrt()
-    excess = (deviation / std[..., None]).pow(4).mean(-1) - 3
-    return torch.where(constant, -torch.inf, std.log()), torch.where(constant, 0.0, excess)
+    return kernels.kurtosis(x, (-2, -1))
 
 
 def leakage(noisy: np.ndarray, estimate: np.ndarray) -> dict[str, float]:
