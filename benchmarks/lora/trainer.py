@@ -25,8 +25,8 @@ from lora.timing import compared
 from scionwood import Task
 from scionwood.authoring import DataLoader
 from scionwood.recipes.recipe_file import recipes
-from scionwood_scale.replay import Replay
 from scionwood.training.trainer import make_trainer, quiet
+from scionwood_scale.replay import Replay
 
 PLUGINS = ("seismic", "crash", "pde", "biomed", "bangla", "language")
 BATCHES = 5
