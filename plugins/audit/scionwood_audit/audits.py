@@ -23,7 +23,7 @@ from scionwood import (
     resolve,
 )
 from scionwood.authoring import recipe_folder, with_base
-from scionwood_audit.behaviour import behaviour
+from scionwood_audit.behaviour.probes import behaviour
 from scionwood_audit.cohort import compare
 from scionwood_audit.corruption.registered import of_recipe, of_run
 from scionwood_audit.evaluation.shown import write_page

@@ -51,7 +51,9 @@ def run_simulation(
     model = SharedModel(resolved, HOLD.get(plan.rule, ""))
     simulation = Simulation(model, sites_of(resolved, sites, seed=seed), plan, seed=seed)
     outcomes: dict[str, Outcome] = {}
-    for regime in compare:
+    if plan.personal not in ("none", "head"):
+        compare = [*compare, "personal"]
+    for regime in dict.fromkeys(compare):
         outcome = kept_outcome(folder, regime)
         if outcome is None:
             outcome = _run(simulation, regime, folder)
@@ -69,6 +71,11 @@ def _check_plan(plan: Plan, resume: bool) -> None:
         rule = "rounds, steps and rounds between scores are at least 1"
         raise FederationError(f"{plan.rounds} rounds of {plan.steps} steps", rule, "Give more")
     check_options(plan.rule, plan.options)
+    if plan.proximal < 0:
+        raise FederationError(f"proximal {plan.proximal}", "it is below 0", "Give 0.01, or 0")
+    if plan.rule == "residual" and plan.personal not in ("none", "head"):
+        rule = "a personal part starts from weights that the base does not move with"
+        raise FederationError("rule residual", rule, "Use exact")
     if plan.rule == "residual" and (resume or plan.server != "none"):
         rule = "it changes the frozen weights, which a later call or a server's step does not know"
         raise FederationError("rule residual", rule, "Run it in one go, without --server")
@@ -79,6 +86,12 @@ def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
         return simulation.alone()
     if regime in ("pooled", "pooled_equal"):
         return simulation.pooled(equal=regime == "pooled_equal")
+    if regime == "personal":
+        progress = kept_round(folder)
+        if progress is None or progress.round < simulation.plan.rounds:
+            rule = "a site chooses after the rounds, and they are not done"
+            raise FederationError("regime personal", rule, "Compare federated as well")
+        return simulation.personal(progress.pooled)
     if simulation.plan.rule == "residual":
         return simulation.federated()
     return simulation.federated(kept_round(folder), lambda now: keep_round(folder, now))
@@ -88,7 +101,7 @@ def _write_global(comparison: Comparison, model: SharedModel, recipe: Any, plan:
     """Write the federated model as a run, which every command takes."""
     progress = kept_round(comparison.folder)
     target = comparison.folder / "global"
-    if progress is None or plan.personal or target.exists():
+    if progress is None or plan.personal == "head" or target.exists():
         return
     from scionwood_federated.update.folder import write_json
 
