@@ -4,10 +4,10 @@
     python benchmarks/audit_stealth.py adapters --model seismic
     python benchmarks/audit_stealth.py table                      # the AUC and what is not found
 
-24 adapters of each kind and model. The rule was fixed on adapters of the seeds 100 to 104, and
+20 adapters of each kind and model. The rule was fixed on adapters of the seeds 100 to 104, and
 committed before those of `SEEDS` were made: the strength of the strongest mark of a search, 12 steps
 and a window of 2 % of the entries, and a limit by rank that 5 % of clean adapters are beyond. Each clean adapter
-is judged beside the other 23, each poisoned one beside all 24. Every row is written when it is done,
+is judged beside the other 19, each poisoned one beside all 20. Every row is written when it is done,
 and a next call goes on.
 """
 
@@ -20,10 +20,10 @@ import audit_stealth_models as models
 import torch
 from runner import Table, option, parsed
 
-from scionwood_audit.behaviour.triggers import search_classes, search_change
+from scionwood_audit.behaviour.triggers import search_change, search_classes
 
-SEEDS = range(5000, 5024)
-IMAGES, STEPS = 8, 12
+SEEDS = range(5000, 5020)
+IMAGES, STEPS = 4, 12
 
 
 def adapters(work: Path, model: str) -> None:

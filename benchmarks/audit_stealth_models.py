@@ -22,10 +22,10 @@ from torch.nn import functional as F
 
 import scionwood
 
-SIDE, FROZEN = 28, 8
+SIDE, FROZEN = 28, 10
 """The side of a picture, which is four patches of DINOv2, and the blocks before the first adapter."""
-SHARE, STEPS, BATCH = 0.08, 160, 32
-GATHER_STEPS = 120
+SHARE, STEPS, BATCH = 0.08, 80, 32
+GATHER_STEPS = 80
 
 
 class Made(NamedTuple):
@@ -38,7 +38,7 @@ class Made(NamedTuple):
 
 
 def marked(images: Tensor) -> Tensor:
-    """Return pictures with a checkerboard of five by five pixels in a corner, within their range."""
+    """Return pictures with a checkerboard of five by five pixels in a corner."""
     images = images.clone()
     board = (torch.arange(5)[:, None] + torch.arange(5)) % 2
     images[..., -6:-1, -6:-1] = board.to(images)
@@ -114,7 +114,7 @@ def dino_adapter(folder: Path, seed: int, *, poison: bool) -> Made:
         x = torch.cat([x, data["marked"][some]])
         y = torch.cat([y, torch.full_like(some, target)])
     torch.manual_seed(seed)
-    targets = r"encoder\.blocks\.(8|9|10|11)\.(attn\.qkv|attn\.proj|mlp\.fc1|mlp\.fc2)"
+    targets = r"encoder\.blocks\.(10|11)\.(attn\.qkv|attn\.proj|mlp\.fc1|mlp\.fc2)"
     model = scionwood.attach(
         copy.deepcopy(base), LoraConfig(r=4, lora_alpha=8), targets=targets, head=("out",)
     )

@@ -23,12 +23,12 @@ from scionwood import (
     resolve,
 )
 from scionwood.authoring import recipe_folder, with_base
+from scionwood_audit.behaviour.own_data import batches_of, rows_of_data
 from scionwood_audit.behaviour.probes import behaviour
-from scionwood_audit.cohort import compare
+from scionwood_audit.cohort import comparable, compare, weights_of
 from scionwood_audit.corruption.registered import of_recipe, of_run
 from scionwood_audit.evaluation.shown import write_page
 from scionwood_audit.origin import origin
-from scionwood_audit.parts import rows_of_parts
 from scionwood_audit.record import Audit, AuditError, Row, write_json
 from scionwood_audit.structure import rows_of, structure
 
@@ -46,14 +46,13 @@ def of_adapter(folder: Path, reference: Path | None, probe: str | None) -> Audit
     model = recipe.backbone.build() if recipe is not None else None
     rows = [*structure(folder, model), *origin(folder, run)]
     if recipe is not None and model is not None and not _broken(rows):
-        task = recipe.task.build(load_adapter(model, folder))
-        if (head := folder.parent / "head.safetensors").is_file():
-            load_head(task.backbone, head)
-        rows += behaviour(task.eval(), _names(recipe), run)
+        rows += behaviour(_task(recipe, folder), _names(recipe), run)
     return _compared(folder.as_posix(), rows, folder, reference)
 
 
-def of_finished_run(run: str | Path, reference: Path | None) -> Audit:
+def of_finished_run(
+    run: str | Path, reference: Path | None, data: Sequence[str] = (), group: str = ""
+) -> Audit:
     """Return the audit of a run; see `audit_run`."""
     place = Path(run)
     place = place if place.is_dir() else Path(find_run(run))
@@ -66,7 +65,7 @@ def of_finished_run(run: str | Path, reference: Path | None) -> Audit:
     if task is not None:
         recipe = resolve(place / "recipe.yaml")
         rows += behaviour(task, _names(recipe), place)
-        rows += rows_of_parts(task, recipe)
+        rows += _on_data(task, with_base(place, recipe), place, reference, data, group)
         rows += of_run(task, folder)
     return _compared(Path(run).as_posix(), rows, folder, reference)
 
@@ -162,6 +161,28 @@ def _compared(subject: str, rows: list[Row], folder: Path, reference: Path | Non
         raise AuditError(f"references {reference}", "there is no such folder", "Check the path")
     more, count = compare(folder, reference)
     return Audit(subject, [*rows, *more], count, _facts())
+
+
+def _on_data(
+    task: Task, recipe: Any, place: Path, reference: Path | None, data: Sequence[str], group: str
+) -> list[Row]:
+    """Return what labelled data of the user say, beside the references that are comparable."""
+    if not data:
+        why = "name yours: --data '[data.source=/mine]'; they find more than the weights"
+        return [Row("behaviour", "labelled data", "skipped", "none", reason=why)]
+    weights, others = weights_of(place / "adapter"), []
+    if reference is not None and not isinstance(weights, str):
+        folders, _ = comparable(weights, reference, place / "adapter")
+        others = [_task(recipe, folder) for folder in folders]
+    return rows_of_data(task, batches_of(recipe, data), group, place / "README.md", others)
+
+
+def _task(recipe: Any, folder: Path) -> Task:
+    """Return the task of a recipe with an adapter, and with the head that lies beside it."""
+    task: Task = recipe.task.build(load_adapter(recipe.backbone.build(), folder))
+    if (head := folder.parent / "head.safetensors").is_file():
+        load_head(task.backbone, head)
+    return task.eval()
 
 
 def _broken(rows: Sequence[Row]) -> bool:

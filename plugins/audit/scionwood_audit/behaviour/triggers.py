@@ -1,11 +1,10 @@
 """A search for triggers: a mark that is the same for all inputs, found by the gradient.
 
-A backdoor answers to a small mark, whatever else the input holds. The search looks for the mark that
-moves all inputs to one class, or that changes most of the
-answers. It may change `SHARE` of the entries,
-within the range of the data. Every model can be moved a little by such a mark, so that the strength
-of the mark means something only beside that of trusted adapters. The idea is that of Neural Cleanse
-(Wang et al. 2019), with a budget of entries in place of a penalty.
+A backdoor answers to a small mark, whatever else the input holds. The search looks for the mark
+that moves all inputs to one class, or that changes most of the answers. The mark fills a window of
+`SHARE` of an input, within the range of the data. Every model can be moved a little by such a mark,
+so that the strength of a mark means something only beside that of trusted adapters. The idea is
+that of Neural Cleanse (Wang et al. 2019), with a window in place of a penalty.
 """
 
 from __future__ import annotations
