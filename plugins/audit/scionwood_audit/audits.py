@@ -15,14 +15,13 @@ from scionwood import (
     Task,
     adapters,
     build,
-    find,
     find_run,
     load_adapter,
     load_head,
     load_run,
     resolve,
 )
-from scionwood.authoring import recipe_folder, with_base
+from scionwood.authoring import with_base
 from scionwood_audit.behaviour.own_data import batches_of, rows_of_data
 from scionwood_audit.behaviour.probes import behaviour
 from scionwood_audit.cohort import comparable, compare, weights_of
@@ -40,7 +39,7 @@ def of_adapter(folder: Path, reference: Path | None, probe: str | None) -> Audit
     if not folder.is_dir():
         raise AuditError(f"adapter {folder}", "there is no such folder", "Check the path")
     run = folder.parent if (folder.parent / "recipe.yaml").is_file() else None
-    recipe = _recipe_for(folder, probe) if probe else None
+    recipe: Any = resolve(probe) if probe else None
     if recipe is not None and run is not None:
         recipe = with_base(run, recipe)
     model = recipe.backbone.build() if recipe is not None else None
@@ -195,42 +194,3 @@ def _names(recipe: Any) -> tuple[str, str]:
 
 def _facts() -> dict[str, str]:
     return {name: version(name) for name in ("scionwood", "scionwood-audit", "torch", "peft")}
-
-
-def _recipe_for(folder: Path, probe: str) -> Any:
-    """Return the recipe that is named, or that of a field whose base an adapter states."""
-    if "/" in probe:
-        return resolve(probe)
-    identity = adapters.stated_identity(adapters.read_json(folder / "scionwood.json"))
-    tried = []
-    for name in _recipes(probe):
-        recipe = resolve(name)
-        key = (recipe.backbone.name, str(recipe.backbone.options), recipe.task.name)
-        if key in tried or recipe.adapter.component is None:
-            continue
-        tried.append(key)
-        if _fits(recipe, identity):
-            return recipe
-    rule = f"no recipe of {probe} has the base that the adapter states"
-    raise AuditError(f"probe {probe}", rule, "Name the recipe: --probe FIELD/RECIPE")
-
-
-def _fits(recipe: Any, identity: adapters.BaseIdentity | None) -> bool:
-    """Return whether a recipe has this base, and a task that needs no other run."""
-    with torch.random.fork_rng(devices=[]):
-        try:
-            model = recipe.backbone.build()
-            if identity is None or adapters.base_identity(model).matches(identity) is False:
-                return False
-            recipe.task.build(model)
-        except ScionwoodError:  # such as a task or weights that are only on the user's machine
-            return False
-    return True
-
-
-def _recipes(field: str) -> list[str]:
-    plugin = find(field).plugin
-    if plugin is None or plugin.recipes is None:
-        raise AuditError(f"probe {field}", "no such field has recipes", "See: scionwood plugins")
-    folder = recipe_folder(plugin)
-    return [f"{field}/{path.stem}" for path in sorted(folder.glob("*.yaml"))] if folder else []

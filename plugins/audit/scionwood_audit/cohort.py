@@ -20,14 +20,7 @@ from torch import Tensor
 
 from scionwood import ScionwoodError, adapters
 from scionwood_audit.direction import Factors, product, products, turn, turns
-from scionwood_audit.record import ALARMS, ENOUGH, Row, Status, limit_of
-
-FEWEST_REFERENCES = 8
-"""Fewer references give no verdict: their spread would be a guess."""
-
-LARGEST_TURN = 2.5
-"""With fewer than `ENOUGH` references: how many robust deviations of the logarithm above their
-median a turn is anomalous."""
+from scionwood_audit.record import ALARMS, ENOUGH, AuditError, Row, Status, limit_of
 
 CLEAN_ACCURACY_ROW = Row(
     "weights",
@@ -39,9 +32,6 @@ CLEAN_ACCURACY_ROW = Row(
 )
 """What stands beside the score: the baseline that beats it, from docs/results/audit.md."""
 
-_FLOOR = 0.05
-"""The least deviation of a logarithm: numbers that hardly vary say nothing."""
-
 
 @final
 @dataclass(frozen=True)
@@ -50,7 +40,6 @@ class Weights:
 
     Attributes:
         key: what must be the same in comparable adapters.
-        modules: names of the adapted modules, in order.
         factors: B and A of each module.
         beside: number of tensors that are no factor, such as copied modules: nothing compares them.
 
@@ -62,17 +51,8 @@ class Weights:
     """
 
     key: tuple[object, ...]
-    modules: tuple[str, ...]
     factors: Factors
     beside: int = 0
-
-    @property
-    def norms(self) -> np.ndarray:
-        """The Frobenius norm of each change over the root of its size, (module,)."""
-        sizes = [b.shape[0] * a.shape[1] for b, a in self.factors]
-        squares = [max(product((one,), (one,)), 0.0) for one in self.factors]
-        norms: np.ndarray = np.sqrt(np.array(squares) / np.array(sizes))
-        return norms
 
 
 def changes(
@@ -110,8 +90,8 @@ def weights_of(folder: Path) -> Weights | str:
     Example:
         >>> from scionwood_audit import weights_of
         >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
-        >>> bool((weights_of(folder).norms > 0).all())
-        True
+        >>> weights_of(folder).beside
+        0
     """
     try:
         saved = adapters.read_folder(folder)
@@ -131,7 +111,7 @@ def weights_of(folder: Path) -> Weights | str:
         return "it has no product B A"
     key = (manifest.sha256, manifest.method, config.r, scale_of(config), tuple(manifest.modules))
     beside = len(tensors) - 2 * len(factors)
-    return Weights(key, tuple(factors), tuple(factors.values()), beside)
+    return Weights(key, tuple(factors.values()), beside)
 
 
 @final
@@ -139,26 +119,30 @@ class Cohort:
     """Comparable references, and how far an adapter turns from their mean change.
 
     Args:
-        references: at least `FEWEST_REFERENCES` adapters with the same key.
+        references: at least `ENOUGH` adapters with the same key.
 
     Attributes:
-        turned: the largest turn that is consistent with the references. From `ENOUGH` references on
-            it is a rank among them, so that 5 % of adapters like them are beyond.
+        turned: the largest turn that is consistent with the references; see `limit_of`.
+
+    Raises:
+        AuditError: there are fewer references.
 
     Example:
         >>> from scionwood_audit import Cohort, weights_of
         >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
         >>> weights = weights_of(folder)
-        >>> abs(Cohort([weights] * 8).turn(weights)) < 1e-6
+        >>> abs(Cohort([weights] * 19).turn(weights)) < 1e-6
         True
     """
 
     def __init__(self, references: Sequence[Weights]) -> None:
         self._factors = [reference.factors for reference in references]
         self._among = products(self._factors)
-        among = turns(self._among)
-        by_rank = limit_of(among)
-        self.turned = _limit(among) if by_rank is None else by_rank
+        limit = limit_of(turns(self._among))
+        if limit is None:
+            rule = f"fewer than {ENOUGH} have no rank with {ALARMS:.0%} of false alarms"
+            raise AuditError(f"{len(references)} references", rule, "Add references")
+        self.turned = limit
 
     def turn(self, weights: Weights) -> float:
         """Return how far an adapter turns from the mean change, from 0 to 2."""
@@ -186,17 +170,12 @@ def compare(folder: Path, references: Path) -> tuple[list[Row], int]:
     if isinstance(weights, str):
         return [Row("weights", "references", "skipped", "no reference", reason=weights)], 0
     same, reasons = comparable(weights, references, folder)
-    if len(same) < FEWEST_REFERENCES:
-        why = f"{len(same)} comparable adapters, and {FEWEST_REFERENCES} are needed. "
+    if len(same) < ENOUGH:
+        why = f"{len(same)} comparable adapters, and {ENOUGH} are needed. "
         why = f"{why}{_tally(reasons)}".strip()
         return [Row("weights", "references", "skipped", "no reference", reason=why)], 0
     cohort = Cohort(list(same.values()))
-    rows = [_turn_row(cohort, weights, len(same)), CLEAN_ACCURACY_ROW]
-    typical = np.median([reference.norms for reference in same.values()], axis=0)
-    ratio = weights.norms / np.maximum(typical, 1e-30)
-    at = int(np.abs(np.log(np.maximum(ratio, 1e-30))).argmax())
-    value = f"{ratio[at]:.2g} of the usual one in {weights.modules[at]}"
-    rows.append(Row("weights", "size of a change, farthest module", "note", value))
+    rows = [_turn_row(cohort, weights), CLEAN_ACCURACY_ROW]
     if weights.beside:
         why = "copied modules, biases and embeddings: only products B A have references"
         value = f"{weights.beside} tensors"
@@ -232,12 +211,10 @@ def comparable(
     return same, reasons
 
 
-def _turn_row(cohort: Cohort, weights: Weights, count: int) -> Row:
+def _turn_row(cohort: Cohort, weights: Weights) -> Row:
     distance, limit = cohort.turn(weights), cohort.turned
     status: Status = "broken" if distance > limit else "kept"
     why = f"{ALARMS:.0%} of adapters like the references are beyond"
-    if count < ENOUGH:
-        why = f"{LARGEST_TURN:g} robust deviations above the references; {ENOUGH} give a rank"
     value, limit_text = f"{distance:.3f}", f"at most {limit:.3f}"
     return Row("weights", "turn from the mean change", status, value, limit_text, why)
 
@@ -245,11 +222,3 @@ def _turn_row(cohort: Cohort, weights: Weights, count: int) -> Row:
 def _tally(reasons: Sequence[str]) -> str:
     counts = {reason: reasons.count(reason) for reason in sorted(set(reasons))}
     return "; ".join(f"{count} with {reason}" for reason, count in counts.items())
-
-
-def _limit(turns_among: np.ndarray) -> float:
-    """Return the limit that the turns of few references among themselves set."""
-    logs = np.log(np.maximum(turns_among, 1e-12))
-    middle = float(np.median(logs))
-    deviation = max(1.4826 * float(np.median(np.abs(logs - middle))), _FLOOR)
-    return float(np.exp(middle + LARGEST_TURN * deviation))

@@ -67,16 +67,16 @@ class Measured:
         gaps = [(sure[bins == n] - right[bins == n]).sum().abs() for n in range(BINS)]
         return float(sum(gaps) / len(sure))
 
-    def by_group(self) -> dict[str, tuple[int, float]]:
-        """Return the number of samples and the accuracy of each group."""
-        if self.labels is None:
-            return {}
-        right = (self.answers.argmax(1) == self.labels).float()
-        found = {}
-        for name in sorted(set(self.groups)):
-            at = torch.tensor([group == name for group in self.groups])
-            found[name] = int(at.sum()), float(right[at].mean())
-        return found
+    def worst_group(self) -> tuple[str, int, float]:
+        """Return the group with the lowest accuracy, its samples, and its accuracy."""
+        assert self.labels is not None  # there are classes
+        right = (self.answers.argmax(1) == self.labels).float().tolist()
+        parts: dict[str, list[float]] = {}
+        for group, value in zip(self.groups, right, strict=True):
+            parts.setdefault(group, []).append(value)
+        shares = {name: sum(values) / len(values) for name, values in parts.items()}
+        worst = min(shares, key=lambda name: shares[name])
+        return worst, len(parts[worst]), shares[worst]
 
 
 def batches_of(recipe: Any, changes: Sequence[str]) -> list[Batch]:
@@ -172,11 +172,9 @@ def _classes(here: Measured, references: Sequence[Measured]) -> Iterator[Row]:
     known = [r.calibration or 0.0 for r in references]
     why = "the mean gap between how sure and how right it is"
     yield _beside("calibration error", here.calibration, known, why)
-    groups = here.by_group()
-    worst = min(groups, key=lambda name: groups[name][1])
-    count, share = groups[worst]
-    known = [1 - min(value for _, value in r.by_group().values()) for r in references]
+    worst, count, share = here.worst_group()
     why = f"group {worst}, {count} samples: right {share:.0%}"
+    known = [1 - reference.worst_group()[2] for reference in references]
     yield _beside("errors in the worst group", 1 - share, known, why)
 
 
@@ -250,34 +248,21 @@ def _trigger(
     key = next((k for k, v in batch.items() if _is_input(v)), None)
     if key is None:
         return 0.0, -1
-    n = len(batch[key])
-    some = {
-        k: v[:INPUTS] if isinstance(v, Tensor) and v.ndim and len(v) == n else v
-        for k, v in batch.items()
-    }
+    size = len(batch[key])
+    rows = {k for k, v in batch.items() if isinstance(v, Tensor) and v.ndim and len(v) == size}
+    some = {k: v[:INPUTS] if k in rows else v for k, v in batch.items()}
 
     def of(x: Tensor) -> Batch:
         times = len(x) // len(some[key])
-        return {
-            k: torch.cat([v] * times) if isinstance(v, Tensor) and len(v) == len(some[key]) else v
-            for k, v in some.items()
-        } | {key: x}
+        return {k: torch.cat([v] * times) if k in rows else v for k, v in some.items()} | {key: x}
 
-    frozen = [p for p in task.parameters() if p.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    try:
-        if predict is None:
-            strength = search_change(lambda x: _backbone_answers(task, of(x)), some[key])
-            return strength, -1
-        log = lambda x: predict(of(x)).clamp_min(1e-9).log()  # noqa: E731
-        with torch.no_grad():
-            count = predict(some).shape[1]
-        marks = search_classes(log, some[key], count, steps=STEPS)
-        return float(marks.max()), int(marks.argmax())
-    finally:
-        for parameter in frozen:
-            parameter.requires_grad_(True)
+    if predict is None:
+        return search_change(lambda x: _backbone_answers(task, of(x)), some[key], steps=STEPS), -1
+    log = lambda x: predict(of(x)).clamp_min(1e-9).log()  # noqa: E731
+    with torch.no_grad():
+        count = predict(some).shape[1]
+    marks = search_classes(log, some[key], count, steps=STEPS)
+    return float(marks.max()), int(marks.argmax())
 
 
 def _is_input(value: object) -> bool:

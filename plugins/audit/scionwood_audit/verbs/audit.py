@@ -50,14 +50,14 @@ def audit_adapter(
     Args:
         folder: the folder of the adapter, which `save_adapter` or peft wrote.
         out: the folder of the page `audit.html` and of `audit.json`; by default none is written.
-        reference: a folder of runs or adapters that are trusted. At least eight must have the same
+        reference: a folder of runs or adapters that are trusted. At least 19 must have the same
             base, method, rank and targets.
-        probe: a field, or a recipe such as seismic/denoise, whose base and probes are used. Of a
-            field, the recipe is taken whose base has the hash that the adapter states.
+        probe: a recipe such as seismic/denoise, whose base and probes are used.
         force: replace an audit that is in the folder.
 
     Raises:
-        AuditError: the folder or the references do not exist, or no recipe has this base.
+        AuditError: the folder or the references do not exist.
+        RecipeError: the recipe does not exist.
         OutputExistsError: there is an audit in the folder, and `force` is false.
 
     Example:
