@@ -1,14 +1,11 @@
-"""The options that every federation has: its rounds, its rule, and the server between rounds."""
+"""The options that every federation has: its rounds and its rule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-RuleName = Literal[
-    "exact", "frozen_a", "alternate", "residual", "median", "trimmed", "krum", "clair", "factors"
-]
-Server = Literal["none", "momentum", "adam"]
+RuleName = Literal["exact", "frozen_a", "median", "trimmed", "krum", "clair", "factors"]
 Regime = Literal["alone", "federated", "personal", "pooled", "pooled_equal"]
 """`pooled_equal` is pooled data for the steps of one site, and `pooled` for those of all."""
 Personal = Literal["none", "head", "adapter", "interpolate", "chosen"]
@@ -24,7 +21,6 @@ class Schedule:
         rounds: the number of rounds.
         steps: optimiser steps of each site in a round.
         rule: how to pool. The rule factors is a baseline that is known to be wrong.
-        server: FedAvgM (momentum) or FedAdam (adam) between rounds.
 
     Example:
         >>> from scionwood_federated import Schedule
@@ -35,7 +31,6 @@ class Schedule:
     rounds: int = 15
     steps: int = 12
     rule: RuleName = "exact"
-    server: Server = "none"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from typing import Any
 from torch import Tensor
 
 from scionwood_federated.checks import SiteScore, rank_sites
-from scionwood_federated.rules.momentum import server_step
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import apply, weights_of
 from scionwood_federated.schedule import Plan, Regime
@@ -62,7 +61,6 @@ class Progress:
     Attributes:
         round: the rounds that are done.
         pooled: the weights that the next round starts from.
-        server: the state of the server.
         heads: the heads of the sites, where they are personal.
         rounds: the scores so far.
         lost: the largest energy lost so far.
@@ -71,7 +69,6 @@ class Progress:
 
     round: int
     pooled: Pooled
-    server: dict[str, Tensor] = field(default_factory=dict)
     heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     rounds: list[tuple[int, str, float]] = field(default_factory=list)
     lost: float = 0.0
@@ -177,19 +174,15 @@ class Simulation:
         streams = [site.batches(now.round * self.plan.steps) for site in self.sites]
         costs, ranking = now.costs, []
         held_factor = self.start.about.held
-        base: dict[str, Tensor] = {}
         while now.round < self.plan.rounds:
             with costs.counted():
                 start = Update(
                     self.start.about, self.model.config, now.pooled.adapter, now.pooled.head
                 )
                 updates = self._updates(now, start, streams)
-                pooled, now.server = self._pool(updates, start, now.server)
+                pooled = self._pool(updates, start)
             costs.up += sum(size_of(update, held_factor) for update in updates)
             costs.down += len(self.sites) * size_of(pooled, held_factor)
-            if pooled.residual:
-                base = base or self.model.base_weights(pooled.residual)
-                self.model.shift_base(pooled.residual)
             now.round, now.pooled, now.lost = now.round + 1, pooled, max(now.lost, pooled.lost)
             if now.round % self.plan.score_every == 0 or now.round == self.plan.rounds:
                 now.rounds += [(now.round, k, v) for k, v in self._federated_scores(now).items()]
@@ -199,7 +192,6 @@ class Simulation:
                 keep(now)
             self._say("federated", now.round, self.plan.rounds)
         scores = {site: score for r, site, score in now.rounds if r == self.plan.rounds}
-        self.model.restore_base(base)
         everywhere = dict.fromkeys(scores, _mean(scores))
         details = (now.rounds, now.lost, ranking, now.pooled)
         return Outcome("federated", scores, everywhere, costs, *details)
@@ -235,15 +227,12 @@ class Simulation:
             updates.append(self.change(update, start, now.round + 1) if self.change else update)
         return updates
 
-    def _pool(
-        self, updates: Sequence[Update], start: Update, state: dict[str, Tensor]
-    ) -> tuple[Pooled, dict[str, Tensor]]:
+    def _pool(self, updates: Sequence[Update], start: Update) -> Pooled:
         check_together(updates, self.plan.rule)
         if self.plan.personal == "head":
             start = Update(start.about, start.config, start.adapter, {})
         weights = weights_of(updates, self.plan.most_samples)
-        pooled = apply(self.plan.rule, updates, weights, start, **self.plan.options)
-        return server_step(start, pooled, state, server=self.plan.server)
+        return apply(self.plan.rule, updates, weights, start, **self.plan.options)
 
     def _federated_scores(self, now: Progress) -> dict[str, float]:
         scores = {}

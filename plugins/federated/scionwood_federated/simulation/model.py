@@ -144,19 +144,17 @@ class SharedModel:
                 if name in head:
                     value.copy_(head[name])
 
-    def shift_base(self, residual: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        """Add a residual to the frozen weights, as the rule `residual` needs it."""
+    def shift_base(self, products: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Add products B A, by module, to the frozen weights."""
         with torch.no_grad():
-            for module, (b, a) in residual.items():
+            for module, (b, a) in products.items():
                 layer: Any = self.backbone.get_submodule(module)
                 weight = layer.base_layer.weight
                 weight += Pair(a, b, 1.0).b.matmul(a).reshape(weight.shape).to(weight.dtype)
 
-    def base_weights(self, residual: Iterable[str]) -> dict[str, Tensor]:
+    def base_weights(self, modules: Iterable[str]) -> dict[str, Tensor]:
         """Return copies of the frozen weights of modules, to put them back later."""
-        layers: dict[str, Any] = {
-            module: self.backbone.get_submodule(module) for module in residual
-        }
+        layers: dict[str, Any] = {module: self.backbone.get_submodule(module) for module in modules}
         return {module: layer.base_layer.weight.clone() for module, layer in layers.items()}
 
     def restore_base(self, weights: Mapping[str, Tensor]) -> None:

@@ -1,8 +1,9 @@
 """The model that a site uses itself: what its own validation data choose.
 
-A site has three things after the rounds: the global adapter, the adapter that it trained alone, and
-its own data. It mixes the two adapters (`interpolate`, after APFL, arXiv 2003.13461), or it trains a
-second, local adapter beside the frozen global one (`adapter`, after Med-DualLoRA, arXiv 2603.10967).
+A site has three things after the rounds: the global adapter, the adapter that it trained alone,
+and its own data. It mixes the two adapters (`interpolate`, after APFL, arXiv 2003.13461), or it
+trains a second, local adapter beside the frozen global one (`adapter`, after Med-DualLoRA, arXiv
+2603.10967).
 Neither the mix nor the local adapter ever leaves the site. The global adapter and the one trained
 alone are always among the candidates, so that a site keeps its own where joining does not help it.
 """
@@ -66,7 +67,7 @@ def choose(
         seed: of its training.
 
     Raises:
-        FederationError: the adapter is no product of factors, so that nothing adds up.
+        FederationError: the kind is `adapter` or `chosen`, and the method is no LoRA.
     """
     loader = site.data.val_dataloader()
     candidates = [("global", _pooled(everyone)), ("alone", _pooled(alone))]
@@ -94,16 +95,14 @@ def _local(
 ) -> Iterator[tuple[str, Pooled]]:
     """Train a local adapter with the global one in the frozen weights; yield both as one."""
     parts = stacks([everyone])
-    if not parts:
-        rule = "its adapter is no product of factors, so that two of them do not add up"
+    if everyone.config.peft_type.value != "LORA":
+        rule = "its product is not the change of the weight, so nothing can be added to the base"
         raise FederationError(f"personal adapter of {site.name}", rule, "Use interpolate")
     shared = {module: stacked(pairs, [1.0]) for module, pairs in parts.items()}
-    names = {module: module.removeprefix("base_model.model.") for module in shared}
-    residual = {names[module]: both for module, both in shared.items()}
-    base = model.base_weights(residual)
+    base = model.base_weights(shared)
     local, batches = replace(start, head=everyone.head), site.batches()
     for part in range(PARTS):
-        model.shift_base(residual)
+        model.shift_base(shared)
         model.put(local.adapter, local.head)
         model.train(batches, max(1, steps // PARTS), seed + part, site.home())
         local = model.state(site.name, site.samples(), steps, 1)

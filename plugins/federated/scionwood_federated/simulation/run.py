@@ -42,7 +42,7 @@ def run_simulation(
     resume: bool,
 ) -> Comparison:
     """Simulate a federation of a resolved recipe; see `simulate`."""
-    _check_plan(plan, resume)
+    _check_plan(plan)
     resolved: Any = override(recipe, CONSTANT)
     resolved = override(resolved, list(overrides)) if overrides else resolved
     folder = out
@@ -66,19 +66,13 @@ def run_simulation(
     return comparison
 
 
-def _check_plan(plan: Plan, resume: bool) -> None:
+def _check_plan(plan: Plan) -> None:
     if plan.rounds < 1 or plan.steps < 1 or plan.score_every < 1:
         rule = "rounds, steps and rounds between scores are at least 1"
         raise FederationError(f"{plan.rounds} rounds of {plan.steps} steps", rule, "Give more")
     check_options(plan.rule, plan.options)
     if plan.proximal < 0:
         raise FederationError(f"proximal {plan.proximal}", "it is below 0", "Give 0.01, or 0")
-    if plan.rule == "residual" and plan.personal not in ("none", "head"):
-        rule = "a personal part starts from weights that the base does not move with"
-        raise FederationError("rule residual", rule, "Use exact")
-    if plan.rule == "residual" and (resume or plan.server != "none"):
-        rule = "it changes the frozen weights, which a later call or a server's step does not know"
-        raise FederationError("rule residual", rule, "Run it in one go, without --server")
 
 
 def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
@@ -92,8 +86,6 @@ def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
             rule = "a site chooses after the rounds, and they are not done"
             raise FederationError("regime personal", rule, "Compare federated as well")
         return simulation.personal(progress.pooled)
-    if simulation.plan.rule == "residual":
-        return simulation.federated()
     return simulation.federated(kept_round(folder), lambda now: keep_round(folder, now))
 
 
