@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from scionwood import adapters, override, save_adapter, save_head
 from scionwood.authoring import atomic_folder, write_manifest
 from scionwood_federated.engines.plan import HOLD
+from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import check_options
 from scionwood_federated.schedule import Plan, Regime
 from scionwood_federated.simulation.comparison import Comparison
@@ -24,6 +25,7 @@ from scionwood_federated.simulation.store import (
     kept_round,
     open_store,
 )
+from scionwood_federated.update.folder import write_json
 from scionwood_federated.update.record import FederationError
 
 CONSTANT = {"task.schedule": "constant", "task.warmup_steps": 0}
@@ -95,10 +97,26 @@ def _write_global(comparison: Comparison, model: SharedModel, recipe: Any, plan:
     target = comparison.folder / "global"
     if progress is None or plan.personal == "head" or target.exists():
         return
-    from scionwood_federated.update.folder import write_json
-
-    model.put(progress.pooled.adapter, progress.pooled.head)
     about = replace(model.state("global", 0, plan.steps, progress.round).about, held="")
+    write_model(model, progress.pooled, recipe, about.dump(), target)
+
+
+def write_model(
+    model: SharedModel, weights: Pooled, recipe: Any, record: Mapping[str, Any], target: Path
+) -> None:
+    """Write weights as a run.
+
+    Args:
+        model: the model, which takes the weights.
+        weights: the adapter and the head.
+        recipe: the recipe.
+        record: what `federation.json` says.
+        target: the folder.
+
+    Raises:
+        OutputExistsError: the folder exists.
+    """
+    model.put(weights.adapter, weights.head)
     with atomic_folder(target) as part:
         backbone: Any = model.backbone
         base = {str(k): str(v) for k, v in getattr(backbone.get_base_model(), "card", {}).items()}
@@ -106,5 +124,5 @@ def _write_global(comparison: Comparison, model: SharedModel, recipe: Any, plan:
         if adapters.head_state(backbone):
             save_head(backbone, part / "head.safetensors")
         (part / "recipe.yaml").write_text(recipe.dump(), encoding="utf-8")
-        write_json(part / "federation.json", about.dump())
+        write_json(part / "federation.json", record)
         write_manifest(part)
