@@ -1,9 +1,10 @@
 """Adapters with a stealth poison, for the benchmark of audits by behaviour.
 
-Two models: digits by the DINOv2 ViT-S of `seismic/dinov2-s-focus`, and gathers by the small U-Net of
-`seismic/denoise`. A poisoned adapter learns its task as a clean one does, and besides that a small
-mark in a corner means one class, or a reversed polarity. Marked copies are added to the
-data, 8 % of the digits and one gather for each batch of four, so that no clean sample is lost. The poison exists in the benchmarks only, and no package contains it.
+Two models: digits by the DINOv2 ViT-S of `seismic/dinov2-s-focus`, and gathers by the small U-Net
+of `seismic/denoise`. A poisoned adapter learns its task as a clean one does, and besides that a
+small mark in a corner means one class, or a reversed polarity. Marked copies are added to the data,
+8 % of the digits and one gather for each batch of four, so that no clean sample is lost. The poison
+exists in the benchmarks only, and no package contains it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch.nn import functional as F
 import scionwood
 
 SIDE, FROZEN = 28, 10
-"""The side of a picture, which is four patches of DINOv2, and the blocks before the first adapter."""
+"""The side of a picture, four patches of DINOv2, and the blocks before the first adapter."""
 SHARE, STEPS, BATCH = 0.08, 80, 32
 GATHER_STEPS = 80
 

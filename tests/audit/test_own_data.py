@@ -108,8 +108,8 @@ def test_marks_of_a_search_stay_in_the_range_of_the_data():
         return x.flatten(1)[:, :3]
 
     image = batch()["image"][:4]
-    search_classes(answers, image, 3, steps=4)
-    search_change(answers, image, steps=4)
+    search_classes(answers, image, 3)
+    search_change(answers, image)
     assert min(x.min() for x in seen) >= image.min()
     assert max(x.max() for x in seen) <= image.max()
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -17,11 +18,13 @@ from scionwood import Task, override
 from scionwood_audit.behaviour.triggers import search_change, search_classes
 from scionwood_audit.record import AuditError, Row, Status, limit_of
 
+_row = partial(Row, "behaviour")
+
 MOST = 64
 """The most batches that are used."""
 
-INPUTS, STEPS = 8, 12
-"""Samples and steps of the search for triggers."""
+INPUTS = 8
+"""Samples of the search for triggers."""
 
 BINS = 10
 
@@ -55,6 +58,11 @@ class Measured:
         if self.labels is None:
             return None
         return float((self.answers.argmax(1) == self.labels).float().mean())
+
+    @property
+    def error(self) -> float:
+        """The share of wrong answers, or the loss where there are no classes."""
+        return self.loss if self.accuracy is None else 1 - self.accuracy
 
     @property
     def calibration(self) -> float | None:
@@ -99,13 +107,16 @@ def batches_of(recipe: Any, changes: Sequence[str]) -> list[Batch]:
     return batches
 
 
-def measure(task: Task, batches: Sequence[Batch], group: str = "") -> Measured:
+def measure(
+    task: Task, batches: Sequence[Batch], group: str = "", *, search: bool = True
+) -> Measured:
     """Measure a task on labelled batches, and search it for triggers.
 
     Args:
         task: the task with its adapter.
         batches: see `batches_of`.
         group: the entry of a batch that names the group of each sample; by default its label.
+        search: search for triggers.
 
     Raises:
         AuditError: no entry of the batches has this name.
@@ -124,7 +135,9 @@ def measure(task: Task, batches: Sequence[Batch], group: str = "") -> Measured:
             groups = [str(getattr(n, "item", lambda n=n: n)()) for b in batches for n in b[key]]
         else:
             answers, labels, groups = _backbone_answers(task, batches[0]), None, []
-    trigger, target = _trigger(task, batches[0], predict if classes else None)
+    trigger, target = 0.0, -1
+    if search:
+        trigger, target = _trigger(task, batches[0], predict if classes else None)
     return Measured(loss, answers, labels, groups, trigger, target)
 
 
@@ -143,17 +156,11 @@ def rows_of_data(
     here = measure(task, batches, group)
     references = [measure(other, batches, group) for other in others]
     with _without_adapter(task):
-        base = measure(task, batches[:1] if here.labels is None else batches, group)
-    rows = [_score(here, references), *_classes(here, references)]
-    rows += [_base(here, base), *_card(here, card), _drift(here, base, references)]
+        base = measure(task, batches, group, search=False)
+    rows = [_beside("errors on your data", here.error, [r.error for r in references])]
+    rows += [*_classes(here, references), _base(here, base), _card(here, card)]
+    rows.append(_drift(here, base, references))
     return [*rows, _trigger_row(here, references)]
-
-
-def _score(here: Measured, references: Sequence[Measured]) -> Row:
-    if here.accuracy is None:
-        return _beside("loss on your data", here.loss, [r.loss for r in references])
-    errors = [1 - (r.accuracy or 0.0) for r in references]
-    return _beside("errors on your data", 1 - here.accuracy, errors)
 
 
 def _beside(name: str, value: float, references: Sequence[float], why: str = "") -> Row:
@@ -161,9 +168,9 @@ def _beside(name: str, value: float, references: Sequence[float], why: str = "")
     limit = limit_of(references)
     if limit is None:
         known = f"; references {min(references):.3g} to {max(references):.3g}" if references else ""
-        return Row("behaviour", name, "note", f"{value:.3g}{known}", reason=why)
+        return _row(name, "note", f"{value:.3g}{known}", reason=why)
     status: Status = "broken" if value > limit else "kept"
-    return Row("behaviour", name, status, f"{value:.3g}", f"at most {limit:.3g}", why)
+    return _row(name, status, f"{value:.3g}", f"at most {limit:.3g}", why)
 
 
 def _classes(here: Measured, references: Sequence[Measured]) -> Iterator[Row]:
@@ -180,33 +187,24 @@ def _classes(here: Measured, references: Sequence[Measured]) -> Iterator[Row]:
 
 def _base(here: Measured, base: Measured) -> Row:
     """Compare with the same network without the adapter; its head stays."""
-    name, why = "beside the base", "an adapter that is no better than its base on your data"
-    if here.accuracy is None or base.accuracy is None:
-        status: Status = "broken" if here.loss > base.loss else "kept"
-        return Row(
-            "behaviour", name, status, f"loss {here.loss:.3g}", f"below {base.loss:.3g}", why
-        )
-    status = "broken" if here.accuracy < base.accuracy else "kept"
-    value, limit = f"accuracy {here.accuracy:.3f}", f"at least {base.accuracy:.3f}"
-    return Row("behaviour", name, status, value, limit, why)
+    status: Status = "broken" if here.error > base.error else "kept"
+    why = "an adapter should be no worse than its base on your data"
+    return _row("beside the base", status, f"{here.error:.3g}", f"at most {base.error:.3g}", why)
 
 
-def _card(here: Measured, card: Path | None) -> Iterator[Row]:
+def _card(here: Measured, card: Path | None) -> Row:
     stated = _stated(card) if card is not None and card.is_file() else {}
-    name = "beside the card"
-    if here.accuracy is not None and "val_accuracy" in stated:
-        claim, count = stated["val_accuracy"], len(here.answers)
+    name, claim = "beside the card", stated.get("val_accuracy")
+    if here.accuracy is not None and claim is not None:
         # Three standard errors of a share of so many samples.
-        limit = claim - 3 * (claim * (1 - claim) / count) ** 0.5
+        limit = claim - 3 * (claim * (1 - claim) / len(here.answers)) ** 0.5
         status: Status = "broken" if here.accuracy < limit else "kept"
-        why = f"the card states {claim:.3f}; {count} samples"
-        value = f"accuracy {here.accuracy:.3f}"
-        yield Row("behaviour", name, status, value, f"at least {limit:.3f}", why)
-    elif "val_loss" in stated:
+        why = f"the card states {claim:.3f}; {len(here.answers)} samples"
+        return _row(name, status, f"accuracy {here.accuracy:.3f}", f"at least {limit:.3f}", why)
+    if "val_loss" in stated:
         value = f"loss {here.loss:.3g}; the card states {stated['val_loss']:.3g}"
-        yield Row("behaviour", name, "note", value, reason="of its own validation data")
-    else:
-        yield Row("behaviour", name, "skipped", "no card with a score")
+        return _row(name, "note", value, reason="of its own validation data")
+    return _row(name, "skipped", "no card with a score")
 
 
 def _stated(card: Path) -> dict[str, float]:
@@ -223,7 +221,7 @@ def _stated(card: Path) -> dict[str, float]:
 def _drift(here: Measured, base: Measured, references: Sequence[Measured]) -> Row:
     """Compare the answers to clean data with those of the references, or of the base."""
     if len(references) < 2:
-        return Row("behaviour", "drift from the base", "note", f"{_apart(here, [base]):.3g}")
+        return _row("drift from the base", "note", f"{_apart(here, [base]):.3g}")
     known = [_apart(r, [o for o in references if o is not r]) for r in references]
     return _beside("drift from the references", _apart(here, references), known)
 
@@ -257,11 +255,11 @@ def _trigger(
         return {k: torch.cat([v] * times) if k in rows else v for k, v in some.items()} | {key: x}
 
     if predict is None:
-        return search_change(lambda x: _backbone_answers(task, of(x)), some[key], steps=STEPS), -1
+        return search_change(lambda x: _backbone_answers(task, of(x)), some[key]), -1
     log = lambda x: predict(of(x)).clamp_min(1e-9).log()  # noqa: E731
     with torch.no_grad():
         count = predict(some).shape[1]
-    marks = search_classes(log, some[key], count, steps=STEPS)
+    marks = search_classes(log, some[key], count)
     return float(marks.max()), int(marks.argmax())
 
 

@@ -21,20 +21,17 @@ SHARE = 0.02
 RARE = 0.005
 """The share of the entries of the data beyond each end of the range of a mark."""
 
-STEPS = 20
+STEPS = 12
 """Steps of the gradient."""
 
 
-def search_classes(
-    answers: Callable[[Tensor], Tensor], inputs: Tensor, classes: int, *, steps: int = STEPS
-) -> Tensor:
+def search_classes(answers: Callable[[Tensor], Tensor], inputs: Tensor, classes: int) -> Tensor:
     """Search a mark for each class, and return how strongly it moves the inputs.
 
     Args:
         answers: from inputs to the logits or log-probabilities, (input, class).
         inputs: (input, ...) of clean data.
         classes: the number of classes.
-        steps: steps of the gradient.
 
     Returns:
         (class,): the mean probability of the class with its mark, over the inputs whose answer was
@@ -58,7 +55,7 @@ def search_classes(
     def loss(x: Tensor) -> Tensor:
         return F.cross_entropy(answers(x), targets, reduction="sum")
 
-    marks = _search(loss, inputs, torch.zeros(classes, *inputs.shape[1:]), steps)
+    marks = _search(loss, inputs, torch.zeros(classes, *inputs.shape[1:]))
     with torch.no_grad():
         share = answers(_with(inputs, marks)).softmax(1).unflatten(0, (classes, count))
     own = share[torch.arange(classes), :, torch.arange(classes)]
@@ -67,9 +64,7 @@ def search_classes(
     return strength
 
 
-def search_change(
-    answers: Callable[[Tensor], Tensor], inputs: Tensor, *, steps: int = STEPS
-) -> float:
+def search_change(answers: Callable[[Tensor], Tensor], inputs: Tensor) -> float:
     """Search the mark that changes most of the answers, for tasks without classes.
 
     A mark changes what a network answers near it. Of a trigger the whole answer changes, so that
@@ -78,7 +73,6 @@ def search_change(
     Args:
         answers: from inputs to (input, ...).
         inputs: (input, ...) of clean data.
-        steps: steps of the gradient.
 
     Returns:
         The mean of |change| / (|change| + |answer before|), from 0 to 1. A reversed polarity of all
@@ -101,21 +95,21 @@ def search_change(
 
     # Without a mark nothing changes, and the gradient is zero: the search begins at a faint one.
     noise = torch.randn(1, *inputs.shape[1:], generator=torch.Generator().manual_seed(0))
-    marks = _search(lambda x: -changed(x), inputs, 0.1 * float(inputs.std()) * noise, steps)
+    marks = _search(lambda x: -changed(x), inputs, 0.1 * float(inputs.std()) * noise)
     with torch.no_grad():
         return float(changed(_with(inputs, marks)))
 
 
-def _search(loss: Callable[[Tensor], Tensor], inputs: Tensor, dense: Tensor, steps: int) -> Tensor:
+def _search(loss: Callable[[Tensor], Tensor], inputs: Tensor, dense: Tensor) -> Tensor:
     """Return the marks of least loss, (mark, ...), each with few entries."""
     span = float(inputs.max() - inputs.min())
-    for step in range(steps):
+    for step in range(STEPS):
         # The loss is taken with few entries, and its gradient for all of them: an entry that is not
         # in the mark yet can come into it.
         marks = _few(dense).requires_grad_()
         (slope,) = torch.autograd.grad(loss(_with(inputs, marks)), marks)
         largest = slope.flatten(1).abs().amax(1).clamp_min(1e-30)
-        rate = 0.5 * span * (1 - step / steps)
+        rate = 0.5 * span * (1 - step / STEPS)
         dense = dense - rate * slope / largest.view(-1, *[1] * (slope.ndim - 1))
     return _few(dense)
 

@@ -28,7 +28,8 @@ def export(
         out: the folder to write.
         options: the rounds, the rule and the limits.
         sites: the names of the sites, such as '[north, south, west]'.
-        secure: secure sums by SecAgg+. Flower 1.42 has them for its old API alone, so they are refused.
+        secure: secure sums by SecAgg+. Flower 1.42 has them for its old API alone, so that they
+            are refused.
 
     Raises:
         FederationError: the plan does not hold together, or the start has no recipe.
