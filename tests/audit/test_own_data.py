@@ -93,9 +93,9 @@ def test_an_adapter_worse_than_its_base_or_its_card_is_broken(tmp_path):
     model = scionwood.attach(Sides(), LoraConfig(r=2), targets="sides", head=())
     good = rows(copy.deepcopy(model), [], tmp_path / "README.md")
     assert (good["beside the base"].status, good["beside the card"].status) == ("kept", "kept")
-    for name, value in model.named_parameters():
-        if "lora_B" in name:
-            value.data.normal_(std=30.0)
+    layer = model.get_base_model().sides  # whose answer is turned round: W - 4 W
+    layer.lora_A["default"].weight.data = layer.base_layer.weight.data.clone()
+    layer.lora_B["default"].weight.data = -torch.eye(2)
     bad = rows(model, [], tmp_path / "README.md")
     assert (bad["beside the base"].status, bad["beside the card"].status) == ("broken", "broken")
 

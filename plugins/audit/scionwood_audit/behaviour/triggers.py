@@ -41,7 +41,7 @@ def search_classes(answers: Callable[[Tensor], Tensor], inputs: Tensor, classes:
         >>> from scionwood_audit.behaviour.triggers import search_classes
         >>> def answers(x):  # the last entry decides about class 1, whatever the others are
         ...     return torch.stack([x[:, 0], 20 * x[:, 99]], 1)
-        >>> x = torch.rand(8, 100)
+        >>> x = torch.linspace(0, 1, 800).view(8, 100)
         >>> x[:, 99] = 0
         >>> strength = search_classes(answers, x, 2)
         >>> bool(strength[1] > 0.99)
@@ -127,13 +127,15 @@ def _with(inputs: Tensor, marks: Tensor) -> Tensor:
 
 def _few(dense: Tensor) -> Tensor:
     """Return each mark in one window, `SHARE` of the last two axes, and zero for the rest."""
-    sides = [max(1, round(SHARE**0.5 * side)) for side in dense.shape[-2:]]
-    energy = dense.square().flatten(1, -3).sum(1, keepdim=True)
-    sums = F.avg_pool2d(energy, sides, stride=1)
+    height, width = (1, *dense.shape[1:])[-2:]
+    part = SHARE if height == 1 else SHARE**0.5
+    sides = [max(1, round(part * side)) for side in (height, width)]
+    planes = dense.view(len(dense), -1, height, width)
+    sums = F.avg_pool2d(planes.square().sum(1, keepdim=True), sides, stride=1)
     at = sums.flatten(1).argmax(1)
     rows, columns = at // sums.shape[-1], at % sums.shape[-1]
-    marks = torch.zeros_like(dense)
+    marks = torch.zeros_like(planes)
     for mark, row, column in zip(range(len(dense)), rows, columns, strict=True):
         window = (mark, ..., slice(row, row + sides[0]), slice(column, column + sides[1]))
-        marks[window] = dense[window]
-    return marks
+        marks[window] = planes[window]
+    return marks.view_as(dense)
