@@ -103,12 +103,15 @@ def search_change(answers: Callable[[Tensor], Tensor], inputs: Tensor) -> float:
 def _search(loss: Callable[[Tensor], Tensor], inputs: Tensor, dense: Tensor) -> Tensor:
     """Return the marks of least loss, (mark, ...), each with few entries."""
     span = float(inputs.max() - inputs.min())
+    largest = torch.full((len(dense),), 1e-30)
     for step in range(STEPS):
         # The loss is taken with few entries, and its gradient for all of them: an entry that is not
         # in the mark yet can come into it.
         marks = _few(dense).requires_grad_()
         (slope,) = torch.autograd.grad(loss(_with(inputs, marks)), marks)
-        largest = slope.flatten(1).abs().amax(1).clamp_min(1e-30)
+        # The largest slope so far: where a mark works, what is left of its slope is rounding, and
+        # steps of full size along that would move the window away again.
+        largest = torch.maximum(largest, slope.flatten(1).abs().amax(1))
         rate = 0.5 * span * (1 - step / STEPS)
         dense = dense - rate * slope / largest.view(-1, *[1] * (slope.ndim - 1))
     return _few(dense)
