@@ -358,14 +358,6 @@ SELECT number, AUC, "clean called anomalous", "poisoned called anomalous" FROM (
   FROM audit_weights WHERE kind = 'rank 8'
 ) ORDER BY nr;
 
--- table: audit_stealth
-SELECT model, number, digits(auc(value, kind = 'poisoned'), '.2f') AS AUC,
-  sum(over) FILTER (WHERE kind = 'clean') || ' of ' || count(*) FILTER (WHERE kind = 'clean')
-    AS "clean called anomalous",
-  sum(over) FILTER (WHERE kind = 'poisoned') || ' of ' || count(*) FILTER (WHERE kind = 'poisoned')
-    AS "poisoned found"
-FROM audit_stealth GROUP BY model, number ORDER BY model, number;
-
 -- table: audit_prompts
 WITH score(nr, what, kind, value) AS (
   SELECT 1, 'accuracy', kind, accuracy FROM audit_prompts

@@ -2,8 +2,7 @@
 
 The change of a weight is B A. A alone is random, so that it says nothing. The score is the angle to
 the mean change of the references; see `direction`. Data say more than weights: on the benchmark of
-this score the accuracy on clean data finds more, and a search for triggers far more
-(docs/results/audit.md).
+this score the accuracy on clean data finds more (docs/results/audit.md).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ CLEAN_ACCURACY_ROW = Row(
     "note",
     "see behaviour, or give labelled data; AUC 0.98, and 0.91 of the weights",
     reason="a scan of weights needs no data and runs before use; on its own benchmark the accuracy "
-    "on labelled clean data finds more, and a search for triggers finds a poison that costs none",
+    "on labelled clean data finds more; neither is shown to find a poison that costs none",
 )
 """What stands beside the score: the baseline that beats it, from docs/results/audit.md."""
 
