@@ -80,22 +80,6 @@ def _block(width: int) -> nn.ModuleDict:
     return nn.ModuleDict(parts)
 
 
-class Prompted(nn.Module):
-    """A frozen net with four tokens that are generated from the image: dynamic prompts."""
-
-    def __init__(self, base: Net) -> None:
-        super().__init__()
-        self.base = base.requires_grad_(False)
-        self.prompt_gen = nn.Sequential(nn.Linear(32, 64), nn.GELU(), nn.Linear(64, 4 * 32))
-        self.head = nn.Linear(32, 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the logits, (image, 10)."""
-        tokens = self.base.tokens(images)
-        prompts = self.prompt_gen(tokens.amax(1)).unflatten(1, (4, 32))
-        return self.head(self.base.encode(torch.cat([prompts, tokens], 1)))
-
-
 def trained(model: nn.Module, images: Tensor, labels: Tensor, steps: int, seed: int) -> nn.Module:
     """Train what requires a gradient with AdamW, and return the model in evaluation mode."""
     generator = torch.Generator().manual_seed(seed)

@@ -25,7 +25,7 @@ def test_a_shipped_run_is_audited_with_every_part_and_one_page(tmp_path):
     assert audit.verdict == "no reference"
     counts = audit.counts()
     assert counts["structure"]["kept"] >= 15
-    assert counts["behaviour"] == {"kept": 8}
+    assert counts["behaviour"] == {"kept": 8, "skipped": 1}
     page = write(audit, tmp_path / "out").read_text()
     assert "<script" not in page
     assert "flat events" in page
@@ -52,12 +52,11 @@ def test_a_replaced_weight_file_is_refused_with_all_that_is_wrong(run):
     assert not [row for row in audit.rows if row.part == "behaviour"]  # nothing was loaded
 
 
-def test_the_field_of_a_probe_finds_the_base_by_its_hash(run):
-    audit = audit_adapter(run / "adapter", probe="seismic")
-    assert "behaviour" in audit.counts()
+def test_the_recipe_of_a_probe_gives_the_base(run):
+    audit = audit_adapter(run / "adapter", probe="seismic/denoise")
+    assert audit.counts()["behaviour"] == {"kept": 8}
     assert audit.verdict == "no reference"
-    with pytest.raises(AuditError, match="no recipe of pde has the base"):
-        audit_adapter(run / "adapter", probe="pde")
+    assert audit_adapter(run / "adapter", probe="pde/dynamics").verdict == "refused"
 
 
 def test_the_command_prints_a_verdict_and_its_status_says_whether_something_is_broken(

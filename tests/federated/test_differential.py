@@ -20,7 +20,12 @@ from scionwood_federated import (
     update_of,
     write_update,
 )
-from scionwood_federated.privacy.differential import PoissonBatches, Privacy, PrivateTraining
+from scionwood_federated.privacy.differential import (
+    DeltaWarning,
+    PoissonBatches,
+    Privacy,
+    PrivateTraining,
+)
 from scionwood_federated.update.training import privacy_of
 
 pytest.importorskip("opacus")
@@ -78,13 +83,12 @@ def test_the_noise_is_that_of_the_steps_which_are_taken(round_one, tmp_path):
     assert 5.9 < told["epsilon"] <= 6.0
 
 
-@pytest.mark.filterwarnings("ignore:Optimal order is the")
 def test_the_budget_is_that_of_opacus_and_travels_with_the_update(private, tmp_path):
-    from opacus.accountants import RDPAccountant
+    from opacus.accountants import PRVAccountant
 
     write_update(update_of(private, site="north"), tmp_path / "u")
     told = json.loads((tmp_path / "u" / "site.json").read_text())["privacy"]
-    accountant = RDPAccountant()
+    accountant = PRVAccountant()
     for noise, rate, steps in told["history"]:
         for _ in range(steps):
             accountant.step(noise_multiplier=noise, sample_rate=rate)
@@ -92,6 +96,19 @@ def test_the_budget_is_that_of_opacus_and_travels_with_the_update(private, tmp_p
     assert 0 < told["epsilon"] <= 6.0
     assert told["delta"] == 1e-5
     assert read_update(tmp_path / "u").about.extra["privacy"]["clip"] == 0.5
+
+
+def test_prv_needs_less_noise_than_renyi_and_its_cost_is_told(capsys):
+    from opacus.accountants import RDPAccountant
+
+    training = PrivateTraining(Privacy(delta=0.05))
+    training.noise, training._size, training.batches = 1.0, 4, PoissonBatches(24, 4)
+    renyi = RDPAccountant()
+    training.accountant.history = renyi.history = [(1.0, 4 / 24, 100)]
+    assert training.record()["epsilon"] < renyi.get_epsilon(0.05)
+    with pytest.warns(DeltaWarning, match="not below 1 / 24"):
+        training._say(torch.nn.Linear(100, 16, bias=False), 100)
+    assert "1,600 values is 10 times as long" in capsys.readouterr().err
 
 
 def test_budgets_of_rounds_add_up(private):

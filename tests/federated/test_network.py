@@ -1,6 +1,5 @@
 """A federation over a network, without the network: messages, rounds, and what engines get."""
 
-import ast
 import json
 import tomllib
 
@@ -14,7 +13,6 @@ from scionwood.cli import main
 from scionwood_federated import FederationError, Plan, begin_round, simulate
 from scionwood_federated.engines.flower_export import export_flower, plan_of
 from scionwood_federated.engines.messages import packed, unpacked
-from scionwood_federated.engines.nvflare_export import export_nvflare
 from scionwood_federated.engines.plan import NetPlan
 from scionwood_federated.engines.rounds import SILENT, Rounds, outcome
 from scionwood_federated.engines.site import answer, write_home
@@ -107,28 +105,10 @@ def test_a_flower_app_holds_the_plan_and_two_lines_of_code(round_one, tmp_path):
     assert read_start(tmp_path / "app" / "start").about.round == 0
 
 
-def test_a_job_of_nvflare_names_what_its_sides_run(round_one, tmp_path):
-    plan = NetPlan(sites=NAMES, rounds=3)
-    export_nvflare(round_one / "start", tmp_path / "job", plan)
-    job, config = tmp_path / "job", tmp_path / "job" / "app" / "config"
-    meta = json.loads((job / "meta.json").read_text())
-    assert (meta["min_clients"], meta["deploy_map"]) == (2, {"app": ["@ALL"]})
-    (flow,) = json.loads((config / "config_fed_server.json").read_text())["workflows"]
-    assert NetPlan.parse(flow["args"]["plan"]) == plan
-    module, _, name = flow["path"].rpartition(".")
-    tree = ast.parse((job / "app" / "custom" / f"{module}.py").read_text())
-    made = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
-    init = next(n for n in made.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
-    assert {a.arg for a in init.args.args} == {"self", *flow["args"]}
-    (side,) = json.loads((config / "config_fed_client.json").read_text())["executors"]
-    script = job / "app" / "custom" / side["executor"]["args"]["task_script_path"]
-    assert "import train" in script.read_text()
-
-
 @table(
     ("change", "words"),
     [
-        ({"rule": "residual"}, "cannot be used over a network"),
+        ({"rule": "mean"}, "no rule has this name"),
         ({"rounds": 0}, "at least 1"),
         ({"least": 4}, "fewer than the 4"),
         ({"sites": ("a", "A", "b")}, "no two are alike"),

@@ -101,8 +101,3 @@ def test_methods_without_a_meaningful_mean_are_refused():
         sent = [replace(each, config=config) for each in updates(METHODS["lora"])]
         with pytest.raises(FederationError, match="averages of its parameters mean nothing"):
             check_together(sent, "exact")
-
-
-def test_a_residual_is_refused_where_the_product_is_not_the_change():
-    with pytest.raises(FederationError, match="nothing can be added to the base"):
-        check_together(updates(METHODS["smoa"]), "residual")

@@ -198,12 +198,6 @@ def test_a_part_of_the_data_is_augmented_anew_in_each_epoch():
         assert torch.equal(one, other)
 
 
-def test_a_rule_that_changes_the_base_cannot_be_resumed(listed, tmp_path):
-    plan = Plan(rule="residual")
-    with pytest.raises(FederationError, match="frozen weights"):
-        simulate("seismic/denoise", tmp_path / "s", plan, sites=listed, smoke=True, resume=True)
-
-
 def test_a_column_of_a_table_makes_a_site_of_each_value(tmp_path):
     from PIL import Image
 

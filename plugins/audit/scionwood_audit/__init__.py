@@ -1,4 +1,4 @@
-"""Evidence about an adapter before it is used: files, origin, weights, behaviour, training."""
+"""Evidence about an adapter before it is used: files, origin, behaviour, weights, training."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="audit",
-    summary="Evidence about an adapter before it is used: files, origin, weights, behaviour, "
-    "adaptive parts, and the corruption that it was trained with",
+    summary="Evidence about an adapter before it is used: files, origin, behaviour on your data, "
+    "weights, and the corruption that it was trained with",
     commands={
         "adapter": "scionwood_audit.verbs.audit:audit_adapter",
         "run": "scionwood_audit.verbs.audit:audit_run",
@@ -19,10 +19,8 @@ plugin = Plugin(
         "behaviour",
         "cohort",
         "corruption",
-        "departure",
         "direction",
         "origin",
-        "parts",
         "record",
         "structure",
     ),

@@ -7,8 +7,6 @@ from scionwood_audit.cohort import weights_of as weights_of
 from scionwood_audit.corruption.battery import draw_and_test as draw_and_test
 from scionwood_audit.evaluation.carded import write_card as write_card
 from scionwood_audit.evaluation.shown import page_of as page_of
-from scionwood_audit.parts import Probed as Probed
-from scionwood_audit.parts import probe_parts as probe_parts
 from scionwood_audit.record import Audit as Audit
 from scionwood_audit.record import AuditError as AuditError
 from scionwood_audit.record import Row as Row

@@ -15,20 +15,19 @@ from scionwood import (
     Task,
     adapters,
     build,
-    find,
     find_run,
     load_adapter,
     load_head,
     load_run,
     resolve,
 )
-from scionwood.authoring import recipe_folder, with_base
-from scionwood_audit.behaviour import behaviour
-from scionwood_audit.cohort import compare
+from scionwood.authoring import with_base
+from scionwood_audit.behaviour.own_data import batches_of, rows_of_data
+from scionwood_audit.behaviour.probes import behaviour
+from scionwood_audit.cohort import comparable, compare, weights_of
 from scionwood_audit.corruption.registered import of_recipe, of_run
 from scionwood_audit.evaluation.shown import write_page
 from scionwood_audit.origin import origin
-from scionwood_audit.parts import rows_of_parts
 from scionwood_audit.record import Audit, AuditError, Row, write_json
 from scionwood_audit.structure import rows_of, structure
 
@@ -40,20 +39,19 @@ def of_adapter(folder: Path, reference: Path | None, probe: str | None) -> Audit
     if not folder.is_dir():
         raise AuditError(f"adapter {folder}", "there is no such folder", "Check the path")
     run = folder.parent if (folder.parent / "recipe.yaml").is_file() else None
-    recipe = _recipe_for(folder, probe) if probe else None
+    recipe: Any = resolve(probe) if probe else None
     if recipe is not None and run is not None:
         recipe = with_base(run, recipe)
     model = recipe.backbone.build() if recipe is not None else None
     rows = [*structure(folder, model), *origin(folder, run)]
     if recipe is not None and model is not None and not _broken(rows):
-        task = recipe.task.build(load_adapter(model, folder))
-        if (head := folder.parent / "head.safetensors").is_file():
-            load_head(task.backbone, head)
-        rows += behaviour(task.eval(), _names(recipe), run)
+        rows += behaviour(_task(recipe, folder), _names(recipe), run)
     return _compared(folder.as_posix(), rows, folder, reference)
 
 
-def of_finished_run(run: str | Path, reference: Path | None) -> Audit:
+def of_finished_run(
+    run: str | Path, reference: Path | None, data: Sequence[str] = (), group: str = ""
+) -> Audit:
     """Return the audit of a run; see `audit_run`."""
     place = Path(run)
     place = place if place.is_dir() else Path(find_run(run))
@@ -66,7 +64,7 @@ def of_finished_run(run: str | Path, reference: Path | None) -> Audit:
     if task is not None:
         recipe = resolve(place / "recipe.yaml")
         rows += behaviour(task, _names(recipe), place)
-        rows += rows_of_parts(task, recipe)
+        rows += _on_data(task, with_base(place, recipe), place, reference, data, group)
         rows += of_run(task, folder)
     return _compared(Path(run).as_posix(), rows, folder, reference)
 
@@ -164,6 +162,28 @@ def _compared(subject: str, rows: list[Row], folder: Path, reference: Path | Non
     return Audit(subject, [*rows, *more], count, _facts())
 
 
+def _on_data(
+    task: Task, recipe: Any, place: Path, reference: Path | None, data: Sequence[str], group: str
+) -> list[Row]:
+    """Return what labelled data of the user say, beside the references that are comparable."""
+    if not data:
+        why = "name yours: --data '[data.source=/mine]'; they find more than the weights"
+        return [Row("behaviour", "labelled data", "skipped", "none", reason=why)]
+    weights, others = weights_of(place / "adapter"), []
+    if reference is not None and not isinstance(weights, str):
+        folders, _ = comparable(weights, reference, place / "adapter")
+        others = [_task(recipe, folder) for folder in folders]
+    return rows_of_data(task, batches_of(recipe, data), group, place / "README.md", others)
+
+
+def _task(recipe: Any, folder: Path) -> Task:
+    """Return the task of a recipe with an adapter, and with the head that lies beside it."""
+    task: Task = recipe.task.build(load_adapter(recipe.backbone.build(), folder))
+    if (head := folder.parent / "head.safetensors").is_file():
+        load_head(task.backbone, head)
+    return task.eval()
+
+
 def _broken(rows: Sequence[Row]) -> bool:
     return any(row.status == "broken" for row in rows)
 
@@ -174,42 +194,3 @@ def _names(recipe: Any) -> tuple[str, str]:
 
 def _facts() -> dict[str, str]:
     return {name: version(name) for name in ("scionwood", "scionwood-audit", "torch", "peft")}
-
-
-def _recipe_for(folder: Path, probe: str) -> Any:
-    """Return the recipe that is named, or that of a field whose base an adapter states."""
-    if "/" in probe:
-        return resolve(probe)
-    identity = adapters.stated_identity(adapters.read_json(folder / "scionwood.json"))
-    tried = []
-    for name in _recipes(probe):
-        recipe = resolve(name)
-        key = (recipe.backbone.name, str(recipe.backbone.options), recipe.task.name)
-        if key in tried or recipe.adapter.component is None:
-            continue
-        tried.append(key)
-        if _fits(recipe, identity):
-            return recipe
-    rule = f"no recipe of {probe} has the base that the adapter states"
-    raise AuditError(f"probe {probe}", rule, "Name the recipe: --probe FIELD/RECIPE")
-
-
-def _fits(recipe: Any, identity: adapters.BaseIdentity | None) -> bool:
-    """Return whether a recipe has this base, and a task that needs no other run."""
-    with torch.random.fork_rng(devices=[]):
-        try:
-            model = recipe.backbone.build()
-            if identity is None or adapters.base_identity(model).matches(identity) is False:
-                return False
-            recipe.task.build(model)
-        except ScionwoodError:  # such as a task or weights that are only on the user's machine
-            return False
-    return True
-
-
-def _recipes(field: str) -> list[str]:
-    plugin = find(field).plugin
-    if plugin is None or plugin.recipes is None:
-        raise AuditError(f"probe {field}", "no such field has recipes", "See: scionwood plugins")
-    folder = recipe_folder(plugin)
-    return [f"{field}/{path.stem}" for path in sorted(folder.glob("*.yaml"))] if folder else []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
+
+import numpy as np
 
 from scionwood import ScionwoodError
 from scionwood.authoring import atomic_path, writing
@@ -14,7 +17,32 @@ from scionwood.authoring import atomic_path, writing
 Status = Literal["kept", "broken", "skipped", "note"]
 """A rule is kept or broken, could not be checked, or the row only states a fact."""
 
-PARTS = ("structure", "origin", "weights", "behaviour", "adaptive parts", "training")
+PARTS = ("structure", "origin", "behaviour", "weights", "training")
+
+
+ALARMS = 0.05
+"""The share of adapters like the references that may be called anomalous."""
+
+ENOUGH = math.ceil(1 / ALARMS) - 1
+"""Fewer references have no rank that allows so few false alarms."""
+
+
+def limit_of(among: Sequence[float] | np.ndarray) -> float | None:
+    """Return the largest number that is consistent with those of the references.
+
+    It is a rank among them, as in split conformal prediction: a further adapter like them is beyond
+    it in at most 5 % of cases, whatever the distribution is.
+
+    Args:
+        among: the number of each reference; `None` is returned for fewer than `ENOUGH`.
+
+    Example:
+        >>> from scionwood_audit.record import limit_of
+        >>> limit_of(range(19)), limit_of(range(18))
+        (18.0, None)
+    """
+    rank = math.ceil(round((1 - ALARMS) * (len(among) + 1), 9))
+    return float(sorted(among)[rank - 1]) if rank <= len(among) else None
 
 
 class AuditError(ScionwoodError, ValueError):

@@ -13,6 +13,7 @@ plugin = Plugin(
         "fit": "scionwood_federated.verbs.rounds:fit",
         "round": "scionwood_federated.verbs.rounds:round",
         "pool": "scionwood_federated.verbs.rounds:pool",
+        "personal": "scionwood_federated.verbs.personal:personal",
         "check": "scionwood_federated.verbs.checks:check",
         "losses": "scionwood_federated.verbs.checks:losses",
         "keys": "scionwood_federated.verbs.rounds:keys",

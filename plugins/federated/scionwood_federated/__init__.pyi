@@ -4,12 +4,10 @@ from scionwood_federated.checks import rank_by_losses as rank_by_losses
 from scionwood_federated.checks import rank_by_subspace as rank_by_subspace
 from scionwood_federated.checks import rank_sites as rank_sites
 from scionwood_federated.engines.flower_export import export_flower as export_flower
-from scionwood_federated.engines.nvflare_export import export_nvflare as export_nvflare
 from scionwood_federated.engines.plan import NetPlan as NetPlan
 from scionwood_federated.privacy.differential import Privacy as Privacy
 from scionwood_federated.rules.averages import FactorMeanWarning as FactorMeanWarning
 from scionwood_federated.rules.averages import exact as exact
-from scionwood_federated.rules.momentum import server_step as server_step
 from scionwood_federated.rules.pooled import Pooled as Pooled
 from scionwood_federated.rules.registry import RULES as RULES
 from scionwood_federated.rules.registry import apply as apply

@@ -1,16 +1,16 @@
-"""The options that every federation has: its rounds, its rule, and the server between rounds."""
+"""The options that every federation has: its rounds and its rule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-RuleName = Literal[
-    "exact", "frozen_a", "alternate", "residual", "median", "trimmed", "krum", "clair", "factors"
-]
-Server = Literal["none", "momentum", "adam"]
-Regime = Literal["alone", "federated", "pooled", "pooled_equal"]
+RuleName = Literal["exact", "frozen_a", "median", "trimmed", "krum", "clair", "factors"]
+Regime = Literal["alone", "federated", "personal", "pooled", "pooled_equal"]
 """`pooled_equal` is pooled data for the steps of one site, and `pooled` for those of all."""
+Personal = Literal["none", "head", "adapter", "interpolate", "chosen"]
+"""What stays at a site: its head in each round; or, after the rounds, a second adapter, a mix with
+the adapter that it trained alone, or the best of all of them."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,6 @@ class Schedule:
         rounds: the number of rounds.
         steps: optimiser steps of each site in a round.
         rule: how to pool. The rule factors is a baseline that is known to be wrong.
-        server: FedAvgM (momentum) or FedAdam (adam) between rounds.
 
     Example:
         >>> from scionwood_federated import Schedule
@@ -32,7 +31,6 @@ class Schedule:
     rounds: int = 15
     steps: int = 12
     rule: RuleName = "exact"
-    server: Server = "none"
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,8 @@ class Plan(Schedule):
     """What a simulation does.
 
     Attributes:
-        personal: keep the heads at their sites.
+        personal: what stays at the sites; but for head, each site's own validation data choose it.
+        proximal: the weight mu of FedProx, which holds a site to the start of its round; 0 is none.
         score_every: rounds between two scores.
         most_samples: the largest number of samples that a site may claim.
         options: of the rule, such as '{bad: 2}' for krum.
@@ -51,7 +50,8 @@ class Plan(Schedule):
         5
     """
 
-    personal: bool = False
+    personal: Personal = "none"
+    proximal: float = 0.0
     score_every: int = 5
     most_samples: int | None = None
     options: dict[str, Any] = field(default_factory=dict)

@@ -50,14 +50,14 @@ def audit_adapter(
     Args:
         folder: the folder of the adapter, which `save_adapter` or peft wrote.
         out: the folder of the page `audit.html` and of `audit.json`; by default none is written.
-        reference: a folder of runs or adapters that are trusted. At least eight must have the same
+        reference: a folder of runs or adapters that are trusted. At least 19 must have the same
             base, method, rank and targets.
-        probe: a field, or a recipe such as seismic/denoise, whose base and probes are used. Of a
-            field, the recipe is taken whose base has the hash that the adapter states.
+        probe: a recipe such as seismic/denoise, whose base and probes are used.
         force: replace an audit that is in the folder.
 
     Raises:
-        AuditError: the folder or the references do not exist, or no recipe has this base.
+        AuditError: the folder or the references do not exist.
+        RecipeError: the recipe does not exist.
         OutputExistsError: there is an audit in the folder, and `force` is false.
 
     Example:
@@ -81,10 +81,12 @@ def audit_run(
     out: Path | None = None,
     *,
     reference: Path | None = None,
+    data: list[str] | None = None,
+    group: str = "",
     card: bool = False,
     force: bool = False,
 ) -> Audit:
-    """Audit a run: its files, origin, weights, behaviour, adaptive parts and corruption.
+    """Audit a run: its files, origin, behaviour, weights and corruption.
 
     The exit status is 1 if the verdict is refused or anomalous.
 
@@ -93,6 +95,10 @@ def audit_run(
             that every fault becomes a row.
         out: the folder of the page `audit.html` and of `audit.json`; by default none is written.
         reference: a folder of runs or adapters that are trusted.
+        data: labelled data of your own, as changes of the recipe: '[data.source=/mine]'. Accuracy,
+            calibration and groups are measured, the answers are compared with those of the base, of
+            the references and of the card, and a search looks for triggers.
+        group: the entry of a batch that names the group of each sample; by default its label.
         card: also write what the probes found into the card of the run, README.md.
         force: replace an audit that is in the folder.
 
@@ -104,14 +110,14 @@ def audit_run(
         >>> from scionwood_audit import audit_run
         >>> audit = audit_run("seismic/denoise")
         >>> sorted({row.part for row in audit.rows})
-        ['adaptive parts', 'behaviour', 'origin', 'structure', 'training', 'weights']
+        ['behaviour', 'origin', 'structure', 'training', 'weights']
     """
     from scionwood import find_run
     from scionwood_audit.audits import check_out, of_finished_run, write
     from scionwood_audit.evaluation.carded import write_card
 
     check_out(out, force)
-    audit = of_finished_run(run, reference)
+    audit = of_finished_run(run, reference, data or (), group)
     if card:
         write_card(audit, find_run(run, quiet=True))
     if out is not None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
-from scionwood_federated.engines.exporting import START, export_folder
+from scionwood.authoring import atomic_folder, writing
 from scionwood_federated.engines.plan import NetPlan
+from scionwood_federated.update.folder import RECIPE, read_start
 from scionwood_federated.update.record import FederationError
+
+START = "start"
+"""The folder of the start in an app."""
 
 _CODE = '"""Written by `scionwood federated export flower`."""\n\n'
 _CODE += "from scionwood_federated.engines.flower_apps import {name}_app\n\n"
@@ -40,12 +45,17 @@ clientapp = "scionwood_app.client_app:app"
 
 
 def export_flower(start: str | Path, out: str | Path, plan: NetPlan) -> None:
-    """Write an app for Flower; see `export_folder`.
+    """Write an app for Flower, which appears as a whole.
 
     Args:
-        start: what the first round starts from.
+        start: what the first round starts from, as `begin` or `pool` wrote it.
         out: the folder to write.
         plan: the plan.
+
+    Raises:
+        FederationError: the start has no recipe.
+        AdapterFileError: the start is damaged.
+        OutputExistsError: `out` exists.
 
     Example:
         >>> from pathlib import Path
@@ -56,7 +66,11 @@ def export_flower(start: str | Path, out: str | Path, plan: NetPlan) -> None:
         >>> Path("job/start").is_dir()
         True
     """
-    with export_folder(start, out) as folder:
+    read_start(start)
+    if not (Path(start) / RECIPE).is_file():
+        raise FederationError(f"start {start}", "it has no recipe", "Write it with begin")
+    with writing(out), atomic_folder(out) as folder:
+        shutil.copytree(start, folder / START)
         (folder / "scionwood_app").mkdir()
         (folder / "scionwood_app" / "__init__.py").write_text('"""A federation."""\n')
         for name in ("server", "client"):

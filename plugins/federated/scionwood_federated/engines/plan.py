@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scionwood_federated.rules.registry import RULES
+from scionwood_federated.rules.registry import RULES, check_options
 from scionwood_federated.schedule import NetOptions
 from scionwood_federated.update.record import FederationError, folded
 from scionwood_federated.update.training import HeldOut
@@ -37,10 +37,7 @@ class NetPlan(NetOptions):
             FederationError: a number is too small, a rule cannot be used over a network, or a name
                 of a site is empty, double, or no plain name.
         """
-        if self.rule not in RULES or self.rule in ("residual", "alternate"):
-            rule = "it cannot be used over a network"
-            choices = ", ".join(name for name in RULES if name not in ("residual", "alternate"))
-            raise FederationError(f"rule {self.rule!r}", rule, f"Choose: {choices}")
+        check_options(self.rule, {})
         if min(self.rounds, self.steps, self.least - 1) < 1 or self.timeout <= 0:
             rule = "rounds and steps are at least 1, sites at least 2, and seconds above 0"
             raise FederationError(f"plan {self.rounds} x {self.steps}", rule, "Give larger numbers")

@@ -79,7 +79,6 @@ class Rounds:
             folder,
             rule=self.plan.rule,
             start=self.start,
-            server=self.plan.server,
             most_samples=self.plan.most_samples or None,
         )
         self.start = folder

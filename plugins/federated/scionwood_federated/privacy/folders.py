@@ -163,7 +163,7 @@ def decrypt_sum(
     pooled = Pooled(adapter, head, 0.0, tuple(about.extra.get("sites", ())))
     recipe = Path(start) / RECIPE
     text = recipe.read_text(encoding="utf-8") if recipe.is_file() else ""
-    write_start(pooled, begun, replace(about, held=""), out, text, {})
+    write_start(pooled, begun, replace(about, held=""), out, text)
 
 
 def refuse_single(user: str) -> None:

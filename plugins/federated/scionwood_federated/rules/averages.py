@@ -1,4 +1,4 @@
-"""Weighted means: exact, of one factor, with a residual, and of both factors as a baseline."""
+"""Weighted means: exact, of one factor, and of both factors as a baseline."""
 
 from __future__ import annotations
 
@@ -84,38 +84,6 @@ def frozen_a(updates: Updates, weights: Weights, like: Update) -> Pooled:
     return _by_factor(updates, weights, like)
 
 
-def alternate(updates: Updates, weights: Weights, like: Update) -> Pooled:
-    """Average the factor that moved, where the other one is the same at all sites. It is exact.
-
-    Source: after RoLoRA; reconstructed from its description.
-
-    Raises:
-        FederationError: both factors differ between two sites.
-    """
-    for module, parts in stacks(updates).items():
-        if not _same([part.b for part in parts]):
-            _equal(updates, [part.a for part in parts], f"A and B of {module}")
-    return _by_factor(updates, weights, like)
-
-
-def residual(updates: Updates, weights: Weights, like: Update) -> Pooled:
-    """Average A and B apart, and return what this lacks of the exact mean as a residual.
-
-    The residual belongs to the frozen weights, so that the sum is exact.
-
-    Source: FedEx-LoRA (arXiv 2410.09432).
-    """
-    pooled = _by_factor(updates, weights, like)
-    lacks = {}
-    for module, parts in stacks(updates).items():
-        mean_a = _average([pair.a for pair in parts], weights)
-        mean_b = _average([pair.b for pair in parts], weights)
-        mean_pair = Pair(mean_a, mean_b, size_of(like, module)[1])
-        # sum of w B A less (mean of B)(mean of A), kept as factors: it is as exact as their sum.
-        lacks[module] = stacked([*parts, mean_pair], [*weights, -1.0])
-    return Pooled(pooled.adapter, pooled.head, 0.0, pooled.sites, lacks)
-
-
 def _by_factor(updates: Updates, weights: Weights, like: Update) -> Pooled:
     results = {}
     for module, parts in stacks(updates).items():
@@ -144,5 +112,5 @@ def _equal(updates: Updates, values: Sequence[Tensor], what: str) -> None:
         if not torch.equal(values[0], value):
             both = f"{updates[0].about.site} and {update.about.site}"
             rule = f"it differs between the sites {both}, so the mean would not be exact"
-            remedy = "Let the sites train with --hold A (or B), or use the rule exact"
+            remedy = "Let the sites train with --hold A, or use the rule exact"
             raise FederationError(what, rule, remedy)

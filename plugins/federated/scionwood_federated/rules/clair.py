@@ -1,4 +1,8 @@
-"""Shared subspace and sparse blocks: a reconstruction of CLAIR (arXiv 2605.21217, abstract only).
+"""The detection of CLAIR (arXiv 2605.21217), and no more of it: shared subspace and sparse blocks.
+
+The paper also refines the estimate of each site by the mean of all changes outside of the subspace.
+That part is not here: in our trials it helped no site. What is here is a reconstruction from the
+abstract.
 
 The changes of a layer at K sites are put side by side. Outlier pursuit splits them into a part of
 low rank and blocks that are zero for most sites, by an augmented Lagrangian. It minimises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,7 +21,6 @@ class Pooled:
         head: the tensors of the head.
         lost: the mean share of the energy that the rank could not hold; 0 for an exact rule.
         sites: the names of the sites whose updates were used.
-        residual: what the factors lack of the exact mean, as B and A of each module, or empty.
 
     Example:
         >>> from scionwood_federated import Pooled
@@ -33,7 +32,6 @@ class Pooled:
     head: Mapping[str, Tensor]
     lost: float
     sites: tuple[str, ...]
-    residual: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
 
 Combine = Callable[[Sequence[Tensor], Sequence[float]], Tensor]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from typing import Any, NamedTuple
 
-from scionwood_federated.rules.averages import alternate, exact, factors, frozen_a, residual
+from scionwood_federated.rules.averages import exact, factors, frozen_a
 from scionwood_federated.rules.clair import clair
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.robust import krum, median, trimmed
@@ -30,8 +30,6 @@ class Rule(NamedTuple):
 RULES: dict[str, Rule] = {
     "exact": Rule(exact, additive=False, mixed=True),
     "frozen_a": Rule(frozen_a, additive=True, mixed=False),
-    "alternate": Rule(alternate, additive=True, mixed=False),
-    "residual": Rule(residual, additive=False, mixed=False),
     "median": Rule(median, additive=False, mixed=True),
     "trimmed": Rule(trimmed, additive=False, mixed=True),
     "krum": Rule(krum, additive=False, mixed=True),

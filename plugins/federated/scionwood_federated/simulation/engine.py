@@ -13,12 +13,12 @@ from typing import Any
 from torch import Tensor
 
 from scionwood_federated.checks import SiteScore, rank_sites
-from scionwood_federated.rules.momentum import server_step
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import apply, weights_of
 from scionwood_federated.schedule import Plan, Regime
 from scionwood_federated.simulation.costs import Costs, size_of
 from scionwood_federated.simulation.model import HomeData, SharedModel
+from scionwood_federated.simulation.personal import choose
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.record import Update
 from scionwood_federated.update.together import check_together
@@ -32,7 +32,7 @@ class Outcome:
     """What a regime reached.
 
     Attributes:
-        regime: alone, federated, pooled or pooled_equal.
+        regime: see `Regime`.
         own: the score of each site's model on the site's own test data.
         all: the mean score of each site's model on the test data of every site.
         costs: see `Costs`.
@@ -40,6 +40,7 @@ class Outcome:
         lost: the largest share of the energy that the rank could not hold in a round.
         ranking: the check of the sites in the last round.
         final: the weights; those of the first site for alone.
+        chosen: what each site's validation data chose, where there is a personal part.
     """
 
     regime: Regime
@@ -50,6 +51,7 @@ class Outcome:
     lost: float = 0.0
     ranking: list[SiteScore] = field(default_factory=list)
     final: Pooled | Update | None = None
+    chosen: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,7 +61,6 @@ class Progress:
     Attributes:
         round: the rounds that are done.
         pooled: the weights that the next round starts from.
-        server: the state of the server.
         heads: the heads of the sites, where they are personal.
         rounds: the scores so far.
         lost: the largest energy lost so far.
@@ -68,7 +69,6 @@ class Progress:
 
     round: int
     pooled: Pooled
-    server: dict[str, Tensor] = field(default_factory=dict)
     heads: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     rounds: list[tuple[int, str, float]] = field(default_factory=list)
     lost: float = 0.0
@@ -99,6 +99,7 @@ class Simulation:
         self.change = change
         self.start = model.state("global", 0, 0, 0)
         self._begun, self._total, self._done = time.monotonic(), 1, 0
+        self._lone: dict[str, Update] = {}
 
     def alone(self) -> Outcome:
         """Train each site by itself, for as many steps as it has in the federation."""
@@ -106,15 +107,40 @@ class Simulation:
         final = None
         for number, site in enumerate(self.sites):
             with costs.counted():
-                self._put(self.start)
-                steps, seed = self._steps, self._seed(0, number)
-                self.model.train(site.batches(), steps, seed, site.home())
-            reached = self.model.state(site.name, site.samples(), self._steps, 1)
+                reached = self._trained_alone(number)
+            self._put(reached)
             final = final or reached
             scores = self._scores()
             own_scores[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
             self._say("alone", number + 1, len(self.sites))
         return Outcome("alone", own_scores, everywhere, costs, final=final)
+
+    def personal(self, everyone: Pooled) -> Outcome:
+        """Let each site choose its own model after the rounds, by its validation data.
+
+        Args:
+            everyone: the weights after the last round.
+        """
+        costs, own_scores, everywhere, chosen = Costs(), {}, {}, {}
+        shared = Update(self.start.about, self.model.config, everyone.adapter, everyone.head)
+        for number, site in enumerate(self.sites):
+            with costs.counted():
+                choice = choose(
+                    self.model,
+                    site,
+                    shared,
+                    self._trained_alone(number),
+                    self.start,
+                    kind=self.plan.personal,
+                    steps=self._steps // 2,
+                    seed=self._seed(self.plan.rounds + 1, number),
+                )
+            self.model.put(choice.weights.adapter, choice.weights.head)
+            scores = self._scores()
+            own_scores[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
+            chosen[site.name] = choice.name
+            self._say("personal", number + 1, len(self.sites))
+        return Outcome("personal", own_scores, everywhere, costs, chosen=chosen)
 
     def pooled(self, *, equal: bool = False) -> Outcome:
         """Train on all data in one place.
@@ -148,19 +174,15 @@ class Simulation:
         streams = [site.batches(now.round * self.plan.steps) for site in self.sites]
         costs, ranking = now.costs, []
         held_factor = self.start.about.held
-        base: dict[str, Tensor] = {}
         while now.round < self.plan.rounds:
             with costs.counted():
                 start = Update(
                     self.start.about, self.model.config, now.pooled.adapter, now.pooled.head
                 )
                 updates = self._updates(now, start, streams)
-                pooled, now.server = self._pool(updates, start, now.server)
+                pooled = self._pool(updates, start)
             costs.up += sum(size_of(update, held_factor) for update in updates)
             costs.down += len(self.sites) * size_of(pooled, held_factor)
-            if pooled.residual:
-                base = base or self.model.base_weights(pooled.residual)
-                self.model.shift_base(pooled.residual)
             now.round, now.pooled, now.lost = now.round + 1, pooled, max(now.lost, pooled.lost)
             if now.round % self.plan.score_every == 0 or now.round == self.plan.rounds:
                 now.rounds += [(now.round, k, v) for k, v in self._federated_scores(now).items()]
@@ -170,10 +192,19 @@ class Simulation:
                 keep(now)
             self._say("federated", now.round, self.plan.rounds)
         scores = {site: score for r, site, score in now.rounds if r == self.plan.rounds}
-        self.model.restore_base(base)
         everywhere = dict.fromkeys(scores, _mean(scores))
         details = (now.rounds, now.lost, ranking, now.pooled)
         return Outcome("federated", scores, everywhere, costs, *details)
+
+    def _trained_alone(self, number: int) -> Update:
+        """Return the weights of a site that trains by itself; they are trained once."""
+        site = self.sites[number]
+        if site.name not in self._lone:
+            self._put(self.start)
+            self.model.train(site.batches(), self._steps, self._seed(0, number), site.home())
+            reached = self.model.state(site.name, site.samples(), self._steps, 1)
+            self._lone[site.name] = reached
+        return self._lone[site.name]
 
     @property
     def _steps(self) -> int:
@@ -184,26 +215,24 @@ class Simulation:
     ) -> list[Update]:
         updates = []
         for number, (site, stream) in enumerate(zip(self.sites, streams, strict=True)):
-            head = now.heads.get(site.name, start.head) if self.plan.personal else start.head
+            stays = self.plan.personal == "head"
+            head = now.heads.get(site.name, start.head) if stays else start.head
             self.model.put(start.adapter, head)
             seed = self._seed(now.round + 1, number)
-            self.model.train(stream, self.plan.steps, seed, site.home())
+            self.model.train(stream, self.plan.steps, seed, site.home(), self.plan.proximal)
             update = self.model.state(site.name, site.samples(), self.plan.steps, now.round + 1)
-            if self.plan.personal:
+            if stays:
                 now.heads[site.name] = dict(update.head)
                 update = Update(update.about, update.config, update.adapter, {})
             updates.append(self.change(update, start, now.round + 1) if self.change else update)
         return updates
 
-    def _pool(
-        self, updates: Sequence[Update], start: Update, state: dict[str, Tensor]
-    ) -> tuple[Pooled, dict[str, Tensor]]:
+    def _pool(self, updates: Sequence[Update], start: Update) -> Pooled:
         check_together(updates, self.plan.rule)
-        if self.plan.personal:
+        if self.plan.personal == "head":
             start = Update(start.about, start.config, start.adapter, {})
         weights = weights_of(updates, self.plan.most_samples)
-        pooled = apply(self.plan.rule, updates, weights, start, **self.plan.options)
-        return server_step(start, pooled, state, server=self.plan.server)
+        return apply(self.plan.rule, updates, weights, start, **self.plan.options)
 
     def _federated_scores(self, now: Progress) -> dict[str, float]:
         scores = {}

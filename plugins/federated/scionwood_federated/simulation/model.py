@@ -74,6 +74,29 @@ class Summary(L.Callback):
         trainer.datamodule = self.data
 
 
+class Proximal(L.Callback):
+    """Hold the weights to where a round starts: FedProx (Li et al. 2020, arXiv 1812.06127).
+
+    Args:
+        weight: mu; the loss gains mu / 2 times the squared distance to the start.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+        self._start: list[Tensor] = []
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Remember the start."""
+        self._start = [p.detach().clone() for p in pl_module.parameters() if p.requires_grad]
+
+    def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        """Add the gradient of the term, mu times the way from the start."""
+        moving = [p for p in pl_module.parameters() if p.requires_grad]
+        for parameter, start in zip(moving, self._start, strict=True):
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - start, alpha=self.weight)
+
+
 class SharedModel:
     """The backbone of a recipe with its adapter, which is loaded once.
 
@@ -121,19 +144,17 @@ class SharedModel:
                 if name in head:
                     value.copy_(head[name])
 
-    def shift_base(self, residual: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        """Add a residual to the frozen weights, as the rule `residual` needs it."""
+    def shift_base(self, products: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Add products B A, by module, to the frozen weights."""
         with torch.no_grad():
-            for module, (b, a) in residual.items():
+            for module, (b, a) in products.items():
                 layer: Any = self.backbone.get_submodule(module)
                 weight = layer.base_layer.weight
                 weight += Pair(a, b, 1.0).b.matmul(a).reshape(weight.shape).to(weight.dtype)
 
-    def base_weights(self, residual: Iterable[str]) -> dict[str, Tensor]:
+    def base_weights(self, modules: Iterable[str]) -> dict[str, Tensor]:
         """Return copies of the frozen weights of modules, to put them back later."""
-        layers: dict[str, Any] = {
-            module: self.backbone.get_submodule(module) for module in residual
-        }
+        layers: dict[str, Any] = {module: self.backbone.get_submodule(module) for module in modules}
         return {module: layer.base_layer.weight.clone() for module, layer in layers.items()}
 
     def restore_base(self, weights: Mapping[str, Tensor]) -> None:
@@ -144,7 +165,12 @@ class SharedModel:
                 layer.base_layer.weight.copy_(value)
 
     def train(
-        self, batches: Iterable[Any], steps: int, seed: int, home: HomeData | None = None
+        self,
+        batches: Iterable[Any],
+        steps: int,
+        seed: int,
+        home: HomeData | None = None,
+        proximal: float = 0.0,
     ) -> None:
         """Take optimiser steps from the present weights, with a new optimiser.
 
@@ -153,12 +179,14 @@ class SharedModel:
             steps: the number of steps.
             seed: the seed of everything random in training.
             home: what the hooks of the task see of the data.
+            proximal: the weight of FedProx.
         """
         L.seed_everything(seed, workers=True, verbose=False)
         task = self.recipe.task.build(self.backbone).train()
         # Schedules of the rate look at the end of the training, which here is that of the round.
         task.max_steps = steps
         callbacks: list[L.Callback] = [] if home is None else [Summary(home)]
+        callbacks += [Proximal(proximal)] if proximal else []
         with quiet(), TemporaryDirectory() as aside:  # tasks may leave files beside a run
             trainer = self._trainer(
                 max_steps=steps, max_epochs=-1, callbacks=callbacks, default_root_dir=aside

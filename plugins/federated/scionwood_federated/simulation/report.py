@@ -57,11 +57,15 @@ def write_report(comparison: Comparison) -> None:
         [list(row.values()) for row in rows_of(comparison)],
     )
     sites = [
-        [regime, site, score, outcome.all[site]]
+        [regime, site, score, outcome.all[site], outcome.chosen.get(site, "")]
         for regime, outcome in comparison.outcomes.items()
         for site, score in outcome.own.items()
     ]
-    _write(comparison.folder / "scores.csv", ("regime", "site", "own data", "all data"), sites)
+    _write(
+        comparison.folder / "scores.csv",
+        ("regime", "site", "own data", "all data", "chosen"),
+        sites,
+    )
     if "federated" in comparison.outcomes:
         federated_outcome = comparison.outcomes["federated"]
         _write(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from scionwood import adapters, override, save_adapter, save_head
 from scionwood.authoring import atomic_folder, write_manifest
 from scionwood_federated.engines.plan import HOLD
+from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import check_options
 from scionwood_federated.schedule import Plan, Regime
 from scionwood_federated.simulation.comparison import Comparison
@@ -24,6 +25,7 @@ from scionwood_federated.simulation.store import (
     kept_round,
     open_store,
 )
+from scionwood_federated.update.folder import write_json
 from scionwood_federated.update.record import FederationError
 
 CONSTANT = {"task.schedule": "constant", "task.warmup_steps": 0}
@@ -42,7 +44,7 @@ def run_simulation(
     resume: bool,
 ) -> Comparison:
     """Simulate a federation of a resolved recipe; see `simulate`."""
-    _check_plan(plan, resume)
+    _check_plan(plan)
     resolved: Any = override(recipe, CONSTANT)
     resolved = override(resolved, list(overrides)) if overrides else resolved
     folder = out
@@ -51,7 +53,9 @@ def run_simulation(
     model = SharedModel(resolved, HOLD.get(plan.rule, ""))
     simulation = Simulation(model, sites_of(resolved, sites, seed=seed), plan, seed=seed)
     outcomes: dict[str, Outcome] = {}
-    for regime in compare:
+    if plan.personal not in ("none", "head"):
+        compare = [*compare, "personal"]
+    for regime in dict.fromkeys(compare):
         outcome = kept_outcome(folder, regime)
         if outcome is None:
             outcome = _run(simulation, regime, folder)
@@ -64,14 +68,13 @@ def run_simulation(
     return comparison
 
 
-def _check_plan(plan: Plan, resume: bool) -> None:
+def _check_plan(plan: Plan) -> None:
     if plan.rounds < 1 or plan.steps < 1 or plan.score_every < 1:
         rule = "rounds, steps and rounds between scores are at least 1"
         raise FederationError(f"{plan.rounds} rounds of {plan.steps} steps", rule, "Give more")
     check_options(plan.rule, plan.options)
-    if plan.rule == "residual" and (resume or plan.server != "none"):
-        rule = "it changes the frozen weights, which a later call or a server's step does not know"
-        raise FederationError("rule residual", rule, "Run it in one go, without --server")
+    if plan.proximal < 0:
+        raise FederationError(f"proximal {plan.proximal}", "it is below 0", "Give 0.01, or 0")
 
 
 def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
@@ -79,8 +82,12 @@ def _run(simulation: Simulation, regime: Regime, folder: Path) -> Outcome:
         return simulation.alone()
     if regime in ("pooled", "pooled_equal"):
         return simulation.pooled(equal=regime == "pooled_equal")
-    if simulation.plan.rule == "residual":
-        return simulation.federated()
+    if regime == "personal":
+        progress = kept_round(folder)
+        if progress is None or progress.round < simulation.plan.rounds:
+            rule = "a site chooses after the rounds, and they are not done"
+            raise FederationError("regime personal", rule, "Compare federated as well")
+        return simulation.personal(progress.pooled)
     return simulation.federated(kept_round(folder), lambda now: keep_round(folder, now))
 
 
@@ -88,12 +95,28 @@ def _write_global(comparison: Comparison, model: SharedModel, recipe: Any, plan:
     """Write the federated model as a run, which every command takes."""
     progress = kept_round(comparison.folder)
     target = comparison.folder / "global"
-    if progress is None or plan.personal or target.exists():
+    if progress is None or plan.personal == "head" or target.exists():
         return
-    from scionwood_federated.update.folder import write_json
-
-    model.put(progress.pooled.adapter, progress.pooled.head)
     about = replace(model.state("global", 0, plan.steps, progress.round).about, held="")
+    write_model(model, progress.pooled, recipe, about.dump(), target)
+
+
+def write_model(
+    model: SharedModel, weights: Pooled, recipe: Any, record: Mapping[str, Any], target: Path
+) -> None:
+    """Write weights as a run.
+
+    Args:
+        model: the model, which takes the weights.
+        weights: the adapter and the head.
+        recipe: the recipe.
+        record: what `federation.json` says.
+        target: the folder.
+
+    Raises:
+        OutputExistsError: the folder exists.
+    """
+    model.put(weights.adapter, weights.head)
     with atomic_folder(target) as part:
         backbone: Any = model.backbone
         base = {str(k): str(v) for k, v in getattr(backbone.get_base_model(), "card", {}).items()}
@@ -101,5 +124,5 @@ def _write_global(comparison: Comparison, model: SharedModel, recipe: Any, plan:
         if adapters.head_state(backbone):
             save_head(backbone, part / "head.safetensors")
         (part / "recipe.yaml").write_text(recipe.dump(), encoding="utf-8")
-        write_json(part / "federation.json", about.dump())
+        write_json(part / "federation.json", record)
         write_manifest(part)

@@ -71,7 +71,6 @@ def keep_round(folder: Path, progress: Progress) -> None:
     pooled = progress.pooled
     tensors = {f"adapter:{k}": v for k, v in pooled.adapter.items()}
     tensors |= {f"head:{k}": v for k, v in pooled.head.items()}
-    tensors |= {f"server:{k}": v for k, v in progress.server.items()}
     for site, head in progress.heads.items():
         tensors |= {f"site:{site}:{k}": v for k, v in head.items()}
     record = {"round": progress.round, "rounds": progress.rounds, "lost": progress.lost}
@@ -93,9 +92,8 @@ def kept_round(folder: Path) -> Progress | None:
     )
     heads = {site: _part(tensors, f"site:{site}:") for site in record["heads"]}
     rounds = [(r, site, score) for r, site, score in record["rounds"]]
-    server = _part(tensors, "server:")
     costs = Costs(**record.get("costs", {}))  # earlier versions did not keep them
-    return Progress(record["round"], pooled, server, heads, rounds, record["lost"], costs)
+    return Progress(record["round"], pooled, heads, rounds, record["lost"], costs)
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

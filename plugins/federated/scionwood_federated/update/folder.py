@@ -40,11 +40,9 @@ from scionwood_federated.update.hashes import own_options, preprocessing_hash, r
 from scionwood_federated.update.record import FederationError, Site, Update, is_name
 
 ADAPTER, HEAD, RECIPE = "adapter", "head.safetensors", "recipe.yaml"
-STATE = "server"
-"""The folder of the server's momentum in a start."""
 
 SITE, FEDERATION = "site.json", "federation.json"
-_FILES = {ADAPTER, HEAD, RECIPE, SITE, FEDERATION, "files.json", "signature.json", STATE}
+_FILES = {ADAPTER, HEAD, RECIPE, SITE, FEDERATION, "files.json", "signature.json"}
 
 
 def begin_round(recipe: Any, out: str | Path, *, own: tuple[str, ...] = ()) -> Update:
@@ -183,7 +181,6 @@ def write_start(
     about: Site,
     out: str | Path,
     recipe: str,
-    state: Mapping[str, Tensor],
 ) -> None:
     """Write what the next round starts from.
 
@@ -193,7 +190,6 @@ def write_start(
         about: the record.
         out: the folder; it must not exist.
         recipe: the recipe as YAML, or an empty text.
-        state: the state of the server's momentum, or nothing.
 
     Raises:
         OutputExistsError: the folder exists.
@@ -215,9 +211,6 @@ def write_start(
         if recipe:
             (folder / RECIPE).write_text(recipe, encoding="utf-8")
         write_json(folder / FEDERATION, about.dump())
-        if state:
-            (folder / STATE).mkdir()
-            save_file(dict(state), folder / STATE / "state.safetensors")
         write_manifest(folder)
 
 

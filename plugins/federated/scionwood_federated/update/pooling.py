@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scionwood import adapters, resolve
+from scionwood import resolve
 from scionwood.authoring import check_target
-from scionwood_federated.rules.momentum import server_step
-from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.rules.registry import apply, weights_of
-from scionwood_federated.schedule import RuleName, Server
+from scionwood_federated.schedule import RuleName
 from scionwood_federated.update.folder import (
     RECIPE,
-    STATE,
     digest_of,
     read_start,
     read_update,
@@ -59,7 +56,6 @@ def pool(
     start: str | Path | None = None,
     recipe: str | Path | None = None,
     most_samples: int | None = None,
-    server: Server = "none",
     options: dict[str, Any] | None = None,
 ) -> PoolReport:
     """Pool the updates of sites by files; all checks come before the first sum.
@@ -73,7 +69,6 @@ def pool(
         recipe: a recipe that makes `out` a run, if there is no start.
         most_samples: the largest number of samples that a site may claim; `None` means ten times
             the median.
-        server: momentum of the server, which needs a start.
         options: of the rule, such as `{"bad": 2}` for krum.
 
     Raises:
@@ -96,13 +91,9 @@ def pool(
     begun = None if start is None else read_start(start)
     check_together(sent, rule, begun)
     weights = weights_of(sent, most_samples)
-    if rule == "residual":
-        fact = "its residual belongs to the frozen weights, which no file of an adapter holds"
-        raise FederationError("rule residual", fact, "Use exact, or simulate with residual")
     # Without a start the largest adapter gives the ranks, as a smaller one would lose more.
     like = begun or max(sent, key=lambda update: sum(v.numel() for v in update.adapter.values()))
     pooled = apply(rule, sent, weights, like, **(options or {}))
-    pooled, state = _server(begun, pooled, server)
     about = replace(
         sent[0].about,
         site="global",
@@ -111,20 +102,9 @@ def pool(
         held="",
         extra={"rule": rule, "sites": list(pooled.sites), "lost": pooled.lost},
     )
-    write_start(pooled, like, about, out, _recipe(begun, recipe, about.recipe), state)
+    write_start(pooled, like, about, out, _recipe(begun, recipe, about.recipe))
     used = {u.about.site: u.about.samples for u in sent if u.about.site in pooled.sites}
     return PoolReport(Path(out), rule, used, pooled.lost, about.round)
-
-
-def _server(begun: Update | None, pooled: Pooled, server: Server) -> tuple[Pooled, dict[str, Any]]:
-    if server == "none":
-        return pooled, {}
-    if begun is None or begun.folder is None:
-        raise FederationError(f"server {server}", "it needs the start of the round", "Add --start")
-    path = begun.folder / STATE / "state.safetensors"
-    return server_step(
-        begun, pooled, adapters.read_untrusted(path) if path.exists() else {}, server=server
-    )
 
 
 def _recipe(begun: Update | None, recipe: str | Path | None, expected_hash: str) -> str:

@@ -135,9 +135,6 @@ def _check_method(first: Update, rule: str) -> None:
         name = f"{kind} with {options[0]}" if (options := variants(first.config)) else kind
         fact = "averages of its parameters mean nothing"
         raise FederationError(f"method {name}", fact, "Use lora without variants, or ia3")
-    if rule == "residual" and kind != "LORA":
-        fact = "its product is not the change of the weight, so nothing can be added to the base"
-        raise FederationError(f"method {kind}", fact, "Use the rule exact")
 
 
 def _check_config(update: Update, first: Update, *, mixed: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from scionwood.authoring import InputPath, OutputPath
 from scionwood_federated.schedule import NetOptions
 
-Engines = Literal["flower", "nvflare"]
+Engines = Literal["flower"]
 
 
 def export(
@@ -20,17 +20,16 @@ def export(
     sites: list[str],
     secure: bool = False,
 ) -> None:
-    """Write a federation for an engine: an app of Flower, or a job of NVFlare.
-
-    The job of NVFlare is written and its files are checked. Nobody ran it here.
+    """Write a federation for an engine: an app of Flower.
 
     Args:
-        engine: flower or nvflare.
+        engine: flower.
         start: what the first round starts from, as `begin` wrote it.
         out: the folder to write.
         options: the rounds, the rule and the limits.
         sites: the names of the sites, such as '[north, south, west]'.
-        secure: secure sums by SecAgg+. Flower has them for its old API alone, so they are refused.
+        secure: secure sums by SecAgg+. Flower 1.42 has them for its old API alone, so that they
+            are refused.
 
     Raises:
         FederationError: the plan does not hold together, or the start has no recipe.
@@ -38,13 +37,12 @@ def export(
         OutputExistsError: the folder exists.
     """
     from scionwood_federated.engines.flower_export import export_flower
-    from scionwood_federated.engines.nvflare_export import export_nvflare
     from scionwood_federated.engines.plan import NetPlan
 
     plan = NetPlan(**vars(options), sites=tuple(sites))
     if secure:
         plan.refuse_secure_sums()
-    {"flower": export_flower, "nvflare": export_nvflare}[engine](start, out, plan)
+    export_flower(start, out, plan)
     print(out)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scionwood.authoring import InputPath, OutputPath, RunPath, print_table
-from scionwood_federated.schedule import RuleName, Server
+from scionwood_federated.schedule import RuleName
 
 Holds = Literal["A", "B"]
 
@@ -136,7 +136,6 @@ def pool(
     start: InputPath | None = None,
     recipe: str | None = None,
     most_samples: int | None = None,
-    server: Server = "none",
     options: dict[str, Any] | None = None,
     key: InputPath | None = None,
     json: bool = False,
@@ -154,7 +153,6 @@ def pool(
         recipe: the recipe of the sites, if there is no start.
         most_samples: the largest number of samples that a site may claim; by default ten times the
             median.
-        server: FedAvgM (momentum) or FedAdam (adam) between rounds; they need `--start`.
         options: of the rule, such as '{bad: 2}' for krum.
         key: the public key, if the updates are encrypted. Then only the rule frozen_a is exact, and
             a site decrypts the folder: `scionwood federated decrypt`.
@@ -185,7 +183,6 @@ def pool(
         start=start,
         recipe=recipe,
         most_samples=most_samples,
-        server=server,
         options=options,
     )
     if json:

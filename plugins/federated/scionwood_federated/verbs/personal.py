@@ -1,0 +1,58 @@
+"""Choose at a site what it uses itself: `scionwood federated personal`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from scionwood.authoring import InputPath, OutputPath, RunPath
+
+Kinds = Literal["adapter", "interpolate", "chosen"]
+
+
+def personal(
+    start: InputPath,
+    own: RunPath,
+    out: OutputPath,
+    *,
+    kind: Kinds = "chosen",
+    steps: int = 60,
+    seed: int = 0,
+) -> None:
+    """Choose at a site, by its own validation data, the model that it uses itself.
+
+    The candidates are the pooled adapter, the one that the site trained alone, mixes of both, and a
+    local adapter beside the pooled one. Nothing of it leaves the site.
+
+    Args:
+        start: the folder that `pool` wrote.
+        own: the run of this site that trained alone, whose recipe names the site's data.
+        out: the run folder to write.
+        kind: interpolate for mixes, adapter for a local adapter, or chosen for both.
+        steps: of the local adapter.
+        seed: of its training.
+
+    Raises:
+        FederationError: the pooled adapter is of another recipe or base, or the kind is adapter
+            and the method is no LoRA.
+        AdapterFileError: a folder is damaged.
+        OutputExistsError: the folder exists.
+    """
+    from scionwood import find_run, resolve
+    from scionwood_federated.simulation.model import SharedModel
+    from scionwood_federated.simulation.personal import choose
+    from scionwood_federated.simulation.run import write_model
+    from scionwood_federated.simulation.sites import SiteData
+    from scionwood_federated.update.folder import read_start, update_of
+    from scionwood_federated.update.record import FederationError
+
+    everyone, recipe = read_start(start), resolve(find_run(own) / "recipe.yaml")
+    model = SharedModel(recipe)
+    first = model.state("own", 0, 0, 0)
+    for key in ("recipe", "base"):
+        if getattr(everyone.about, key) != getattr(first.about, key):
+            rule = f"its {key} is not that of the run {own}"
+            raise FederationError(f"start {start}", rule, "Give the folder of the same federation")
+    site, alone = SiteData("own", recipe), update_of(own, samples=1)
+    choice = choose(model, site, everyone, alone, first, kind=kind, steps=steps, seed=seed)
+    write_model(model, choice.weights, recipe, {"personal": choice.name}, out)
+    print(f"{out}: {choice.name}, {choice.validation:.4g} on the validation data of this site")
