@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from case_table import table
@@ -172,7 +173,7 @@ def test_a_plugin_imports_public_names_of_the_core_and_of_what_it_depends_on():
             f"{module}.{name}"
             for module in {"scionwood", "scionwood.authoring", "scionwood_sandbox", *needed}
             if module.startswith("scionwood")
-            and not (folder.parent / module.split("_")[-1]).is_dir()
+            and find_spec(module)  # the checker of bangla has another name
             for name in dir(import_module(module))
         }
         faults += [

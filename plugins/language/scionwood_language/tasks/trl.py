@@ -162,7 +162,7 @@ class Trl(Task):
 
     def _made(self, device: torch.device, data: Any) -> Any:
         if find_spec("trl") is None:
-            remedy = "pip install 'scionwood-language[trl]'"
+            remedy = "pip install 'trl>=1.16,<2'"
             raise PluginError(f"method {self.method}", "it needs TRL", remedy)
         if self._has_reference and not hasattr(self.backbone, "disable_adapter"):
             rule = "its reference is the model with its adapter switched off, and it has none"
