@@ -47,7 +47,7 @@ def apply(tmp_path: Path) -> Apply:
         loaded = LoadedRun(folder, scionwood.load_run(folder))
         out = tmp_path / f"out{next(count)}"
         out.mkdir()
-        with loaded.lent():
+        with loaded.as_current():
             function = scionwood.load("services", service)
             answer: Served = function(
                 loaded, source, out, **with_options_classes(function, options)
@@ -141,7 +141,7 @@ def together(service: str, run: str | Path, sources: list[Path], out: Path, **op
         each.mkdir(parents=True)
     many = many_of(service)
     assert many is not None
-    with loaded.lent():
+    with loaded.as_current():
         return many(loaded, sources, outs, **with_options_classes(many, options))
 
 

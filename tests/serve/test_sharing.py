@@ -106,7 +106,7 @@ def test_a_lent_run_is_loaded_in_its_own_thread_alone():
 
     run = scionwood.find_run("seismic/denoise", quiet=True)
     loaded = LoadedRun(run, scionwood.load_run(run))
-    with loaded.lent(), ThreadPoolExecutor(1) as pool:
+    with loaded.as_current(), ThreadPoolExecutor(1) as pool:
         assert scionwood.load_run("seismic/denoise") is loaded.task
         assert pool.submit(scionwood.load_run, run).result() is not loaded.task
     assert scionwood.load_run(run) is not loaded.task

@@ -165,6 +165,10 @@ def test_regular_grids_of_vtk_are_read(suffix, tmp_path):
     states = pde.open_states(path)
     np.testing.assert_array_equal(states.values[0, 0], wanted)
     assert states.x.attrs["spacing"] == pytest.approx(0.5)
+    if suffix == ".vtk":  # VTK itself only warns, and leaves undefined numbers
+        path.write_bytes(path.read_bytes()[:-200])
+        with pytest.raises(ReadError, match="Error reading"):
+            open_reader(path)
 
 
 def test_cells_that_form_a_grid_are_read_and_curves_are_refused(tmp_path):

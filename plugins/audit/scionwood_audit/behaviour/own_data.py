@@ -20,7 +20,7 @@ from scionwood_audit.record import AuditError, Row, Status, limit_of
 
 _row = partial(Row, "behaviour")
 
-MOST = 64
+MOST_BATCHES = 64
 """The most batches that are used."""
 
 INPUTS = 8
@@ -69,8 +69,8 @@ class Measured:
         """The expected calibration error, (Guo et al. 2017), or None where there are no classes."""
         if self.labels is None:
             return None
-        sure, said = self.answers.max(1)
-        right = (said == self.labels).float()
+        sure, answer = self.answers.max(1)
+        right = (answer == self.labels).float()
         bins = (sure * BINS).long().clamp(max=BINS - 1)
         gaps = [(sure[bins == n] - right[bins == n]).sum().abs() for n in range(BINS)]
         return float(sum(gaps) / len(sure))
@@ -100,7 +100,7 @@ def batches_of(recipe: Any, changes: Sequence[str]) -> list[Batch]:
     data = override(recipe, list(changes)).data.build()
     data.prepare_data()
     data.setup("test")
-    batches = list(itertools.islice(data.test_dataloader(), MOST))
+    batches = list(itertools.islice(data.test_dataloader(), MOST_BATCHES))
     if not batches or not isinstance(batches[0], dict):
         rule = "they give no batch with named tensors"
         raise AuditError(f"data {' '.join(changes)}", rule, "Use data of the recipe's kind")
@@ -153,61 +153,65 @@ def rows_of_data(
         card: the card of the run, or None.
         others: tasks with trusted adapters of the same recipe.
     """
-    here = measure(task, batches, group)
+    measured = measure(task, batches, group)
     references = [measure(other, batches, group) for other in others]
     with _without_adapter(task):
         base = measure(task, batches, group, search=False)
-    rows = [_beside("errors on your data", here.error, [r.error for r in references])]
-    rows += [*_classes(here, references), _base(here, base), _card(here, card)]
-    rows.append(_drift(here, base, references))
-    return [*rows, _trigger_row(here, references)]
+    rows = [_compared_row("errors on your data", measured.error, [r.error for r in references])]
+    rows += [*_classes(measured, references), _base(measured, base), _card(measured, card)]
+    rows.append(_drift(measured, base, references))
+    return [*rows, _trigger_row(measured, references)]
 
 
-def _beside(name: str, value: float, references: Sequence[float], why: str = "") -> Row:
+def _compared_row(name: str, value: float, references: Sequence[float], why: str = "") -> Row:
     """Return a row whose limit 5 % of adapters like the references are beyond."""
     limit = limit_of(references)
     if limit is None:
-        known = f"; references {min(references):.3g} to {max(references):.3g}" if references else ""
-        return _row(name, "note", f"{value:.3g}{known}", reason=why)
+        reference_text = (
+            f"; references {min(references):.3g} to {max(references):.3g}" if references else ""
+        )
+        return _row(name, "note", f"{value:.3g}{reference_text}", reason=why)
     status: Status = "broken" if value > limit else "kept"
     return _row(name, status, f"{value:.3g}", f"at most {limit:.3g}", why)
 
 
-def _classes(here: Measured, references: Sequence[Measured]) -> Iterator[Row]:
-    if here.calibration is None:
+def _classes(measured: Measured, references: Sequence[Measured]) -> Iterator[Row]:
+    if measured.calibration is None:
         return
-    known = [r.calibration or 0.0 for r in references]
+    known_values = [r.calibration or 0.0 for r in references]
     why = "the mean gap between how sure and how right it is"
-    yield _beside("calibration error", here.calibration, known, why)
-    worst, count, share = here.worst_group()
+    yield _compared_row("calibration error", measured.calibration, known_values, why)
+    worst, count, share = measured.worst_group()
     why = f"group {worst}, {count} samples: right {share:.0%}"
-    known = [1 - reference.worst_group()[2] for reference in references]
-    yield _beside("errors in the worst group", 1 - share, known, why)
+    known_values = [1 - reference.worst_group()[2] for reference in references]
+    yield _compared_row("errors in the worst group", 1 - share, known_values, why)
 
 
-def _base(here: Measured, base: Measured) -> Row:
+def _base(measured: Measured, base: Measured) -> Row:
     """Compare with the same network without the adapter; its head stays."""
-    status: Status = "broken" if here.error > base.error else "kept"
+    status: Status = "broken" if measured.error > base.error else "kept"
     why = "an adapter should be no worse than its base on your data"
-    return _row("beside the base", status, f"{here.error:.3g}", f"at most {base.error:.3g}", why)
+    return _row(
+        "beside the base", status, f"{measured.error:.3g}", f"at most {base.error:.3g}", why
+    )
 
 
-def _card(here: Measured, card: Path | None) -> Row:
-    stated = _stated(card) if card is not None and card.is_file() else {}
-    name, claim = "beside the card", stated.get("val_accuracy")
-    if here.accuracy is not None and claim is not None:
+def _card(measured: Measured, card: Path | None) -> Row:
+    card_scores = _scores_of_card(card) if card is not None and card.is_file() else {}
+    name, claim = "beside the card", card_scores.get("val_accuracy")
+    if measured.accuracy is not None and claim is not None:
         # Three standard errors of a share of so many samples.
-        limit = claim - 3 * (claim * (1 - claim) / len(here.answers)) ** 0.5
-        status: Status = "broken" if here.accuracy < limit else "kept"
-        why = f"the card states {claim:.3f}; {len(here.answers)} samples"
-        return _row(name, status, f"accuracy {here.accuracy:.3f}", f"at least {limit:.3f}", why)
-    if "val_loss" in stated:
-        value = f"loss {here.loss:.3g}; the card states {stated['val_loss']:.3g}"
+        limit = claim - 3 * (claim * (1 - claim) / len(measured.answers)) ** 0.5
+        status: Status = "broken" if measured.accuracy < limit else "kept"
+        why = f"the card states {claim:.3f}; {len(measured.answers)} samples"
+        return _row(name, status, f"accuracy {measured.accuracy:.3f}", f"at least {limit:.3f}", why)
+    if "val_loss" in card_scores:
+        value = f"loss {measured.loss:.3g}; the card states {card_scores['val_loss']:.3g}"
         return _row(name, "note", value, reason="of its own validation data")
     return _row(name, "skipped", "no card with a score")
 
 
-def _stated(card: Path) -> dict[str, float]:
+def _scores_of_card(card: Path) -> dict[str, float]:
     """Return the scores that the card of a run states."""
     head = card.read_text("utf-8", errors="replace").split("---\n")
     try:
@@ -218,12 +222,12 @@ def _stated(card: Path) -> dict[str, float]:
         return {}  # a stranger's card states what it likes; the row says that there is no score
 
 
-def _drift(here: Measured, base: Measured, references: Sequence[Measured]) -> Row:
+def _drift(measured: Measured, base: Measured, references: Sequence[Measured]) -> Row:
     """Compare the answers to clean data with those of the references, or of the base."""
     if len(references) < 2:
-        return _row("drift from the base", "note", f"{_apart(here, [base]):.3g}")
-    known = [_apart(r, [o for o in references if o is not r]) for r in references]
-    return _beside("drift from the references", _apart(here, references), known)
+        return _row("drift from the base", "note", f"{_apart(measured, [base]):.3g}")
+    known_values = [_apart(r, [o for o in references if o is not r]) for r in references]
+    return _compared_row("drift from the references", _apart(measured, references), known_values)
 
 
 def _apart(one: Measured, others: Sequence[Measured]) -> float:
@@ -234,10 +238,10 @@ def _apart(one: Measured, others: Sequence[Measured]) -> float:
     return float((one.answers - mean).norm() / mean.norm().clamp_min(1e-12))
 
 
-def _trigger_row(here: Measured, references: Sequence[Measured]) -> Row:
-    to = f"to class {here.target}" if here.target >= 0 else "of the answers"
+def _trigger_row(measured: Measured, references: Sequence[Measured]) -> Row:
+    to = f"to class {measured.target}" if measured.target >= 0 else "of the answers"
     why = f"the strongest mark that a search found, {to}; without references it says little"
-    return _beside("trigger search", here.trigger, [r.trigger for r in references], why)
+    return _compared_row("trigger search", measured.trigger, [r.trigger for r in references], why)
 
 
 def _trigger(
@@ -248,18 +252,18 @@ def _trigger(
         return 0.0, -1
     size = len(batch[key])
     rows = {k for k, v in batch.items() if isinstance(v, Tensor) and v.ndim and len(v) == size}
-    some = {k: v[:INPUTS] if k in rows else v for k, v in batch.items()}
+    inputs = {k: v[:INPUTS] if k in rows else v for k, v in batch.items()}
 
     def of(x: Tensor) -> Batch:
-        times = len(x) // len(some[key])
-        return {k: torch.cat([v] * times) if k in rows else v for k, v in some.items()} | {key: x}
+        times = len(x) // len(inputs[key])
+        return {k: torch.cat([v] * times) if k in rows else v for k, v in inputs.items()} | {key: x}
 
     if predict is None:
-        return search_change(lambda x: _backbone_answers(task, of(x)), some[key]), -1
+        return search_change(lambda x: _backbone_answers(task, of(x)), inputs[key]), -1
     log = lambda x: predict(of(x)).clamp_min(1e-9).log()  # noqa: E731
     with torch.no_grad():
-        count = predict(some).shape[1]
-    marks = search_classes(log, some[key], count)
+        count = predict(inputs).shape[1]
+    marks = search_classes(log, inputs[key], count)
     return float(marks.max()), int(marks.argmax())
 
 
@@ -269,20 +273,20 @@ def _is_input(value: object) -> bool:
 
 def _backbone_answers(task: Task, batch: Batch) -> Tensor:
     """Return the first tensor that the backbone answers while the loss of a batch is computed."""
-    found: list[Tensor] = []
+    gradients: list[Tensor] = []
 
     def note(_: nn.Module, __: Any, output: Any) -> None:
         first = output[0] if isinstance(output, tuple) else output
-        found.extend([first] if isinstance(first, Tensor) else [])
+        gradients.extend([first] if isinstance(first, Tensor) else [])
 
     hook = task.backbone.register_forward_hook(note)
     try:
         task.losses(batch)
     finally:
         hook.remove()
-    if not found:
+    if not gradients:
         raise AuditError("the backbone", "its answer is no tensor", "Leave --data out")
-    return found[0].float()
+    return gradients[0].float()
 
 
 @contextmanager

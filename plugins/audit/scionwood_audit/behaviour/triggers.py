@@ -58,9 +58,9 @@ def search_classes(answers: Callable[[Tensor], Tensor], inputs: Tensor, classes:
     marks = _search(loss, inputs, torch.zeros(classes, *inputs.shape[1:]))
     with torch.no_grad():
         share = answers(_with(inputs, marks)).softmax(1).unflatten(0, (classes, count))
-    own = share[torch.arange(classes), :, torch.arange(classes)]
+    own_share = share[torch.arange(classes), :, torch.arange(classes)]
     other = usual[None] != torch.arange(classes)[:, None]
-    strength: Tensor = (own * other).sum(1) / other.sum(1).clamp_min(1)
+    strength: Tensor = (own_share * other).sum(1) / other.sum(1).clamp_min(1)
     return strength
 
 

@@ -127,7 +127,12 @@ class _Meshes:
             if path.suffix == ".vtkhdf":
                 with h5py.File(path) as file:
                     check_hdf5(path, file)
-            self.first = pyvista.read(path)
+            # To VTK the end of a binary file in an array is a warning; the rest is undefined then.
+            with pyvista.VtkErrorCatcher(send_to_logging=False) as catcher:
+                self.first = pyvista.read(path)
+            if catcher.events:
+                text = " ".join(str(catcher.events[0].alert).split())[:200]
+                raise ReadError(str(path), f"VTK: {text}", "Is it damaged? Copy it again")
         self.known = (len(self.times) - 1, self.first)
 
     def series(

@@ -183,13 +183,13 @@ class _Work:
         removal = Removal(denoise, record, removed, self._window(steps))
         if self.domain == "station":
             return settle(removal, StationEvents(signal), report, self.options)
-        found = beams(signal[alive], steps.period)
-        if not found.has_events:
+        beam_set = beams(signal[alive], steps.period)
+        if not beam_set.has_events:
             share = float(self.options.gate == "report")
             report = replace(report, share=share, removed=share * report.removed)
             return share * removed, replace(report, reason=NO_EVENT)
-        coherent = report.removed * found.coherent_share(removed[alive])
-        source = GatherEvents(signal, found)
+        coherent = report.removed * beam_set.coherent_share(removed[alive])
+        source = GatherEvents(signal, beam_set)
         return settle(removal, source, replace(report, coherent=coherent), self.options)
 
     def _staged(

@@ -85,10 +85,10 @@ class Mixture:
 
     def __call__(self, record: np.ndarray) -> np.ndarray:
         """Return the weighted sum of what the chains make of a record, (trace, time) float32."""
-        made = outputs(record, self.weights, self.steps)
+        by_chain = outputs(record, self.weights, self.steps)
         total = np.zeros(record.shape)
         for chain, weight in self.weights.items():
-            total += weight * made[chain]
+            total += weight * by_chain[chain]
         return total.astype(np.float32)
 
 
@@ -136,13 +136,13 @@ def outputs(
         chains: names of steps.
         steps: name -> step.
     """
-    made: dict[Chain, np.ndarray] = {(): np.asarray(record, np.float32)}
+    by_chain: dict[Chain, np.ndarray] = {(): np.asarray(record, np.float32)}
     for chain in chains:
         for end in range(1, len(chain) + 1):
-            if chain[:end] not in made:
-                before = made[chain[: end - 1]]
-                made[chain[:end]] = np.asarray(steps[chain[end - 1]](before), np.float32)
-    return made
+            if chain[:end] not in by_chain:
+                before = by_chain[chain[: end - 1]]
+                by_chain[chain[:end]] = np.asarray(steps[chain[end - 1]](before), np.float32)
+    return by_chain
 
 
 def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85) -> Mixture:
@@ -169,20 +169,22 @@ def mix(record: np.ndarray, beams: Beams, network: Step, *, strong: float = 0.85
         True
     """
     steps = steps_of(beams, network)
-    made = outputs(record, CHAINS, steps)
+    by_chain = outputs(record, CHAINS, steps)
     alive = np.asarray(np.any(record, axis=1))
-    harm = {chain: _coherent(record - made[chain], record, beams, alive) for chain in CHAINS}
+    harm = {chain: _coherent(record - by_chain[chain], record, beams, alive) for chain in CHAINS}
     chains = [chain for chain in CHAINS if harm[chain] <= harm[NETWORK] + BEYOND]
-    gone = {chain: _energy(record - made[chain]) / _energy(record) for chain in (FIXED, NETWORK)}
+    gone = {
+        chain: _energy(record - by_chain[chain]) / _energy(record) for chain in (FIXED, NETWORK)
+    }
     estimates = [chain for chain in (FIXED, NETWORK) if chain in chains]
     if FIXED in chains and gone[FIXED] > NOISY and gone[NETWORK] < BLIND * gone[FIXED]:
         estimates = [FIXED]  # the network takes the noise for signal
     problems = []
     for chain in estimates:
-        signal = -made[chain][::-1, ::-1]
-        again = outputs(signal + record - made[chain], chains, steps)
+        signal = -by_chain[chain][::-1, ::-1]
+        again = outputs(signal + record - by_chain[chain], chains, steps)
         problems.append(_products(signal, [again[one] for one in chains]))
-    recovered = _recovered(record, beams, made, chains, steps)
+    recovered = _recovered(record, beams, by_chain, chains, steps)
     # What the network itself loses is for the gate, which puts lost signal back.
     limits = np.minimum(strong + ABOVE, recovered[:, chains.index(NETWORK)])
     weights, risks = _solve(problems, recovered, limits)
@@ -199,8 +201,8 @@ Problem = tuple[np.ndarray, np.ndarray]
 """Products of the outputs with each other and with the signal, over the signal's energy."""
 
 
-def _products(signal: np.ndarray, made: Sequence[np.ndarray]) -> Problem:
-    rows = np.stack([one.ravel() for one in made]).astype(np.float64)
+def _products(signal: np.ndarray, by_chain: Sequence[np.ndarray]) -> Problem:
+    rows = np.stack([one.ravel() for one in by_chain]).astype(np.float64)
     energy = _energy(signal)
     return rows @ rows.T / energy, rows @ signal.ravel().astype(np.float64) / energy
 
@@ -246,7 +248,7 @@ def _solve(
 def _recovered(
     record: np.ndarray,
     beams: Beams,
-    made: Mapping[Chain, np.ndarray],
+    by_chain: Mapping[Chain, np.ndarray],
     chains: Sequence[Chain],
     steps: Mapping[str, Step],
 ) -> np.ndarray:
@@ -262,7 +264,7 @@ def _recovered(
     rows = []
     for chain in chains:
         parts = [
-            replace(trial, denoised=made[chain][trial.place], with_events=one[chain])
+            replace(trial, denoised=by_chain[chain][trial.place], with_events=one[chain])
             for trial, one in zip(trials, again, strict=True)
         ]
         rows.append(amplitudes([event for part in parts for event in part.returned()]))

@@ -27,9 +27,9 @@ LARGEST = 128, 1024
 """Traces and canonical samples of the part of a large record on which the weights are chosen."""
 
 BAND = 0.5, 2.0  # of the dominant frequency
-ALIKE = 0.35  # local coherence of noise that neighbours share
+COHERENT = 0.35  # local coherence of noise that neighbours share
 COMMON = 0.3  # share of the energy that is the median trace
-NAMED, SHOWN = 0.2, 3  # the least share of a noise that is named, and the most chains
+LEAST_SHARE, MOST_CHAINS = 0.2, 3  # the least share of a noise that is named, and the most chains
 
 
 @final
@@ -96,10 +96,10 @@ class Stage:
                 f"{slow.cut / dt:.3g} Hz, {slow.slow:.1f} below"
             )
             waves += ", which went" if self.takes_slow else "; --slow remove takes these out"
-        shown = " + ".join(f"{w:.2f} ({c})" for c, w in list(weights.items())[:SHOWN])
+        chains_text = " + ".join(f"{w:.2f} ({c})" for c, w in list(weights.items())[:MOST_CHAINS])
         why = f"by its estimate {gain:.1f} dB better than the network alone"
         return {
-            "line": f"noise {' and '.join(noises)}: {shown}, {why}{waves}",
+            "line": f"noise {' and '.join(noises)}: {chains_text}, {why}{waves}",
             "noise": noises,
             "weights": weights,
             "gain_db": round(gain, 2),
@@ -137,14 +137,14 @@ def find_reference(
         alive: which traces are live, (trace,).
         slow: whether slow waves are kept, or are removed first.
     """
-    found = find_slow_waves(signal[alive])
-    if found is None or slow == "keep":
-        return Reference(signal, period, found, signal)
-    record = found.removed(signal)
+    slow_waves = find_slow_waves(signal[alive])
+    if slow_waves is None or slow == "keep":
+        return Reference(signal, period, slow_waves, signal)
+    record = slow_waves.removed(signal)
     # What is left of the slow waves must not pass for the events, which lie above.
     above = np.zeros_like(record)
-    above[alive] = band_pass(record[alive], 0.8 * found.cut, 0.5)
-    return Reference(record, dominant_period(above[alive]), found, above)
+    above[alive] = band_pass(record[alive], 0.8 * slow_waves.cut, 0.5)
+    return Reference(record, dominant_period(above[alive]), slow_waves, above)
 
 
 def find_stage(
@@ -199,13 +199,15 @@ def name_noise(removed: np.ndarray, period: float) -> list[str]:
     below, above = power[f < BAND[0]].sum(), power[f > BAND[1]].sum()
     total = max(float(power.sum()), 1e-300)
     inside = band_pass(removed, BAND[0] / period, BAND[1] / period)
-    alike = local_coherence(inside) > ALIKE
+    is_coherent = local_coherence(inside) > COHERENT
     parts: Mapping[str, float] = {
         "below the band (swell, wind, instrument)": below / total,
         "above the band": above / total,
-        f"in the band, {'shared by neighbours' if alike else 'incoherent'}": 1
+        f"in the band, {'shared by neighbours' if is_coherent else 'incoherent'}": 1
         - (below + above) / total,
     }
     if common > COMMON:
         parts = {"common to all traces": common, **parts}
-    return [name for name, share in sorted(parts.items(), key=lambda p: -p[1]) if share > NAMED]
+    return [
+        name for name, share in sorted(parts.items(), key=lambda p: -p[1]) if share > LEAST_SHARE
+    ]

@@ -22,7 +22,7 @@ FEWEST = 5  # coherent places of an octave
 SLOWER, MARGIN = 2.0, 0.2  # the least ratio of two slownesses, and samples per trace beyond it
 STEEP = 0.1  # periods per trace, the least slope of slow waves
 ABOVE = 1.25  # of the cut, the corner of what is filtered
-LEAST = 0.05  # of the energy, in an octave of each kind
+LEAST_ENERGY = 0.05  # of the energy, in an octave of each kind
 
 
 @final
@@ -62,7 +62,7 @@ def find_slow_waves(record: np.ndarray) -> SlowWaves | None:
         record: (trace, time), any unit; finite, live traces only.
     """
     white, power = _whitened(record)
-    found = []
+    waves = []
     for low, high in OCTAVES:
         octave, gain = _octave(white, low, high)
         coherent = beams(octave, 1.4 / (low + high))
@@ -71,12 +71,12 @@ def find_slow_waves(record: np.ndarray) -> SlowWaves | None:
             centre = float((coherent.power * f).sum() / max(coherent.power.sum(), 1e-300))
             slope = float(np.median(np.abs(coherent.slopes)))
             share = float((power * gain**2).sum() / power.sum())
-            found.append((centre, slope * coherent.period, slope, share))
+            waves.append((centre, slope * coherent.period, slope, share))
     best, largest = None, 0.0
-    for i in range(1, len(found)):
-        centres, delays, slopes, shares = zip(*found, strict=True)
+    for i in range(1, len(waves)):
+        centres, delays, slopes, shares = zip(*waves, strict=True)
         slow, fast = float(np.mean(delays[:i])), float(np.mean(delays[i:]))
-        loud = min(max(shares[:i]), max(shares[i:])) > LEAST
+        loud = min(max(shares[:i]), max(shares[i:])) > LEAST_ENERGY
         steep = np.mean(slopes[:i]) >= STEEP
         contrast = slow / (fast + MARGIN)
         if loud and steep and slow > SLOWER * fast + MARGIN and contrast > largest:

@@ -56,5 +56,5 @@ class Holding:
         run = self._runs.get(version)
         if run is None:
             raise ServingError(f"version {version}", "it is not held any more", "Ask again", 410)
-        with run.lent():
+        with run.as_current():
             yield run
