@@ -1978,3 +1978,66 @@ SELECT CASE molecules WHEN 'acac' THEN n || ' of acetylacetone' ELSE n || ' each
       ELSE digits(mean(force_ethanol), '.0f') END, '') AS cell
 FROM atoms_few_shot JOIN atoms_arm USING (arm)
 GROUP BY molecules, n, arm, steps ORDER BY molecules, n + 0, nr;
+
+-- table: what_pays
+WITH way(kind, source, method) AS (VALUES
+  ('simple', 'atoms', 'kernel'), ('frozen', 'atoms', 'frozen'), ('lora', 'atoms', 'lora'),
+  ('full', 'atoms', 'full'),
+  ('simple', 'peptides', 'ridge on residue counts, no base'),
+  ('frozen', 'peptides', 'head only'), ('lora', 'peptides', 'LoRA, all layers'),
+  ('full', 'peptides', 'full tuning, last four layers'),
+  ('simple', 'crash', 'POD + GP'), ('lora', 'crash', 'lora'), ('full', 'crash', 'full'),
+  ('simple', 'songs', 'small CNN'), ('frozen', 'songs', 'layer 1'),
+  ('lora', 'songs', 'LoRA, layer 2'), ('full', 'songs', 'full, layer 4'),
+  ('simple', 'words', 'MFCC and warping, one take'), ('frozen', 'words', 'zero-shot likelihood'),
+  ('lora', 'words', 'LoRA likelihood'),
+  ('simple', 'study', 'raw'), ('simple', 'study', 'unet'), ('simple', 'study', 'ngram'),
+  ('frozen', 'study', 'block_lda'), ('frozen', 'study', 'linear'), ('frozen', 'study', 'untouched'),
+  ('lora', 'study', 'lora'), ('full', 'study', 'full')
+), score(nr, task, better, n, source, method, value, seconds, format) AS (
+  SELECT 1, 'forces of one molecule, meV/A', 'lower', n, 'atoms', arm, force_300K, cpu_seconds, '.0f'
+  FROM atoms_few_shot WHERE molecules = 'acac' AND coalesce(steps, 0) + 0 IN (0, 500, 1300)
+  UNION ALL
+  SELECT 2, 'retention of peptides, minutes', 'lower', n, 'peptides', method, minutes, seconds, '.2f'
+  FROM peptides
+  UNION ALL
+  SELECT 3, 'intrusion of a new crash part, %', 'lower', shots, 'crash', method, intrusion_error,
+    cpu_seconds, '.1f'
+  FROM crash_suite WHERE stage = 'transfer'
+  UNION ALL
+  SELECT 4, 'songs of a bird, precision %', 'higher', '5', 'songs', arm, AP, [CPU s], '.0f'
+  FROM audio_find WHERE seed = '0'
+  UNION ALL
+  SELECT 5, 'words of a new language (Spanish), AUC %', 'higher', '25', 'words', arm, hard,
+    train_cpu_s, '.1f'
+  FROM audio_words WHERE language = 'es' AND clips IN ('0', '25')
+  UNION ALL
+  SELECT instr('photos mni pneumonia noise lesions manual', task) + 10,
+    CASE task WHEN 'photos' THEN 'crops of photographs, accuracy'
+      WHEN 'mni' THEN 'planes of a brain, accuracy'
+      WHEN 'pneumonia' THEN 'chest X-rays, accuracy'
+      WHEN 'noise' THEN 'kinds of seismic noise, accuracy'
+      WHEN 'lesions' THEN 'outlines of lesions, Dice' ELSE 'text of a manual, nats' END,
+    iif(task = 'manual', 'lower', 'higher'), n, 'study', method, score, seconds, '.3f'
+  FROM study_summary WHERE base = 'real' AND n IN ('4', '8', '16', '24', '64', '160', '216', '256',
+    '512', '640') AND task IN ('photos', 'mni', 'pneumonia', 'noise', 'lesions', 'manual')
+), cell(nr, task, better, n, kind, value, seconds, format) AS (
+  SELECT nr, task, better, n, kind, avg(value), avg(seconds), format
+  FROM score JOIN way USING (source, method) WHERE value <> '' GROUP BY nr, n, kind
+)
+SELECT task, better, n AS examples,
+  digits(max(value) FILTER (WHERE kind = 'simple'), format) AS "simple, no base",
+  digits(max(value) FILTER (WHERE kind = 'frozen'), format) AS "frozen base",
+  digits(max(value) FILTER (WHERE kind = 'lora'), format) AS LoRA,
+  digits(max(value) FILTER (WHERE kind = 'full'), format) AS "all weights",
+  digits(max(seconds) FILTER (WHERE kind = 'lora'), '.0f') AS "LoRA, CPU s"
+FROM cell GROUP BY nr, n HAVING count(*) FILTER (WHERE kind = 'lora') ORDER BY nr, n + 0;
+
+-- table: peptides
+SELECT method, max(trained) AS trained, n || ' references' AS across, spread(minutes, '.2f') AS cell
+FROM peptides GROUP BY method, n ORDER BY min(place), n + 0;
+
+-- table: peptides_rates
+SELECT method, n AS "references", rate, steps, minutes AS "validation, minutes",
+  iif([at the end] = 'True', 'yes', NULL) AS "best at the last step"
+FROM peptides_rates ORDER BY place;
