@@ -25,7 +25,7 @@ def numbers(score: str) -> list[float]:
 
 def test_generate_works_without_training_and_records_which_run_it_uses(monkeypatch, capsys):
     words = ["bangla", "generate", PROMPT, "--register", "apni", "--json"]
-    monkeypatch.setattr(reference, "_told", set())
+    monkeypatch.setattr(reference, "_announced", set())
     assert main(words) == 0
     assert main(words) == 0
     said = capsys.readouterr()

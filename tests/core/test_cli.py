@@ -80,7 +80,7 @@ def test_ctrl_c_exits_with_130(sea):
 @table(
     ("argv", "words"),
     [
-        (["sae", "clean"], "Did you mean 'sea'"),
+        (["seaa", "clean"], "Did you mean 'sea'"),
         (["sea", "claen"], "no command 'claen'. Did you mean 'clean'"),
         (["fti", "toy/regress"], "Did you mean 'fit'"),
         (["zzz"], "neither a command nor a plugin"),

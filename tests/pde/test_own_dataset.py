@@ -110,21 +110,21 @@ def test_times_of_another_calendar_are_selected_and_go_on():
 @pytest.mark.filterwarnings("ignore:.*Consolidated metadata")
 def test_a_store_of_objects_and_open_files_are_read(tmp_path):
     data = flow([0.0, 1.0])
-    data.to_zarr("memory://bucket/flow.zarr", consolidated=False, mode="w")
+    data.to_zarr("memory://tests/flow.zarr", consolidated=False, mode="w")
     wanted = data.scionwood.states()
-    states = pde.open_states("memory://bucket/flow.zarr")
+    states = pde.open_states("memory://tests/flow.zarr")
     assert states.chunks is not None
     xr.testing.assert_equal(states.compute(), wanted.compute())
-    latents = pde.encode("memory://bucket/flow.zarr", options=pde.EncodeOptions(tile=16))
+    latents = pde.encode("memory://tests/flow.zarr", options=pde.EncodeOptions(tile=16))
     assert latents["latents"].chunks is not None
     data.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     pde.write_states(wanted, tmp_path / "a.hdf5")
     for name in ("a.nc", "a.hdf5"):
         with (tmp_path / name).open("rb") as file:
             np.testing.assert_array_equal(pde.open_states(file).values, wanted.values)
-        with fsspec.open(f"memory://bucket/{name}", "wb") as file:
+        with fsspec.open(f"memory://tests/{name}", "wb") as file:
             file.write((tmp_path / name).read_bytes())
-        opened = xr.open_dataset(f"memory://bucket/{name}", engine=ScionwoodBackend)
+        opened = xr.open_dataset(f"memory://tests/{name}", engine=ScionwoodBackend)
         np.testing.assert_array_equal(opened["temp"].values, wanted.values[:, :, 0])
     with h5py.File(tmp_path / "out.h5", "w") as file:
         file["secret"] = h5py.ExternalLink("/etc/hostname", "/x")

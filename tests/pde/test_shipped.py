@@ -28,7 +28,7 @@ def test_rollout_works_without_training_and_records_which_run_it_uses(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(reference, "_told", set())
+    monkeypatch.setattr(reference, "_announced", set())
     small = ["--n", "1", "--n-points", "32", "--n-steps", "4"]
     assert main(["pde", "simulate", "states.zarr", *small]) == 0
     assert main(["pde", "rollout", "states.zarr", "predicted.zarr"]) == 0

@@ -42,7 +42,7 @@ def bare(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_the_tests_are_collected_and_skip_with_one_reason(bare):
-    folders = [ROOT / "tests" / room / "kernels" for room in ("core", "seismic", "crash")]
+    folders = [ROOT / "tests" / room / "kernels" for room in ("core", "seismic")]
     words = ["-c", folders[0] / "gpu.ini", "--rootdir", ROOT, *(f / "test_gpu.py" for f in folders)]
     done = bare("-m", "pytest", *words)
     assert done.returncode == 0, done.stdout + done.stderr

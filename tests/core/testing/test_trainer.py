@@ -118,7 +118,7 @@ def test_sound_parts_pass_every_check_that_concerns_them(parts):
         ("loggers", "return CSVLogger(folder, name=name)", "return folder", "Path: a logger is a"),
         ("loggers", "CSVLogger(folder, ", "CSVLogger('elsewhere', ", "it writes elsewhere"),
         ("optimizers", "return SGD(groups, momentum=momentum)", "return groups", "list: an optim"),
-        ("optimizers", "SGD(groups,", "SGD(groups[0]['params'][:1], 1,", "1 tensors of 4"),
+        ("optimizers", "SGD(groups,", "SGD(groups[0]['params'][:1], 1,", "1 tensors of 2"),
         ("schedules", "step // every", "1 + step // every", "0.5 of 1 steps: .* at step 0 is 1"),
         ("schedules", "0.5 ** (step // every)", "1.0 - step", "step 50 of 100: -49: a share is"),
         ("schedules", "0.5 ** (step // every)", "1 - step / total * float('nan')", "nan"),

@@ -144,7 +144,7 @@ def test_solid_points_are_masked_in_statistics_loss_and_rollout(states, tmp_path
     with pytest.raises(ReadError, match="solid points do not move"):
         list(Files(files=[str(tmp_path / "moving.nc")], solids=True).train_dataloader())
     with pytest.raises(RecipeError, match="not trained with solid points"):
-        inference.rollout(lambda x: x, solid[:1], 1, normaliser=scale)
+        inference.rollout(lambda x: x, solid[:1], 1, normaliser=scale).compute()
 
 
 def test_a_projection_needs_cells_that_are_cubes(states):

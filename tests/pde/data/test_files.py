@@ -46,9 +46,9 @@ def as_cache(states: xr.DataArray, path: Path) -> None:
 
 
 FORMATS: dict[str, Callable[[xr.DataArray, Path], None]] = {
-    "states.zarr": store,
-    "states.hdf5": store,
-    "states.nc": store,
+    "states.zarr": save_states,
+    "states.hdf5": save_states,
+    "states.nc": save_states,
     "cache": as_cache,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -219,8 +219,11 @@ class StatesReader(Reader):
 
     @contextmanager
     def _session(self) -> Iterator[xr.Dataset]:
-        with reading(self.path, self.format, passing=(IndexError,)), self._open() as dataset:
-            yield dataset
+        with ExitStack() as stack:
+            with reading(self.path, self.format):  # a damaged file may raise IndexError in scipy
+                dataset = stack.enter_context(self._open())
+            with reading(self.path, self.format, passing=(IndexError,)):  # that of a state
+                yield dataset
 
     def _record(self, dataset: xr.Dataset, index: int) -> Record:
         if not 0 <= index < len(self):
