@@ -60,6 +60,7 @@ def private(round_one: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return train_site(start / "recipe.yaml", start, out, privacy=Privacy(epsilon=6.0, clip=0.5))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_undrawn")
 @pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 @pytest.mark.filterwarnings("ignore:grad and param do not obey")

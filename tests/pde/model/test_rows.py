@@ -6,6 +6,7 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+import pytest
 import torch
 from case_table import table
 from torch import Tensor
@@ -48,12 +49,20 @@ def rows_of(model: Any, field: np.ndarray, width: int) -> tuple[np.ndarray, np.n
     ("sides", "tile", "halo", "boundary"),
     [
         ((32, 16, 48), 16, 0, "edge"),
-        ((50, 48, 83), 48, 16, "edge"),
-        ((64, 48, 80), 48, 16, "periodic"),
+        ((50, 48, 49), 48, 16, "edge"),
     ],
-    ids=["no-halo", "padded", "periodic"],
+    ids=["no-halo", "padded"],
 )
 def test_rows_equal_all_tiles_together(sides, tile, halo, boundary):
+    compare(sides, tile, halo, boundary)
+
+
+@pytest.mark.slow
+def test_rows_equal_all_tiles_across_a_periodic_face():
+    compare((64, 48, 80), 48, 16, "periodic")
+
+
+def compare(sides, tile, halo, boundary):
     model = Pooling(Tiling(tile, halo, boundary))
     generator = np.random.default_rng(0)
     field = generator.standard_normal(sides, dtype=np.float32)
