@@ -4,31 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 
 from biomed_zoo.settings import Settings
+from scionwood_biomed.evaluation.methods import Shots
 from scionwood_biomed.model.towers import ClipBackbone
-from scionwood_biomed.tasks.anchors import Prompts
-
-
-@final
-class Shots(NamedTuple):
-    """The training data of a method.
-
-    Attributes:
-        image: (image, 3, size, size) float32, 0 to 1.
-        label: (image,) int64.
-        classes: class names.
-        experts: expert sentences by class, or `None`.
-    """
-
-    image: Tensor
-    label: Tensor
-    classes: list[str]
-    experts: Prompts | None = None
 
 
 class Method(ABC):

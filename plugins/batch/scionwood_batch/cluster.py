@@ -82,7 +82,9 @@ def local_client(workers: int | None, *, most: int, gpus: bool) -> Iterator[Clie
             silence_logs=_QUIET,
         )
         stack.enter_context(cluster)
-        yield stack.enter_context(distributed.Client(cluster))
+        # As the default client it would compute the user's own arrays of dask too, in processes
+        # that do not see the stores in the user's memory: Zarr reads NaN from what is missing.
+        yield stack.enter_context(distributed.Client(cluster, set_as_default=False))
 
 
 def _end_stragglers(mark: str) -> None:
@@ -114,7 +116,7 @@ def remote_client(address: str) -> Iterator[Client]:
         try:
             if "scheduler_file" in place and not os.path.exists(address):
                 raise FileNotFoundError("there is no such file")
-            client = distributed.Client(**place, timeout=PATIENCE)
+            client = distributed.Client(**place, timeout=PATIENCE, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             rule = f"no scheduler answers within {PATIENCE} s ({error})"
             remedy = "Start one: dask scheduler. Or leave out --scheduler"

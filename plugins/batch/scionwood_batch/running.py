@@ -203,7 +203,7 @@ def _answers(client: Client, futures: list[Any]) -> Iterator[tuple[Any, object]]
     Each result is fetched at once: a worker that dies holds none.
     """
     # Its own loop may wait for ever for the future that it fetched when the connection broke.
-    ended = engine().as_completed(futures, with_results=True, raise_errors=False)
+    ended = engine().as_completed(futures, loop=client.loop, with_results=True, raise_errors=False)
     while ended.count():
         if ended.has_ready():
             yield next(ended)

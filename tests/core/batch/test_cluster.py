@@ -48,6 +48,14 @@ def test_without_a_driver_there_is_no_gpu(monkeypatch, tmp_path):
     assert visible_gpus() == []
 
 
+def test_the_arrays_of_the_user_are_not_computed_by_the_workers_of_a_map(client):
+    import dask.array as da
+
+    assert (
+        int(da.ones(1, chunks=1).map_blocks(lambda x: x * os.getpid()).compute()[0]) == os.getpid()
+    )
+
+
 def test_all_listen_on_the_loopback_interface_and_two_maps_run_at_once(client):
     import psutil
 

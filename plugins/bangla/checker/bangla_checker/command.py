@@ -96,8 +96,8 @@ def run(names: Sequence[str], request: Request = Request()) -> bool:
     originals = [_read(name) for name in names]
     texts = [require_bangla(text, name) for name, text in zip(names, originals, strict=True)]
     if request.output in ("fix", "write"):
-        done = [_fix(name, text, request) for name, text in zip(names, texts, strict=True)]
-        return all(done)
+        fixes = [_fix(name, text, request) for name, text in zip(names, texts, strict=True)]
+        return all(fixes)
     checked = [request.check(text) for text in texts]
     _show(checked, originals, names, request)
     return not any(findings.faults for findings in checked)
@@ -160,7 +160,7 @@ def _read(name: str) -> str:
 def _show(
     checked: Sequence[Findings], originals: Sequence[str], names: Sequence[str], request: Request
 ) -> None:
-    shown = [_shown(name) for name in names]
+    displayed = [_display_name(name) for name in names]
     if request.output == "json":
         records = []
         for findings, original in zip(checked, originals, strict=True):
@@ -171,12 +171,12 @@ def _show(
         value = records[0] if len(records) == 1 else records
         print(json.dumps(value, ensure_ascii=False, indent=1))
     else:
-        for findings, name in zip(checked, shown, strict=True):
+        for findings, name in zip(checked, displayed, strict=True):
             head = f"{name}\n" if len(names) > 1 else ""
             print(head + as_text(findings, request.language))
 
 
-def _shown(name: str) -> str:
+def _display_name(name: str) -> str:
     return "stdin" if name == STDIN else Path(name).as_posix()
 
 
@@ -187,7 +187,7 @@ def _fix(name: str, text: str, request: Request) -> bool:
     level = level_of(findings.text, None if levels is None else sorted(levels))
     result = Rewriting(findings.text, True) if level is None else rewrite(findings.text, level)
     after = result.text
-    changes = diff(findings.text, after, _shown(name))
+    changes = diff(findings.text, after, _display_name(name))
     left = [fault for fault in findings.faults if fault.rule == "structure"]
     left += result.questions
     if level is not None:

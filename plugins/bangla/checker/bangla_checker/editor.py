@@ -93,13 +93,13 @@ class OpenText:
 
     def _rewritings(self, uri: str) -> Iterator[Json]:
         end = {"line": len(self._lines) - 1, "character": self._units(self._lines[-1])}
-        whole = {"start": {"line": 0, "character": 0}, "end": end}
+        full_range = {"start": {"line": 0, "character": 0}, "end": end}
         for level in self._levels:
             result = rewrite(self.findings.text, level)
             if result.text not in (self._places.original, self.findings.text):
                 title = "Address everybody at the level {level}"
                 title += "" if result.complete else " where the meaning is certain"
-                edit = {"range": whole, "newText": result.text}
+                edit = {"range": full_range, "newText": result.text}
                 yield self._action(Message(title, level=level), REWRITE, uri, edit)
 
     def _action(self, title: str, kind: str, uri: str, edit: Json) -> Json:
@@ -231,10 +231,10 @@ class Server:
         self._show(uri, self._texts[uri].diagnostics(), version)
 
     def _show(self, uri: str, diagnostics: list[Json], version: int | None) -> None:
-        shown: Json = {"uri": uri, "diagnostics": diagnostics}
+        parameters: Json = {"uri": uri, "diagnostics": diagnostics}
         if version is not None:
-            shown["version"] = version
-        self._send({"method": "textDocument/publishDiagnostics", "params": shown})
+            parameters["version"] = version
+        self._send({"method": "textDocument/publishDiagnostics", "params": parameters})
 
     def _received(self) -> Json | None:
         size = 0
@@ -263,7 +263,7 @@ def _language_of(name: object) -> Language:
 
 def _is_wanted(kind: str, kinds: list[str]) -> bool:
     # An editor that asks for "refactor" gets "refactor.rewrite" too.
-    return any(kind == wanted or kind.startswith(f"{wanted}.") for wanted in kinds)
+    return any(kind == prefix or kind.startswith(f"{prefix}.") for prefix in kinds)
 
 
 def _touch(one: Json, other: Json) -> bool:

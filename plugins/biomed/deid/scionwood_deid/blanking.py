@@ -22,23 +22,23 @@ ROUNDS = 3
 
 @final
 @dataclass(frozen=True)
-class Seen:
+class TextRegions:
     """What a text detector saw in the pixels of a file.
 
     Attributes:
         boxes: the regions of texts in all frames: x, y, width and height in pixels of the file.
-        named: how many texts resemble a value of the header.
+        in_header: how many texts resemble a value of the header.
         looked: how many frames it looked at.
         frames: how many frames the file has.
     """
 
     boxes: tuple[Box, ...]
-    named: int
+    in_header: int
     looked: int
     frames: int
 
 
-def seen_in(path: Path, seeds: Sequence[str] = ()) -> Seen:
+def seen_in(path: Path, seeds: Sequence[str] = ()) -> TextRegions:
     """Return where a text detector sees text in a file.
 
     It looks at four frames and, if there are more, at the brightest value of each pixel over all
@@ -56,7 +56,7 @@ def seen_in(path: Path, seeds: Sequence[str] = ()) -> Seen:
     pictures = call_in_child(windows_of, path, numbers)
     texts = [text for picture in pictures for text in text_in(picture, seeds)]
     boxes = tuple(sorted({text.box for text in texts}))
-    return Seen(boxes, sum(text.named for text in texts), len(numbers), count)
+    return TextRegions(boxes, sum(text.in_header for text in texts), len(numbers), count)
 
 
 def blanked_copy(path: Path, order: Order, name: str) -> tuple[Copied, str]:
@@ -83,25 +83,25 @@ def blanked_copy(path: Path, order: Order, name: str) -> tuple[Copied, str]:
         place = Path(folder, "copy.dcm")
         try:
             seeds = call_in_child(seeds_of, path)
-            seen = first = seen_in(path, seeds)
+            regions = first = seen_in(path, seeds)
             boxes = first.boxes
             copied = call_in_child(copy_file, path, order, name, boxes, True)
             for _ in range(ROUNDS if boxes else 0):
                 place.write_bytes(copied.data.tobytes())
-                seen = seen_in(place, seeds)
-                if {*seen.boxes} <= {*boxes}:
+                regions = seen_in(place, seeds)
+                if {*regions.boxes} <= {*boxes}:
                     break
-                boxes = tuple(sorted({*boxes, *seen.boxes}))
+                boxes = tuple(sorted({*boxes, *regions.boxes}))
                 copied = call_in_child(copy_file, path, order, name, boxes, True)
         except ReadError as error:
             return plain, f"no text detector looked: {error.rule.splitlines()[0][:160]}"
-    return copied, _line(first, seen, boxes)
+    return copied, _line(first, regions, boxes)
 
 
-def _line(first: Seen, last: Seen, boxes: Sequence[Box]) -> str:
+def _line(first: TextRegions, last: TextRegions, boxes: Sequence[Box]) -> str:
     where = f"{last.looked} of {last.frames} frames"
     if not boxes:
         return f"a text detector sees none in {where}: no proof"
-    named = f", {first.named} like the header" if first.named else ""
+    likeness = f", {first.in_header} like the header" if first.in_header else ""
     left = f"it still sees {len(last.boxes)}" if last.boxes else "it sees none now: no proof"
-    return f"a text detector had {len(boxes)} regions blanked{named}; in {where} {left}"
+    return f"a text detector had {len(boxes)} regions blanked{likeness}; in {where} {left}"

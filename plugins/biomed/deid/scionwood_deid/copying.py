@@ -165,8 +165,8 @@ def write_copy(
         after = Findings(target, burned_in=burned_in, channels=volume.after, pixels=volume.pixels)
         data = volume.data
     else:
-        copied, seen = copied_of(path, order, target.name)
-        before, after = findings_of(path, target, copied, seen)
+        copied, detector_line = copied_of(path, order, target.name)
+        before, after = findings_of(path, target, copied, detector_line)
         data = copied.data
     with writing(target), atomic_path(target, overwrite=overwrite) as part:
         part.write_bytes(data.tobytes())
@@ -194,12 +194,12 @@ def copied_of(path: Path, order: Order, name: str) -> tuple[Copied, str]:
 
 
 def findings_of(
-    path: Path, target: Path, copied: Copied, seen: str = ""
+    path: Path, target: Path, copied: Copied, detector_line: str = ""
 ) -> tuple[Findings, Findings]:
     """Return what a source and its copy hold, and how a text detector looked at the copy."""
     before = Findings(path, **vars(copied.before))
     before = replace(before, channels=[*before.channels, *odd_names(Path(path.name))])
     after = Findings(target, **vars(copied.after), traces=copied.traces)
-    if seen and after.burned_in:
-        after = replace(after, burned_in=f"{after.burned_in}; {seen}")
+    if detector_line and after.burned_in:
+        after = replace(after, burned_in=f"{after.burned_in}; {detector_line}")
     return before, after

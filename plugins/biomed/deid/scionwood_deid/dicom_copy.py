@@ -216,8 +216,8 @@ def _check_pixels(path: Path, source: Dataset) -> None:
 def _cleaned(source: Dataset, level: Level, order: Order, *, blanked: bool) -> Dataset:
     """Return the copy, with what it states about itself."""
     patient, key, profile = patient_of(source), order.key, order.profile
-    said = {*order.names, *words_of_persons(source)}
-    copy = Cleaner(key, profile, patient, said).copy(source, level)
+    person_words = {*order.names, *words_of_persons(source)}
+    copy = Cleaner(key, profile, patient, person_words).copy(source, level)
     options = sorted(profile.options) + ["pixels"] * blanked
     if level.type_of("PatientID") is not None:
         copy.PatientID = copy.PatientName = key.subject(patient)

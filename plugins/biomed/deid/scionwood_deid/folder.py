@@ -142,11 +142,11 @@ def _copied(path: Path, portion: Portion, entry: Entry) -> Entry:
         risk = "" if portion.order.pixels.viewed else NOT_LOOKED
         copied_entry = entry.copied(str(place), volume.after, risk, note)
         return _stored(portion, volume.data.tobytes(), copied_entry)
-    copied, seen = copied_of(path, portion.order, "copy.dcm")
+    copied, detector_line = copied_of(path, portion.order, "copy.dcm")
     patient, study, series, instance = copied.uids
     parts = (copied.subject, key.name(study), key.name(series), f"{key.name(instance)}.dcm")
     place = Path(*parts)
-    _, after = findings_of(path, portion.target / place, copied, seen)
+    _, after = findings_of(path, portion.target / place, copied, detector_line)
     copied_entry = entry.copied(str(place), after.header, after.burned_in, "").of(
         patient, copied.subject, study, series, instance
     )

@@ -114,7 +114,7 @@ def windows_of(path: Path, numbers: Sequence[int]) -> np.ndarray:
         warnings.simplefilter("ignore")
         file = open_file(path, "")
         frames, *size, channels = file.shape
-        shown = [to_display(values[None], file.header)[0] for values in file.values(numbers)]
+        pictures = [to_display(values[None], file.header)[0] for values in file.values(numbers)]
         if len(numbers) < frames:
             brightest = np.zeros((*size, channels), np.float32)
             step = max(1, _AT_ONCE // (4 * math.prod(brightest.shape)))
@@ -122,8 +122,8 @@ def windows_of(path: Path, numbers: Sequence[int]) -> np.ndarray:
                 values = file.values(range(first, min(first + step, frames)))
                 for frame in values:
                     np.maximum(brightest, to_display(frame[None], file.header)[0], out=brightest)
-            shown.append(brightest)
-        return np.stack([_small(picture, tuple(size)) for picture in shown])
+            pictures.append(brightest)
+        return np.stack([_small(picture, tuple(size)) for picture in pictures])
 
 
 def _volume(path: Path) -> np.ndarray:

@@ -24,7 +24,7 @@ SHORTEST = 4
 """Letters or digits of a value that is searched for: shorter ones occur by chance."""
 
 _WORD = re.compile(r"[^\W_]+")
-_ALIKE = str.maketrans("OILSBZ", "011582")
+_SAME_GLYPHS = str.maketrans("OILSBZ", "011582")
 """Letters that a reader takes for digits, and the other way round."""
 
 
@@ -80,13 +80,13 @@ def resembles(text: str, seeds: Iterable[str]) -> bool:
         >>> resembles("FOV 240 mm", [plain("Rahman")])
         False
     """
-    seen = plain(text)
-    return any(_distance(seed, seen) <= len(seed) // 5 for seed in seeds)
+    plain_text = plain(text)
+    return any(_distance(seed, plain_text) <= len(seed) // 5 for seed in seeds)
 
 
 def plain(text: str) -> str:
     """Return the letters and digits of a text in one case, with letters like digits as digits."""
-    return "".join(_WORD.findall(text)).upper().translate(_ALIKE)
+    return "".join(_WORD.findall(text)).upper().translate(_SAME_GLYPHS)
 
 
 def _seeds(header: Dataset) -> Iterator[str]:
@@ -120,8 +120,8 @@ def _distance(seed: str, text: str) -> int:
     best = costs[-1]
     for letter in text:
         before, costs = costs, [0]
-        for at, wanted in enumerate(seed):
-            change = before[at] + (letter != wanted)
+        for at, seed_letter in enumerate(seed):
+            change = before[at] + (letter != seed_letter)
             costs.append(min(change, before[at + 1] + 1, costs[at] + 1))
         best = min(best, costs[-1])
     return best

@@ -147,9 +147,9 @@ class Sheets:
             if decision == "keep":
                 return ""
             boxes = [*parse_boxes(self.review.looks[name].boxes), *boxes] if boxes else []
-        return self.review.decide(name, decision, boxes, self.seen(name))
+        return self.review.decide(name, decision, boxes, self.detector_note(name))
 
-    def seen(self, name: str) -> str:
+    def detector_note(self, name: str) -> str:
         """Return what the detector saw of an image, for the record."""
         if self.obstacle:
             return f"none ran: {self.obstacle}"

@@ -63,7 +63,7 @@ def write_sheets(sheets: Sheets, folder: Path) -> Path:
             rows.writerow({
                 "file": image.name, "pixels": image.pixels, "sheet": places[number],
                 "frames": image.frames, "hint": image.hint,
-                "texts": sheets.seen(image.name), "regions": sheets.marked(image.name),
+                "texts": sheets.detector_note(image.name), "regions": sheets.marked(image.name),
             })  # fmt: skip
     return table
 

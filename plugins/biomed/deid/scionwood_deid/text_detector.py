@@ -47,12 +47,12 @@ class TextBox(NamedTuple):
     Attributes:
         box: x, y, width and height in pixels, grown.
         score: how certain the reader is, 0 to 1.
-        named: whether it resembles a value of the header.
+        in_header: whether it resembles a value of the header.
     """
 
     box: Box
     score: float
-    named: bool = False
+    in_header: bool = False
 
 
 def obstacle() -> str:
@@ -83,14 +83,14 @@ def text_in(picture: np.ndarray, seeds: Sequence[str] = ()) -> list[TextBox]:
     for corners in _outlines(detector, picture):
         readings = [_read(reader, letters, line) for line in _lines(picture, corners)]
         text, score = max(readings, key=lambda reading: reading[1])
-        named = any(resembles(other, seeds) for other, _ in readings)
-        if named or (score >= SURE and sum(map(str.isalnum, text)) >= FEWEST_LETTERS):
+        in_header = any(resembles(other, seeds) for other, _ in readings)
+        if in_header or (score >= SURE and sum(map(str.isalnum, text)) >= FEWEST_LETTERS):
             height = min(np.hypot(*(corners[1] - corners[0])), np.hypot(*(corners[2] - corners[1])))
             grow = GROW + round(OF_HEIGHT * float(height))
             low = np.maximum(np.floor(corners.min(0)).astype(int) - grow, 0)
             high = np.minimum(np.ceil(corners.max(0)).astype(int) + grow, (columns, rows))
             x, y, width, height = (int(side) for side in (*low, *(high - low)))
-            texts.append(TextBox((x, y, width, height), score, named))
+            texts.append(TextBox((x, y, width, height), score, in_header))
     return texts
 
 
@@ -143,7 +143,7 @@ def _outlines(detector: Any, picture: np.ndarray) -> Iterator[np.ndarray]:
     heat_map = detector.run(None, feed)[0][0, 0]
     ratio = np.array([picture.shape[1] / columns, picture.shape[0] / rows])
     count, marks, places, _ = cv2.connectedComponentsWithStats((heat_map > _EDGE).astype(np.uint8))
-    found = []
+    text_boxes = []
     for at in range(1, count):
         x, y, width, height = places[at, :4]
         inside = marks[y : y + height, x : x + width] == at
@@ -153,9 +153,9 @@ def _outlines(detector: Any, picture: np.ndarray) -> Iterator[np.ndarray]:
         if min(long, short) >= 2 and likely >= _LIKELY:
             grow = 1.6 * long * short / (long + short)  # the map shows shrunken lines
             outline = cv2.boxPoints((middle, (long + grow, short + grow), angle))
-            found.append((likely, outline * ratio))
-    found.sort(key=lambda item: -item[0])
-    yield from (outline for _, outline in found[:_LINES])
+            text_boxes.append((likely, outline * ratio))
+    text_boxes.sort(key=lambda item: -item[0])
+    yield from (outline for _, outline in text_boxes[:_LINES])
 
 
 def _lines(picture: np.ndarray, corners: np.ndarray) -> list[np.ndarray]:

@@ -33,7 +33,7 @@ class Word:
         last: no finite verb follows in the sentence or in the main clause.
         final: only particles follow before the next pause.
         closes: only particles follow before the end of the sentence.
-        asked: the sentence ends with a question mark.
+        is_question: the sentence ends with a question mark.
         pause: the kind of punctuation before the word, or an empty string.
         subjects: the subjects with which its finite readings agree.
     """
@@ -44,7 +44,7 @@ class Word:
     last: bool = True
     final: bool = True
     closes: bool = True
-    asked: bool = False
+    is_question: bool = False
     pause: str = ""
     subjects: frozenset[str] = field(default_factory=frozenset)
 
@@ -79,10 +79,10 @@ def words_of(sentence: list[Token]) -> list[Word]:
         marks.append("")
         pause = ""
     _look_ahead(words, marks)
-    asked = any("?" in token.text for token in sentence[-2:] if token.kind == "end")
+    is_question = any("?" in token.text for token in sentence[-2:] if token.kind == "end")
     closes = True
     for word in reversed(words):
-        word.closes, word.asked = closes, asked
+        word.closes, word.is_question = closes, is_question
         closes = closes and word.text in particles()
     return words
 

@@ -74,13 +74,13 @@ def is_order_form(words: list[Word], i: int, clause: list[Word]) -> bool:
     word = words[i]
     if not any(r.tense == "imperative" and r.subject in LEVELS for r in word.readings):
         return False
-    if not word.closes or word.asked or _is_habit(words) or not clause:
+    if not word.closes or word.is_question or _is_habit(words) or not clause:
         return False
     return not any(other.pronoun is not None and other.pronoun.nominative for other in words)
 
 
 def _states(words: list[Word], i: int, led: bool) -> bool:
-    if words[i].asked or any(other.text in fw.QUESTION_WORDS for other in words):
+    if words[i].is_question or any(other.text in fw.QUESTION_WORDS for other in words):
         return True
     verbs = {r.verb for r in words[i].readings}
     felt = i > 0 and words[i - 1].text in _FEELINGS

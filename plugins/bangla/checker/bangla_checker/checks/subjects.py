@@ -121,8 +121,8 @@ class _Reader:
             if any(subject.person in verb.levels for verb in verbs):
                 continue  # "you and she came": the verb is one of the second person only
             words = (w for at, w in enumerate(self.words) if at != subject.at and not w.pronoun)
-            found = {a.reading.subject for word in words for a in analyse(word.text)}
-            if subject.person in found:
+            subjects = {a.reading.subject for word in words for a in analyse(word.text)}
+            if subject.person in subjects:
                 self.findings.unbound.append(subject.word.token.start)
 
     def _pause(self, i: int) -> None:
@@ -348,8 +348,8 @@ class _Reader:
             self.findings.loose.append(self._record.evidence(word, readings))
             return
         for level in word.subjects & SECOND:
-            own = tuple(r for r in readings if r.subject == level)
-            self.findings.orders.append(self._record.evidence(word, own))
+            matching = tuple(r for r in readings if r.subject == level)
+            self.findings.orders.append(self._record.evidence(word, matching))
 
 
 def _why(word: Word) -> str:

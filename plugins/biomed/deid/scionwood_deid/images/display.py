@@ -110,8 +110,8 @@ def _looked_up(values: np.ndarray, lut: Dataset) -> np.ndarray:
         rule = f"the VOI lookup table has {len(entries)} of the {count} entries that it states"
         raise ReadError("LUTData", rule, "Use the window 'range'")
     places = np.clip(np.rint(values) - first, 0, count - 1).astype(np.int64)
-    shown: np.ndarray = np.clip(entries[places] / ((1 << bits) - 1), 0, 1)
-    return shown
+    grey: np.ndarray = np.clip(entries[places] / ((1 << bits) - 1), 0, 1)
+    return grey
 
 
 def _range(values: np.ndarray) -> np.ndarray:

@@ -71,7 +71,7 @@ def run(function: Callable[..., Any], name: str, words: Sequence[str]) -> int:
     os.environ[settings.variable] = chosen or "service"
     try:
         result = function(**_arguments(function, values))
-        shown = 0 if show is None else show(result, **_arguments(show, values))
+        status = 0 if show is None else show(result, **_arguments(show, values))
     except RuleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -80,15 +80,15 @@ def run(function: Callable[..., Any], name: str, words: Sequence[str]) -> int:
     finally:
         if chosen is None:
             del os.environ[settings.variable]
-    return shown or 0
+    return status or 0
 
 
 def _parser(function: Callable[..., Any], name: str) -> ArgumentParser:
     parser = ArgumentParser(prog=name, description=_text(function).partition("\n\nArgs:")[0])
     for owner in (function, getattr(function, "show", None)):
-        known = {action.dest for action in parser._actions}
+        destinations = {action.dest for action in parser._actions}
         for word, (hint, default, positional) in _words(owner).items():
-            if word not in known:
+            if word not in destinations:
                 _add(parser, word, hint, default, positional, _helps(function, owner).get(word, ""))
     return parser
 
