@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from scionwood.errors import PluginError, WeightsError
-from scionwood.pretrained.inert import read_inert
 from scionwood.training.weights import load_tensors
 from scionwood_sandbox.decoding.calls import call_in_child
 from scionwood_sandbox.decoding.switch import service_in_commands
 from scionwood_sandbox.files import reading
+from scionwood_sandbox.pickles import read_inert
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
