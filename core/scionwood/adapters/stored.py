@@ -37,6 +37,13 @@ class Place(NamedTuple):
     Attributes:
         path: a safetensors file.
         key: the name of the tensor in it.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from safetensors.torch import save_file
+        >>> save_file({"bias": torch.arange(3.0)}, "tiny.safetensors")
+        >>> authoring.Place(Path("tiny.safetensors"), "bias").rows(1, 3)
+        tensor([1., 2.])
     """
 
     path: Path
@@ -57,7 +64,14 @@ class Place(NamedTuple):
 
 @contextmanager
 def deferring() -> Iterator[None]:
-    """Let `empty_weights` take effect in this block; `fit` uses it to shard a base."""
+    """Let `empty_weights` take effect in this block; a strategy uses it to shard a base.
+
+    Example:
+        >>> with authoring.deferring(), authoring.empty_weights() as empty:
+        ...     model = torch.nn.Linear(8, 1)
+        >>> empty, model.weight.is_meta
+        (True, True)
+    """
     token = _deferring.set(True)
     try:
         yield
@@ -67,10 +81,10 @@ def deferring() -> Iterator[None]:
 
 @contextmanager
 def empty_weights() -> Iterator[bool]:
-    """Build a module in this block without memory for its weights, if the trainer shards it.
+    """Build a module in this block without memory for its weights, if the strategy shards it.
 
     A backbone calls this around the constructor of its module, and then `load_weights`. In most
-    runs the block changes nothing. In a run with the strategy `model_parallel` the parameters have
+    runs the block changes nothing. With a strategy that shards the base the parameters have
     no values, and `load_weights` only notes where they lie. Each process then reads its own part.
     Buffers have their values in any case.
 
@@ -134,7 +148,20 @@ def note(parameter: Tensor, place: Place) -> None:
 
 
 def noted(parameter: Tensor) -> Place:
-    """Return where a parameter without values lies."""
+    """Return where a parameter without values lies.
+
+    Raises:
+        WeightsError: `load_weights` has not noted it.
+
+    Example:
+        >>> from safetensors.torch import save_model
+        >>> save_model(torch.nn.Linear(8, 1), "tiny.safetensors")
+        >>> with authoring.deferring(), authoring.empty_weights():
+        ...     model = torch.nn.Linear(8, 1)
+        >>> scionwood.load_weights(model, "tiny.safetensors")
+        >>> authoring.noted(model.weight).key
+        'weight'
+    """
     place: Place | None = getattr(parameter, _ATTRIBUTE, None)
     if place is None:
         rule = "it has no values, and no file was named for it"

@@ -4,7 +4,10 @@ from scionwood.adapters import LayerTuner as LayerTuner
 from scionwood.adapters import LeftOutWarning as LeftOutWarning
 from scionwood.adapters import peft_method as peft_method
 from scionwood.adapters.modules import adapter_parameters as adapter_parameters
+from scionwood.adapters.stored import Place as Place
+from scionwood.adapters.stored import deferring as deferring
 from scionwood.adapters.stored import empty_weights as empty_weights
+from scionwood.adapters.stored import noted as noted
 from scionwood.cli.command import check_plan as check_plan
 from scionwood.cli.command import prints as prints
 from scionwood.cli.words import Word as Word
@@ -38,6 +41,7 @@ from scionwood.recipes.arguments import InputPath as InputPath
 from scionwood.recipes.arguments import OutputPath as OutputPath
 from scionwood.recipes.arguments import RunPath as RunPath
 from scionwood.recipes.recipe_file import recipe_folder as recipe_folder
+from scionwood.recipes.resolved import Recipe as Recipe
 from scionwood.runs.base import with_base as with_base
 from scionwood.runs.layout import weights_digest as weights_digest
 from scionwood.runs.manifest import write_manifest as write_manifest

@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = {
     "loggers": "logger",
     "optimizers": "optimizer",
     "schedules": "schedule",
+    "strategies": "strategy",
     "probes": "behaviour probe",
     "services": "service",
 }
@@ -55,6 +56,8 @@ class Plugin:
         schedules: `(step, total, *, ...) -> float`, for `task.schedule`: the share of the learning
             rate after `step` of `total` optimiser steps. Both count from the end of the warm-up,
             and the share at step 0 is 1.
+        strategies: `(*, ...) -> lightning.pytorch.strategies.Strategy`, for `trainer.strategy`. One
+            that shards may have `empty_backbone(recipe, prepare)` and `shard(task)`.
         probes: `(task, folder) -> list[ProbeResult]` by the name of the task, or of the
             data, that they are for: inputs whose right answer is known beforehand. `folder` is that
             of the run, or None.
@@ -93,6 +96,7 @@ class Plugin:
     loggers: Mapping[str, str] = field(default_factory=dict)
     optimizers: Mapping[str, str] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
+    strategies: Mapping[str, str] = field(default_factory=dict)
     parsers: Mapping[str, str] = field(default_factory=dict)
     probes: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)

@@ -64,6 +64,11 @@ class Recipe:
         seed: the seed of all random numbers.
         compile: whether to compile the repeated blocks, or the options of `torch.compile`.
         gradient_checkpointing: whether blocks are computed again in the backward pass.
+
+    Example:
+        >>> recipe = scionwood.resolve("seismic/denoise", {"seed": 3})
+        >>> isinstance(recipe, authoring.Recipe), recipe.seed
+        (True, 3)
     """
 
     name: str

@@ -88,10 +88,7 @@ STRATEGIES: Mapping[str, Builtin | None] = {
         "lightning.pytorch.strategies:DDPStrategy",
         *("process_group_backend", "find_unused_parameters", "static_graph"),
     ),
-    "model_parallel": _builtin("scionwood.training.shard:ShardedStrategy"),
-    "fsdp2": _builtin("scionwood.training.shard:ShardedStrategy"),
 }
-"""`fsdp2` is another name of `model_parallel`, which is Lightning's."""
 
 _ADAM = ("betas", "eps")
 _FAST = ("foreach", "fused")
@@ -138,21 +135,25 @@ TABLES: Mapping[str, Mapping[str, Builtin | None]] = {
 KINDS_OF: Mapping[str, str] = {
     "trainer.callbacks": "callbacks",
     "trainer.logger": "loggers",
+    "trainer.strategy": "strategies",
     "task.optimizer": "optimizers",
     "task.schedule": "schedules",
 }
 """The kind of component by which a plugin adds names to a key."""
 
-_FSDP2 = "Use fsdp2"
+_SHARDED = "Use the sharded strategy of a plugin: scionwood plugins"
 _ADAMW = "Use adamw, or muon for matrices"
 
 REFUSED_NAMES: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "trainer.strategy": {
         "deepspeed": (
             "its checkpoints are folders of pickles, which a resume would have to unpickle",
-            _FSDP2,
+            _SHARDED,
         ),
-        "fsdp": ("the first version of FSDP wraps parameters that a checkpoint must name", _FSDP2),
+        "fsdp": (
+            "the first version of FSDP wraps parameters that a checkpoint must name",
+            _SHARDED,
+        ),
     },
     "task.optimizer": {
         "lbfgs": ("it computes the loss of a batch several times in each step", _ADAMW),

@@ -42,7 +42,7 @@ def make_optimizer(choice: Choice, groups: list[dict[str, Any]], backbone: nn.Mo
     if name in NEEDS_WHOLE_MATRICES and any(
         isinstance(p, DTensor) for group in groups for p in group["params"]
     ):
-        rule = "it reads whole matrices, and fsdp2 spreads them over processes"
+        rule = "it reads whole matrices, and the strategy spreads them over processes"
         raise RecipeError(f"{OPTIMIZER}: {name}", rule, "Use adamw, or trainer.strategy: ddp")
     injected = (groups, backbone) if component.is_of_plugin else (groups,)
     optimizer = component.build(*injected)

@@ -109,6 +109,16 @@ def loggers(options: Mapping[str, Any]) -> list[NamedComponent]:
     return [logger for logger in components if logger.name not in ("csv", *missing)]
 
 
+def strategy_class(options: Mapping[str, Any]) -> Any:
+    """Return the class of the strategy that a section names; None for one that Lightning chooses.
+
+    One of a plugin may have `empty_backbone(recipe, prepare)`, which builds a backbone without
+    values, and `shard(task)`, which `Task.configure_model` calls; both are for sharded bases.
+    """
+    strategies = _components(options, "strategy")
+    return strategies[0].load() if strategies and strategies[0].is_of_plugin else None
+
+
 def callback_names(options: Mapping[str, Any]) -> list[str]:
     """Return the names of the callbacks of a checked section."""
     return [callback.name for callback in _components(options, "callbacks")]

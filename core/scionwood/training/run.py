@@ -30,11 +30,10 @@ from scionwood.training.checkpoint import StopRequested, clean_debris
 from scionwood.training.data_files import reuse_skipped_files
 from scionwood.training.export import export
 from scionwood.training.finders import apply_finders
-from scionwood.training.large import empty_backbone
 from scionwood.training.loaded_run import load_cached
 from scionwood.training.loader import named_workers
 from scionwood.training.loggers import LoggerChoice, recorded, split_loggers
-from scionwood.training.options import check_installed, finders
+from scionwood.training.options import check_installed, finders, strategy_class
 from scionwood.training.precision import refuse_wrong_gradients
 from scionwood.training.preparation import compiled, fuse, prepare, set_blocks
 from scionwood.training.progress import progress
@@ -124,7 +123,8 @@ def _fit(
     builds_backbone = backbone is None
     seed_everything(recipe.seed, workers=True, verbose=False)
     if backbone is None:
-        backbone = empty_backbone(recipe, prepare)
+        empty = getattr(strategy_class(recipe.trainer), "empty_backbone", None)
+        backbone = empty(recipe, prepare) if empty else None
     start = folder / LAST if again and (folder / LAST).exists() else None
     with reuse_skipped_files(folder if start else None):
         task, data = build(recipe, backbone)

@@ -247,13 +247,11 @@ class Task(L.LightningModule, ABC):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_model(self) -> None:
-        """Shard the backbone if the strategy has a device mesh (FSDP2)."""
-        if self.device_mesh is None or self.sharded:
-            return
-        from scionwood.training.shard import shard
-
-        shard(self, self.device_mesh["data_parallel"])
-        self.sharded = True
+        """Let a strategy that has a device mesh (FSDP2) spread the backbone over processes."""
+        strategy: Any = self.trainer.strategy
+        if self.device_mesh is not None and not self.sharded:
+            strategy.shard(self)
+            self.sharded = True
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the trained entries with their buffers, and the hash of the frozen weights."""

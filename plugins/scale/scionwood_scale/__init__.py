@@ -1,4 +1,4 @@
-"""Cheaper training steps: frozen blocks computed once, and small models as one CUDA graph."""
+"""Cheaper steps and large bases: prefix cache, CUDA graph, weights spread over processes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="scale",
-    summary="Cheaper steps: frozen blocks computed once a sample, small models as one CUDA graph",
+    summary="Frozen blocks computed once, steps as one CUDA graph, a base spread over processes",
     callbacks={
         "cuda_graph": "scionwood_scale.graph:CudaGraph",
         "prefix_cache": "scionwood_scale.prefix.callback:PrefixCache",
     },
+    strategies={"model_parallel": "scionwood_scale.strategies.sharded:ShardedStrategy"},
     rooms=("capture", "graph", "prefix", "replay"),
 )
 

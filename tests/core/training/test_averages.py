@@ -154,6 +154,6 @@ def test_what_cannot_be_averaged_is_refused(toy_fit: Fit) -> None:
 def test_a_sharded_model_has_no_average(
     train_pair: Callable[..., None], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    options = ("trainer.strategy=model_parallel", "trainer.callbacks=[ema]")
+    options = ("trainer.strategy=scale/model_parallel", "trainer.callbacks=[ema]")
     train_pair(*options, run_dir=tmp_path / "run", code=1)
     assert "Use trainer.strategy: ddp" in capfd.readouterr().err

@@ -279,7 +279,7 @@ def test_the_default_compiler_agrees_with_eager(toy_fit: Callable[..., Path]) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("strategy", ["ddp", "scale/model_parallel"])
 @pytest.mark.parametrize("key", ["gradient_checkpointing=true", "compile={backend: aot_eager}"])
 def test_two_processes_compute_what_one_does(
     train_pair: Callable[..., None], tmp_path: Path, strategy: str, key: str

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from scionwood.training.checkpoint import LAST, read_checkpoint
 
 TrainPair = Callable[..., None]
-STRATEGIES = ("ddp", "model_parallel")
+STRATEGIES = ("ddp", "scale/model_parallel")
 EVERY = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
 BETA1 = 0.9  # of AdamW: after one step its first moment is (1 - beta1) times the gradient
 

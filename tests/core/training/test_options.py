@@ -22,7 +22,7 @@ from scionwood.runs.manifest import write_manifest
 from scionwood.training import builtin_components, fit, load_run, options
 from scionwood.training.checkpoint import RunCheckpoint
 from scionwood.training.named_components import NamedComponent
-from scionwood.training.shard import ShardedStrategy
+from scionwood_scale.strategies.sharded import ShardedStrategy
 
 NAMED = [
     NamedComponent(key, name, {})
@@ -58,8 +58,8 @@ def test_every_named_class_has_the_options_listed(named: NamedComponent) -> None
         ({"callbacks": [{"class_path": "evil.Module"}]}, "callbacks"),
         ({"callbacks": [{"name": "ema", "decai": 0.9}]}, "'decai'.*decay"),
         ({"callbacks": [{"name": "lr_finder", "update_attr": True}]}, "'update_attr'"),
-        ({"strategy": "deepspeed"}, "strategy: 'deepspeed'.*pickles.*Use fsdp2"),
-        ({"strategy": "fsdp"}, "strategy: 'fsdp'.*Use fsdp2"),
+        ({"strategy": "deepspeed"}, "strategy: 'deepspeed'.*pickles.*Use the sharded"),
+        ({"strategy": "fsdp"}, "strategy: 'fsdp'.*Use the sharded"),
         ({"strategy": {"name": "ddp", "timeout": 3}}, "'timeout'"),
         ({"logger": "os.system"}, "logger: 'os.system'.*Known: csv, tensorboard, wandb"),
         ({"logger": "wandbb"}, "logger: 'wandbb'.*wandb"),
@@ -119,9 +119,8 @@ def test_short_names_become_objects_and_the_rest_passes_through(tmp_path: Path) 
     assert len(built["callbacks"]) == 2, "a finder acts before training"
     assert isinstance(built["profiler"], PyTorchProfiler)
     assert built["profiler"].dirpath == tmp_path
-    for name in ("model_parallel", "fsdp2"):
-        sharded = options.build_trainer_options({"strategy": name})["strategy"]
-        assert isinstance(sharded, ShardedStrategy)
+    sharded = options.build_trainer_options({"strategy": "scale/model_parallel"})["strategy"]
+    assert isinstance(sharded, ShardedStrategy)
 
 
 def test_checkpoints_and_both_loggers_are_the_default() -> None:

@@ -47,7 +47,7 @@ def test_other_values_are_refused(value: str) -> None:
 
 def test_four_bits_are_not_spread_over_processes(toy_fit: Callable[..., Path]) -> None:
     with pytest.raises(RecipeError, match="cannot spread four-bit weights"):
-        toy_fit(NF4, "trainer.strategy=model_parallel")
+        toy_fit(NF4, "trainer.strategy=scale/model_parallel")
 
 
 @needs

@@ -13,7 +13,7 @@ from scionwood import Optimiser, Task
 from scionwood.cli.inspection import _component
 from scionwood.errors import RecipeError, TrainingError
 from scionwood.recipes.recipe import validate
-from scionwood.training.shard import blocks, shard
+from scionwood_scale.strategies.sharded import blocks, shard
 
 
 class Weighted(Task):

@@ -57,7 +57,7 @@ def test_a_model_without_values_is_that_of_the_files(model, dtype, folder):
 @pytest.mark.slow
 def test_two_processes_fit_a_model_of_several_files(folder, tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    strategy = ["--trainer.devices=2", "--trainer.strategy=model_parallel"]
+    strategy = ["--trainer.devices=2", "--trainer.strategy=scale/model_parallel"]
     errors = {}
     for name, extra in {"one": [], "two": strategy}.items():
         size = "--data.batch_size=1" if name == "two" else "--data.batch_size=2"

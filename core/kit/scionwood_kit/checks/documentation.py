@@ -32,6 +32,7 @@ _REQUIRED = {
     "loggers": (),
     "optimizers": ("Source",),
     "schedules": ("Source",),
+    "strategies": (),
     "probes": ("Units",),
     "services": ("Raises",),
 }
@@ -44,6 +45,7 @@ _POSITIONAL = {
     "loggers": 1,
     "optimizers": 2,
     "schedules": 2,
+    "strategies": 0,
     "probes": 2,
     "services": 3,
 }
@@ -56,6 +58,7 @@ _INJECTED = {
     "loggers": "folder",
     "optimizers": "groups and backbone",
     "schedules": "step and total",
+    "strategies": "nothing",
     "probes": "task and folder",
     "services": "loaded, source and out",
 }

@@ -29,6 +29,7 @@ ROOMS = {
     "loggers": "loggers of the trainer",
     "optimizers": "optimisers",
     "schedules": "schedules of the learning rate",
+    "strategies": "strategies of the trainer",
     "adapters": "the field's own adapter methods",
     "kernels": "the field's own fused operators",
     "inference": "what applies a run to arrays, records and files",
@@ -51,6 +52,7 @@ _OF_KIND = {
     "loggers": "loggers",
     "optimizers": "optimizers",
     "schedules": "schedules",
+    "strategies": "strategies",
     "probes": "evaluation",
     "services": "verbs",
 }

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch import seed_everything
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor
 from torch.overrides import TorchFunctionMode
 
-from scionwood.adapters.modules import adapter_parameters
-from scionwood.adapters.stored import Place, deferring, noted
-from scionwood.errors import RecipeError, ScionwoodError, TrainingError
-from scionwood.recipes.recipe import Recipe
-from scionwood.training.builtin_components import STRATEGIES
-from scionwood.training.launch import is_first
+from scionwood import RecipeError, ScionwoodError, TrainingError
+from scionwood.authoring import Place, Recipe, adapter_parameters, deferring, noted
 
 _META = torch.device("meta")
 _CPU = torch.device("cpu")
@@ -74,13 +71,13 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     has seeded the generators; they are as they were if the result is `None`.
 
     Returns:
-        The backbone; `None` if the recipe does not shard it, or if it can only be built with
-        values. A line on stderr gives the reason.
+        The backbone; `None` if it can only be built with values. A line on stderr gives the reason.
+
+    Raises:
+        RecipeError: its weights have four bits.
     """
-    if not _shards(recipe):
-        return None
     if recipe.backbone.options.get("quantize", "none") != "none":
-        rule = "the strategy model_parallel cannot spread four-bit weights over processes"
+        rule = "the strategy scale/model_parallel cannot spread four-bit weights over processes"
         raise RecipeError("backbone.quantize", rule, "Use trainer.strategy: ddp")
     try:
         with deferring():
@@ -97,12 +94,6 @@ def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
     _say(f"each process holds the whole base until it is sharded: {reason}")
     seed_everything(recipe.seed, workers=True, verbose=False)
     return None
-
-
-def _shards(recipe: Recipe) -> bool:
-    entry = recipe.trainer.get("strategy")
-    strategy = STRATEGIES.get(str(entry.get("name") if isinstance(entry, Mapping) else entry))
-    return strategy is not None and strategy.reference.endswith(":ShardedStrategy")
 
 
 def _obstacle(backbone: nn.Module, recipe: Recipe) -> str:
@@ -194,6 +185,6 @@ def _check_finite(wrong: str, mesh: DeviceMesh) -> None:
         raise TrainingError(value, "it holds NaN or infinity", "Fetch the file again")
 
 
+@rank_zero_only
 def _say(line: str) -> None:
-    if is_first():
-        print(f"base: {line}", file=sys.stderr)
+    print(f"base: {line}", file=sys.stderr)

@@ -10,8 +10,9 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 
-from scionwood.errors import TrainingError
-from scionwood.training.large import read_shards, unread
+from scionwood import Task, TrainingError
+from scionwood.authoring import Recipe
+from scionwood_scale.strategies.large import Prepare, empty_backbone, read_shards, unread
 
 
 @final
@@ -30,6 +31,16 @@ class ShardedStrategy(ModelParallelStrategy):
             save_distributed_checkpoint=False,
             process_group_backend=process_group_backend,
         )
+
+    @staticmethod
+    def empty_backbone(recipe: Recipe, prepare: Prepare) -> nn.Module | None:
+        """Return the backbone without values, with its adapter; see `large.empty_backbone`."""
+        return empty_backbone(recipe, prepare)
+
+    def shard(self, task: Task) -> None:
+        """Spread the backbone of a task over the processes; see `shard`."""
+        mesh: Any = self.device_mesh
+        shard(task, mesh["data_parallel"])
 
     def setup_environment(self) -> None:
         """Make all processes one data-parallel group."""
@@ -63,7 +74,7 @@ def shard(task: nn.Module, mesh: DeviceMesh) -> None:
     inside = {id(parameter) for parameter in backbone.parameters()}
     for name, parameter in task.named_parameters():
         if parameter.requires_grad and id(parameter) not in inside:
-            rule = "with strategy model_parallel only the backbone can train"
+            rule = "with strategy scale/model_parallel only the backbone can train"
             raise TrainingError(f"parameter {name}", rule, "Move it into the backbone, or use ddp")
     for parameter in backbone.parameters():  # FSDP2 takes no other layout
         parameter.data = parameter.data.contiguous()

@@ -1,0 +1,1 @@
+"""Strategies of the trainer for bases larger than the memory of one process."""
