@@ -116,7 +116,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/crash_predict.py
 	$(BIN)/python benchmarks/unir.py
 	$(BIN)/python benchmarks/bangla.py
-	$(BIN)/python benchmarks/biomed.py
 	$(BIN)/python benchmarks/methods
 	$(BIN)/python benchmarks/pde_data.py
 	$(BIN)/python benchmarks/pde_memory.py
@@ -125,7 +124,6 @@ bench: $(DONE)
 	$(BIN)/python benchmarks/pde_transfer.py --confirm
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/map_files.py
-	$(BIN)/python benchmarks/biomed_methods.py
 	$(BIN)/python benchmarks/biomed_volumes.py
 	$(BIN)/python benchmarks/crash_size.py
 	$(BIN)/python benchmarks/crash_assemblies.py
