@@ -30,8 +30,6 @@ from scionwood.plugins.plugin import Plugin as Plugin
 from scionwood.pretrained.catalogue import base as base
 from scionwood.pretrained.catalogue import bases as bases
 from scionwood.pretrained.place import base_path as base_path
-from scionwood.pretrained.place import get_base as get_base
-from scionwood.pretrained.verify import verify_base as verify_base
 from scionwood.recipes.recipe import override as override
 from scionwood.recipes.recipe import resolve as resolve
 from scionwood.runs.publish import push as push

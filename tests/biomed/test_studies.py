@@ -19,6 +19,7 @@ import scionwood
 import scionwood_biomed as biomed
 from scionwood import ReadError, RecipeError, WeightsError, fit, load_run, resolve
 from scionwood.cli import main
+from scionwood_bases import get_base
 from scionwood_biomed import ClassifyOptions, RunOptions
 from scionwood_biomed.data.images import Images
 from scionwood_biomed.data.studies import Studies
@@ -343,7 +344,7 @@ def test_files_of_the_hub_become_a_base(biomedclip, tmp_path, monkeypatch):
     base = "biomed/biomedclip"
     with pytest.raises(WeightsError, match="hf download"):
         scionwood.base_path(base)
-    scionwood.get_base(base, licence="MIT, for research", file=hub)
+    get_base(base, licence="MIT, for research", file=hub)
     keys = {"backbone.weights": "base:biomed/biomedclip"}
     model = scionwood.resolve("biomed/few_shot", keys).backbone.build()
     assert model.tokenize(["a liver"]).shape[0] == 1

@@ -16,7 +16,10 @@ import scionwood
 from scionwood.plugins import discovery
 
 ROOMS = ["scionwood", *(f"scionwood.{name}" for name in ("authoring", "adapters", "kernels"))]
-ROOMS += ["scionwood.training", "scionwood_batch", "scionwood_export", "scionwood_sandbox"]
+ROOMS += [
+    "scionwood.training",
+    *(f"scionwood_{n}" for n in ("bases", "batch", "export", "sandbox")),
+]
 HEADING = "\n    Example:\n        >>> "
 
 

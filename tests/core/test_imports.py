@@ -24,7 +24,7 @@ SANDBOX, KIT = ROOT / "core/sandbox/scionwood_sandbox", ROOT / "core/kit/scionwo
 DEID = ROOT / "plugins/biomed/deid/scionwood_deid"
 FIELDS = [path for path in sorted(ROOT.glob("plugins/*/scionwood_*")) if path.is_dir()]
 PACKAGES = [CORE, SANDBOX, KIT, DEID, *FIELDS]
-TOOLS = {"scionwood_kit", "scionwood_batch", "scionwood_export"}
+TOOLS = {"scionwood_kit", "scionwood_bases", "scionwood_batch", "scionwood_export"}
 HEAVY = ("torch", "lightning", "peft", "numpy", "transformers", "matplotlib")
 LIGHT = ("__init__", "authoring", "errors", "plugins.plugin", "plugins.discovery", "plugins.survey")
 LIGHT += ("plugins.new", "recipes.recipe_file", "recipes.recipe_keys", "recipes.signatures")
@@ -136,7 +136,7 @@ def test_deidentification_does_without_the_core():
 
 
 def test_the_core_imports_no_plugin_and_names_none():
-    fields = {folder.parent.name for folder in FIELDS}
+    fields = {folder.parent.name for folder in FIELDS if folder.name not in TOOLS}
     faults = []
     for path in modules(CORE):
         tree = ast.parse(path.read_text("utf-8"))

@@ -126,7 +126,6 @@ FUNCTIONS: dict[str, str] = {
     "push": "scionwood.cli.share:push",
     "pull": "scionwood.cli.share:pull",
     "runs": "scionwood.cli.share:runs",
-    "bases": "scionwood.cli.bases:bases",
     "sign": "scionwood.cli.share:sign",
     "verify": "scionwood.cli.share:verify",
     "new": "scionwood.cli.inspection:new",

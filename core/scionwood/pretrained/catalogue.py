@@ -1,4 +1,4 @@
-"""The records of bases: by name, the recipes that use them, and references in recipes."""
+"""The records of bases by name, and references to them in recipes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from dataclasses import dataclass, replace
 from dataclasses import field as made
 from functools import cache
 from importlib import import_module
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, final
 
 from scionwood.errors import PluginError, RecipeError
 from scionwood.plugins import discovery
-from scionwood.recipes.recipe_file import read_yaml, recipes
 
 PREFIX = "base:"
 """How an option of a recipe names a base: `backbone.weights: base:plugin/name`."""
-
-
-class Finding(NamedTuple):
-    """One line of a verification: whether it holds, None for what was not compared, and what."""
-
-    holds: bool | None
-    text: str
 
 
 @final
@@ -30,7 +22,7 @@ class Base:
     """Pretrained weights that a user can trust: a record in `BASES` of a plugin's module `bases`.
 
     The files come from a package of an index, from the hub, or from the user alone. A record holds
-    facts; `base_path`, `get_base` and `verify_base` read the files.
+    facts; `base_path` gives the files, which `scionwood bases get` fetches.
 
     Attributes:
         title: what it is, in one line.
@@ -147,17 +139,6 @@ def _of(owner: str) -> tuple[Base, ...]:
         rule = f"its bases cannot be imported ({error})"
         raise PluginError(f"plugin {owner!r}", rule, "Reinstall the plugin") from error
     return tuple(replace(base, name=f"{owner}/{name}") for name, base in table.items())
-
-
-def users() -> dict[str, list[str]]:
-    """Return the recipes of installed plugins by the backbone that they name."""
-    table: dict[str, list[str]] = {}
-    for entry in discovery.plugins():
-        for name, path in (recipes(entry.name) if entry.plugin else {}).items():
-            backbone = read_yaml(path).get("backbone")
-            key = backbone.get("name", "") if isinstance(backbone, dict) else str(backbone)
-            table.setdefault(key, []).append(f"{entry.name}/{name}")
-    return table
 
 
 def spread(where: str, raw: dict[str, Any]) -> None:

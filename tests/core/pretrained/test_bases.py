@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 import scionwood
 from scionwood import PluginError, RecipeError, WeightsError
 from scionwood.cli import main
+from scionwood_bases import get_base, verify_base
 
 FILE = "toy_weights/line.safetensors"
 ARCHIVE = "toy_weights-1.0-py3-none-any.whl"
@@ -78,9 +79,9 @@ def test_a_cut_download_goes_on_where_it_stopped(index: Start, wheel: Path, cach
     requests = index(cuts=1)
     base = scionwood.base("toy/line")
     with pytest.raises(WeightsError, match=r"bytes arrived"):
-        scionwood.get_base(base)
+        get_base(base)
     assert files(cache) == [f"{ARCHIVE}.part"]
-    path = scionwood.get_base(base)
+    path = get_base(base)
     half = wheel.stat().st_size // 2
     assert requests()[-1] == f"/files/{ARCHIVE} bytes={half - 1}-"
     assert files(cache) == ["line.safetensors"]
@@ -95,7 +96,7 @@ def test_a_file_of_another_hash_is_refused_and_leaves_nothing(
         archive.writestr(FILE, b"another file")
     index()
     with pytest.raises(WeightsError, match=rf"SHA-256 is \w{{64}}.*{base.files[FILE]}"):
-        scionwood.get_base(base)
+        get_base(base)
     assert files(cache) == []
 
 
@@ -105,7 +106,7 @@ def test_without_network_the_remedy_says_what_to_carry(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     line = rf"pip download --no-deps toy-weights==1\.0 gives {ARCHIVE}"
     with pytest.raises(WeightsError, match=line):
-        scionwood.get_base("toy/line")
+        get_base("toy/line")
     with pytest.raises(WeightsError, match=r"scionwood bases get toy/line \(0 MB\)"):
         scionwood.base_path("toy/line")
     assert main(["bases", "get", "toy/line", "--file", str(wheel)]) == 0
@@ -126,8 +127,8 @@ def test_two_processes_fetch_once(index: Start, cache: Path) -> None:
 def test_a_licence_with_conditions_is_accepted_by_name(wheel: Path) -> None:
     base = scionwood.base("toy/terms")
     with pytest.raises(WeightsError, match="--licence 'OpenRAIL'"):
-        scionwood.get_base(base, file=wheel)
-    assert scionwood.get_base(base, file=wheel, licence="OpenRAIL").is_file()
+        get_base(base, file=wheel)
+    assert get_base(base, file=wheel, licence="OpenRAIL").is_file()
 
 
 def test_a_recipe_names_a_base(wheel: Path) -> None:
@@ -135,7 +136,7 @@ def test_a_recipe_names_a_base(wheel: Path) -> None:
     recipe = scionwood.resolve("toy/regress", keys)
     with pytest.raises(WeightsError, match="bases get toy/line"):
         recipe.backbone.build()
-    scionwood.get_base("toy/line", file=wheel)
+    get_base("toy/line", file=wheel)
     model = recipe.backbone.build()
     assert torch.equal(model.stem.bias, torch.linspace(-1, 1, 16))
     assert "weights: base:toy/line" in recipe.dump()
@@ -146,7 +147,7 @@ def test_a_recipe_names_a_base(wheel: Path) -> None:
 
 
 def test_a_run_states_its_base(wheel: Path, tmp_path: Path, blank_pictures: None) -> None:
-    scionwood.get_base("toy/line", file=wheel)
+    get_base("toy/line", file=wheel)
     keys = {"backbone": "toy/stored", "backbone.weights": "base:toy/line"}
     recipe = scionwood.resolve("toy/regress", keys, smoke=True)
     card = (scionwood.fit(recipe, run_dir=tmp_path / "run") / "README.md").read_text()
@@ -157,25 +158,23 @@ def test_a_run_states_its_base(wheel: Path, tmp_path: Path, blank_pictures: None
 def test_verification_compares_names_shapes_and_outputs(wheel: Path, tmp_path: Path) -> None:
     path = tmp_path / "line.safetensors"
     own = scionwood.base("toy/own")
-    assert [finding.holds for finding in scionwood.verify_base(own, path)] == [None, True, True]
+    assert [finding.holds for finding in verify_base(own, path)] == [None, True, True]
     tensors = load_file(path)
     save_file(tensors | {"readout.bias": torch.full((1,), 0.5)}, path)
-    assert [finding.holds for finding in scionwood.verify_base(own, path)] == [None, True, False]
+    assert [finding.holds for finding in verify_base(own, path)] == [None, True, False]
     save_file({"stem.weight": torch.zeros(2)}, path)
-    assert [finding.holds for finding in scionwood.verify_base(own, path)] == [None, False]
-    assert [finding.holds for finding in scionwood.verify_base("toy/line", path)] == [False]
+    assert [finding.holds for finding in verify_base(own, path)] == [None, False]
+    assert [finding.holds for finding in verify_base("toy/line", path)] == [False]
 
 
 def test_a_file_of_the_user_becomes_a_base(wheel: Path, tmp_path: Path) -> None:
     own = scionwood.base("toy/own")
     with pytest.raises(WeightsError, match=r"no program may fetch.*Ask its author"):
-        scionwood.get_base(own)
+        get_base(own)
     with pytest.raises(WeightsError, match=r"it needs line\.safetensors"):
-        scionwood.get_base(own, file=tmp_path / "index")
-    assert scionwood.get_base(own, file=tmp_path / "line.safetensors") == scionwood.base_path(own)
-    assert os.path.samefile(
-        scionwood.base_path(own).parent, scionwood.get_base(own, file=tmp_path).parent
-    )
+        get_base(own, file=tmp_path / "index")
+    assert get_base(own, file=tmp_path / "line.safetensors") == scionwood.base_path(own)
+    assert os.path.samefile(scionwood.base_path(own).parent, get_base(own, file=tmp_path).parent)
 
 
 def test_the_command_lists_and_shows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from scionwood import verify_base
+from scionwood_bases import verify_base
 from scionwood_language import Decoding, load_model, write
 
 pytestmark = pytest.mark.skipif(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,10 +17,24 @@ from torch import Tensor
 from scionwood.errors import PluginError, WeightsError
 from scionwood.plugins import discovery
 from scionwood.pretrained import catalogue
-from scionwood.pretrained.catalogue import PREFIX, Base, Finding
+from scionwood.pretrained.catalogue import PREFIX, Base
 from scionwood.pretrained.place import find, lay_out, remedy
 from scionwood.pretrained.tensors import layout_of, read_tensors
 from scionwood.runs.layout import file_digest
+
+
+class Finding(NamedTuple):
+    """One line of a verification: whether it holds, None for what was not compared, and what.
+
+    Example:
+        >>> from scionwood_bases import Finding
+        >>> Finding(None, "outputs: no network here reads it").holds is None
+        True
+    """
+
+    holds: bool | None
+    text: str
+
 
 TOLERANCE = 1e-4
 """The largest accepted difference over the largest number: sums in float32 differ by threads."""
@@ -37,7 +51,8 @@ def verify_base(base: str | Base, file: str | Path | None = None) -> list[Findin
         WeightsError: the files are missing or cannot be read.
 
     Example:
-        >>> hashes, layout, outputs = scionwood.verify_base("atoms/sevennet-0")
+        >>> from scionwood_bases import verify_base
+        >>> hashes, layout, outputs = verify_base("atoms/sevennet-0")
         >>> outputs.holds
         True
     """

@@ -9,9 +9,11 @@ from typing import Literal
 
 from scionwood.errors import PluginError
 from scionwood.files.terminal import print_status, print_table
+from scionwood.plugins import discovery
 from scionwood.pretrained import catalogue
 from scionwood.pretrained.catalogue import Base
 from scionwood.pretrained.place import find, remedy
+from scionwood.recipes.recipe_file import read_yaml, recipes
 
 
 def bases(
@@ -40,11 +42,11 @@ def bases(
     if action == "show":
         _show(base, json)
     elif action == "get":
-        from scionwood.pretrained.place import get_base
+        from scionwood_bases.fetch import get_base
 
         print(get_base(base, licence=licence, file=file))
     else:
-        from scionwood.pretrained.verify import verify_base
+        from scionwood_bases.verify import verify_base
 
         findings = verify_base(base, file)
         for finding in findings:
@@ -54,7 +56,7 @@ def bases(
 
 
 def _list(json: bool) -> None:
-    records, users = catalogue.bases(), catalogue.users()
+    records, users = catalogue.bases(), _users()
     if json:
         print(jsons.dumps([asdict(base) | {"state": _state(base)} for base in records], indent=2))
         return
@@ -72,7 +74,7 @@ def _state(base: Base) -> str:
 
 
 def _show(base: Base, json: bool) -> None:
-    users = catalogue.users()
+    users = _users()
     recipes = [recipe for name in base.backbones for recipe in users.get(name, ())]
     facts = {
         "what it is": base.title,
@@ -96,3 +98,14 @@ def _show(base: Base, json: bool) -> None:
         print(jsons.dumps(facts, indent=2))
         return
     print_table(("fact", base.name), list(facts.items()))
+
+
+def _users() -> dict[str, list[str]]:
+    """Return the recipes of installed plugins by the backbone that they name."""
+    table: dict[str, list[str]] = {}
+    for entry in discovery.plugins():
+        for name, path in (recipes(entry.name) if entry.plugin else {}).items():
+            backbone = read_yaml(path).get("backbone")
+            key = backbone.get("name", "") if isinstance(backbone, dict) else str(backbone)
+            table.setdefault(key, []).append(f"{entry.name}/{name}")
+    return table
