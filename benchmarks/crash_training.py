@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from runner import SEEDS, Row, job_rows, option, out, parsed, write
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
-from scionwood.authoring import minimise, one_cycle
+from scionwood.authoring import minimise
 from scionwood_crash.data.encode import LENGTH, Encoded, Encoder
 from scionwood_crash.data.parts import Collate
 from scionwood_crash.data.suite import SuiteParts
@@ -130,7 +131,9 @@ def fit(
             order += torch.randperm(len(data), generator=generator).tolist()
         return loss(COLLATE([data[order.pop(0)] for _ in range(BATCH)]))
 
-    schedule = one_cycle(steps, rise=0.05)
+    def schedule(optimizer: torch.optim.Optimizer) -> OneCycleLR:
+        return OneCycleLR(optimizer, rate, steps, pct_start=0.05)
+
     options = {"steps": steps, "lr": rate, "weight_decay": decay, "schedule": schedule}
     minimise(step, list(parameters), clip=1.0, **options)
 

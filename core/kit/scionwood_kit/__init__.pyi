@@ -7,5 +7,6 @@ from scionwood_kit.runner import CHECKS as CHECKS
 from scionwood_kit.runner import Outcome as Outcome
 from scionwood_kit.runner import parametrize_with_checks as parametrize_with_checks
 from scionwood_kit.runner import run_checks as run_checks
+from scionwood_kit.shipping import ship as ship
 
 __all__: list[str]

@@ -57,9 +57,7 @@ from scionwood.training import Split as Split
 from scionwood.training import TrainingSubset as TrainingSubset
 from scionwood.training import load_tensors as load_tensors
 from scionwood.training import minimise as minimise
-from scionwood.training import one_cycle as one_cycle
 from scionwood.training import read_weights as read_weights
-from scionwood.training import ship as ship
 from scionwood.training import volumes_fail_in_bfloat16 as volumes_fail_in_bfloat16
 from scionwood.training import warm_cosine as warm_cosine
 from scionwood.training.deployed import Deployed as Deployed

@@ -1,6 +1,5 @@
 from scionwood.training.by_hand import Resume as Resume
 from scionwood.training.by_hand import minimise as minimise
-from scionwood.training.by_hand import one_cycle as one_cycle
 from scionwood.training.by_hand import warm_cosine as warm_cosine
 from scionwood.training.corruption import Corruption as Corruption
 from scionwood.training.data_files import DataFiles as DataFiles
@@ -13,7 +12,6 @@ from scionwood.training.run import build as build
 from scionwood.training.run import fit as fit
 from scionwood.training.run import load_run as load_run
 from scionwood.training.run import test as test
-from scionwood.training.shipping import ship as ship
 from scionwood.training.splits import Split as Split
 from scionwood.training.splits import SplitData as SplitData
 from scionwood.training.subset import TrainingSubset as TrainingSubset

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from scionwood.errors import TrainingError
 from scionwood.training.checkpoint import SafeCheckpointIO, read_checkpoint
@@ -179,45 +179,6 @@ def warm_cosine(steps: int, *, warmup: int | None = None, floor: float = 0.01) -
         return min(1.0, (step + 1) / warm) * share
 
     return lambda optimizer: LambdaLR(optimizer, factor)
-
-
-def one_cycle(steps: int, *, rise: float = 0.1) -> Schedule:
-    """Return a schedule: torch's `OneCycleLR` with the learning rate of each group as its peak.
-
-    A single step is taken at the peak, where `OneCycleLR` would give its last rate, near zero.
-
-    Args:
-        steps: the steps of the whole training.
-        rise: the share of the steps in which the rate rises.
-
-    Raises:
-        TrainingError: `rise` is not in [0, 1).
-
-    Source: Smith and Topin 2019, arXiv:1708.07120.
-
-    Example:
-        >>> optimiser = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1.0)
-        >>> schedule = authoring.one_cycle(5, rise=0.4)(optimiser)
-        >>> rates = []
-        >>> for _ in range(5):
-        ...     rates.append(round(schedule.get_last_lr()[0], 2))
-        ...     optimiser.step()
-        ...     schedule.step()
-        >>> rates
-        [0.04, 1.0, 0.75, 0.25, 0.0]
-    """
-    if not 0 <= rise < 1:
-        raise TrainingError(f"rise {rise}", "a share of at least 0, and less than 1", "Such as 0.1")
-
-    def schedule(optimizer: Optimizer) -> LRScheduler:
-        if steps == 1:
-            return ConstantLR(optimizer, factor=1.0)
-        peaks = [group["lr"] for group in optimizer.param_groups]
-        # OneCycleLR divides by zero if the rate rises in exactly one step.
-        share = rise if rise * steps > 1 else 0.0
-        return OneCycleLR(optimizer, peaks, steps, pct_start=share)
-
-    return schedule
 
 
 def _save(resume: Resume, parts: Mapping[str, Stateful], losses: list[float]) -> None:

@@ -7,9 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bangla_checker import is_right, normalise
-from scionwood.authoring import Origin, ship
+from scionwood.authoring import Origin
 from scionwood_bangla.evaluation.prompts import prompts
 from scionwood_bangla.inference import SHIPPED, Writer
+from scionwood_kit import ship
 from scionwood_language import Decoding
 
 SCOPE = "a tiny model, which shows levels of address but not content"

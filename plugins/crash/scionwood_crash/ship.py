@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from scionwood import load_run
-from scionwood.authoring import Origin, ship
+from scionwood.authoring import Origin
 from scionwood_crash.data.encode import Encoded
 from scionwood_crash.data.suite import SuiteParts
 from scionwood_crash.evaluation.baselines import Pod
 from scionwood_crash.evaluation.metrics import measure
 from scionwood_crash.model import SIZES, CrashGraph
 from scionwood_crash.model.graph import join
+from scionwood_kit import ship
 
 NAME = "crash/transfer_lora"
 SCOPE = "simulated bumper beams; not LS-DYNA, and no other family of parts"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scionwood import RecipeError, resolve, test
-from scionwood.authoring import Origin, ship
+from scionwood.authoring import Origin
+from scionwood_kit import ship
 
 
 class Shipped(NamedTuple):

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from scionwood import ReadError, load_run
-from scionwood.authoring import Origin, ship
+from scionwood.authoring import Origin
+from scionwood_kit import ship
 from scionwood_seismic.data.field import FieldCrops
 from scionwood_seismic.data.noise_files import read_noise
 from scionwood_seismic.data.station import StationRecords

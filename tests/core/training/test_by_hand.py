@@ -12,10 +12,10 @@ import torch
 from case_table import table
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler
 
 from scionwood import TrainingError
-from scionwood.authoring import Resume, minimise, one_cycle, warm_cosine
+from scionwood.authoring import Resume, minimise, warm_cosine
 
 STEPS = 12
 
@@ -42,7 +42,6 @@ def former_rate(step: int) -> float:
 
 SCHEDULES: dict[str, tuple[Callable[[Optimizer], LRScheduler], Any]] = {
     "warm-up": (lambda o: LambdaLR(o, former_rate), warm_cosine(STEPS)),
-    "one cycle": (lambda o: OneCycleLR(o, 1e-2, STEPS, pct_start=0.1), one_cycle(STEPS)),
     "cosine": (lambda o: CosineAnnealingLR(o, STEPS),) * 2,
 }
 
@@ -68,33 +67,6 @@ def test_takes_the_same_steps_as_a_loop_written_by_hand(name: str) -> None:
     assert made == losses
     for after, wanted in zip(network.parameters(), expected.parameters(), strict=True):
         assert torch.equal(after, wanted)
-
-
-@table("steps", [5, 10, 11])
-def test_one_cycle_ends_near_zero_whether_it_rises_for_no_step_for_one_or_for_more(steps) -> None:
-    optimizer = AdamW([nn.Parameter(torch.ones(1))], lr=1.0)
-    schedule, rates = one_cycle(steps)(optimizer), []
-    for _ in range(steps):
-        rates.append(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
-    assert max(rates) > 0.9
-    assert rates[-1] < 1e-4
-
-
-def test_a_single_step_of_one_cycle_is_taken_at_the_peak() -> None:
-    network, before = model(), model()
-    options: dict[str, Any] = {"steps": 1, "lr": 1e-2, "schedule": one_cycle(1)}
-    minimise(loss_of(network), network.parameters(), **options)
-    for after, value in zip(network.parameters(), before.parameters(), strict=True):
-        moved = (after - value).abs().max().item()
-        assert moved == pytest.approx(1e-2, rel=1e-3)  # the first step of AdamW has the rate's size
-
-
-@table("rise", [-0.1, 1.0, 1.5])
-def test_refuses_a_rise_that_never_falls_again(rise: float) -> None:
-    with pytest.raises(TrainingError, match=f"rise {rise}: a share of at least 0"):
-        one_cycle(10, rise=rise)
 
 
 def test_groups_keep_their_own_learning_rate() -> None:

@@ -49,7 +49,8 @@ def ship(
     Example:
         >>> from pathlib import Path
         >>> sizes = {"n_train": 2, "n_val": 1, "n_test": 1, "n_frames": 2, "n_points": 16}
-        >>> origin = authoring.ship(
+        >>> from scionwood_kit import ship
+        >>> origin = ship(
         ...     "pde/dynamics",
         ...     Path("runs/small"),
         ...     name="hydrology/small",
