@@ -196,7 +196,7 @@ def _results(card: Card) -> list[EvalResult]:
 
 
 def _text(folder: Path, card: Card) -> list[str]:
-    facts = "\n".join(f"- {name}: {text}" for name, text in _facts(folder, card).items())
+    lines = "\n".join(f"- {name}: {text}" for name, text in facts(folder, card).items())
     return [
         f"# {card.recipe.name}",
         summary(card),
@@ -207,16 +207,16 @@ def _text(folder: Path, card: Card) -> list[str]:
         "## Use",
         *_use(card),
         "## Facts",
-        facts,
+        lines,
     ]
 
 
-def _facts(folder: Path, card: Card) -> dict[str, str]:
+def facts(folder: Path, card: Card) -> dict[str, str]:
+    """Return what is known of base, sizes, data and licence, by name."""
     counts, sha256 = card.counts, base_hash(folder)
-    facts = {k: v for k, v in card.base.items() if k not in ("licence", "limits")}
-    facts = {
+    known = {
         "base": f"`{card.recipe.backbone.name}`",
-        **facts,
+        **{k: v for k, v in card.base.items() if k not in ("licence", "limits")},
         "SHA-256 of the base": f"`{sha256}`" if sha256 else "",
         "size": f"{counts.base:,} parameters of the base, {counts.trainable_adapter:,} of the "
         f"adapter, {counts.trainable_head:,} of the head; {counts.share:.2%} train",
@@ -224,7 +224,7 @@ def _facts(folder: Path, card: Card) -> dict[str, str]:
         "limits": card.base.get("limits", ""),
         "licence": licences(card),
     }
-    return {name: text for name, text in facts.items() if text}
+    return {name: text for name, text in known.items() if text}
 
 
 def _table(card: Card) -> list[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Self, final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, final
 
-import torch
 from torch import Tensor, nn
 
 from scionwood.errors import ScionwoodError
@@ -101,8 +100,8 @@ class Deployed:
         ...     outputs=(authoring.Signal("clean", axes, "unit amplitude"),),
         ...     dynamic=("batch",),
         ... )
-        >>> deployed.resized((1, 16, 16)).example[0].shape
-        torch.Size([2, 1, 16, 16])
+        >>> deployed.inputs[0].axes == axes
+        True
     """
 
     module: nn.Module
@@ -123,38 +122,3 @@ class Deployed:
         if axes != dims:
             rule = f"its inputs name {axes} axes, and the tensors of the example have {dims}"
             raise ExportError("deployed model", rule, "Describe each tensor, axis by axis")
-
-    def resized(self, shape: Sequence[int]) -> Self:
-        """Return the same model with an example of another size.
-
-        Args:
-            shape: the lengths of the input's axes after the batch.
-
-        Raises:
-            ExportError: the model has several inputs, or the number of axes or a length is wrong.
-        """
-        if len(self.example) != 1 or not self.example[0].is_floating_point():
-            names = ", ".join(signal.name for signal in self.inputs) or f"{len(self.example)}"
-            rule = f"a shape is for a model with one input of numbers, and this one has {names}"
-            raise ExportError(f"shape {_written(shape)}", rule, "Leave --shape out")
-        old = self.example[0]
-        self._check(shape, old)
-        generator = torch.Generator().manual_seed(0)
-        new = torch.randn(len(old), *shape, generator=generator).to(old.dtype)
-        return replace(self, example=(new,), shape=None)
-
-    def _check(self, shape: Sequence[int], old: Tensor) -> None:
-        axes = self.inputs[0].axes[1:] if self.inputs else ("axis",) * (old.ndim - 1)
-        if len(shape) != len(axes) or min(shape, default=1) < 1:
-            rule = f"it gives the lengths of {' x '.join(axes)}"
-            remedy = f"Such as {_written(old.shape[1:])}"
-            raise ExportError(f"shape {_written(shape)}", rule, remedy)
-        for axis, length in zip(axes, shape, strict=True):
-            if length % self.multiples.get(axis, 1):
-                rule = f"the length of {axis} is a multiple of {self.multiples[axis]}"
-                remedy = f"Round it up; the caller pads: {self.padding}"
-                raise ExportError(f"shape {_written(shape)}", rule, remedy)
-
-
-def _written(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))

@@ -8,8 +8,7 @@ from pathlib import Path
 from scionwood.files.pages import Figure, Number, Numbers, Page, Part, Section, Table, render
 from scionwood.training.card import (
     Card,
-    base_hash,
-    licences,
+    facts,
     measured,
     number,
     peft_alone,
@@ -28,7 +27,7 @@ def write_report(folder: Path, card: Card) -> None:
     images.pop(CURVES, None)
     others = [_figure_item(card, name, png) for name, png in list(images.items())[1:]]
     options = {key: _text_of(value) for key, value in card.recipe.data.options.items()}
-    limits = card.base.get("limits", "")
+    known = {name: _plain(text) for name, text in facts(folder, card).items()}
     page = Page(
         card.recipe.name,
         [
@@ -38,9 +37,7 @@ def write_report(folder: Path, card: Card) -> None:
             *_curves(card, lead=not images),
             *([Section("Figures", others)] if others else []),
             Section("Data", [{"name": card.recipe.data.name, **options}]),
-            Section("Base", [_base(folder, card)]),
-            Section("Size", [_size(card)]),
-            Section("Limits", [_plain(measured(card)), *([limits] if limits else [])]),
+            Section("Facts", [known, _plain(measured(card))]),
             Section("Use", _use(folder, card)),
         ],
         warning=" ".join(card.warnings()),
@@ -128,27 +125,6 @@ def _text_of(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_text_of, value)) or "none"
     return "not set" if value is None else str(value)
-
-
-def _base(folder: Path, card: Card) -> dict[str, str]:
-    facts = {key: value for key, value in card.base.items() if key not in ("licence", "limits")}
-    none = "none, since the run is a baseline without an adapter"
-    return {
-        "name": card.recipe.backbone.name,
-        **facts,
-        "SHA-256 of the weights": base_hash(folder) or none,
-        "licence": licences(card),
-    }
-
-
-def _size(card: Card) -> dict[str, str]:
-    counts = card.counts
-    return {
-        "adapter": f"{counts.trainable_adapter:,} parameters",
-        "head": f"{counts.trainable_head:,} parameters",
-        "base, frozen": f"{counts.base:,} parameters",
-        "trained share": f"{counts.share:.2%} of {counts.total:,} parameters",
-    }
 
 
 def _use(folder: Path, card: Card) -> list[Part]:

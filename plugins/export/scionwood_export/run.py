@@ -23,6 +23,7 @@ from scionwood_export.comparing import largest_gap, outputs_of
 from scionwood_export.formats import GRAPHS, Format, write_graph
 from scionwood_export.graph import trace
 from scionwood_export.merging import plain
+from scionwood_export.resizing import resized
 from scionwood_export.sidecar import (
     Verified,
     describe_file,
@@ -146,7 +147,7 @@ def _refuse_four_bits(folder: Path, recipe: Recipe) -> None:
 
 def _sized(deployed: Deployed, shape: Sequence[int] | None) -> Deployed:
     target_shape = shape or deployed.shape
-    return deployed if target_shape is None else deployed.resized(target_shape)
+    return deployed if target_shape is None else resized(deployed, target_shape)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from scionwood.cli import main
 from scionwood.runs.manifest import write_manifest
 from scionwood_export import export_run, formats
 from scionwood_export.merging import plain
+from scionwood_export.resizing import resized
 from scionwood_export.run import write_deployed
 
 
@@ -161,6 +162,6 @@ def test_a_length_must_be_a_multiple():
         multiples={"time": 16},
         padding="repeat the last sample",
     )
-    assert deployed.resized((32,)).example[0].shape == (2, 32)
+    assert resized(deployed, (32,)).example[0].shape == (2, 32)
     with pytest.raises(ExportError, match=r"multiple of 16. Round it up; the caller pads: repeat"):
-        deployed.resized((24,))
+        resized(deployed, (24,))

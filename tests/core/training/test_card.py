@@ -73,7 +73,7 @@ def test_the_card_and_the_report_of_a_run(toy_fit: Fit) -> None:
         assert fact in text
 
     page = (run / "report.html").read_text()
-    parts = ['class="numbers"', 'class="lead"', "Curves", "Data", "Base", "Size", "Limits", "Use"]
+    parts = ['class="numbers"', 'class="lead"', "Curves", "Data", "Facts", "Use"]
     places = [page.index(part if "=" in part else f"<h2>{part}</h2>") for part in parts]
     assert places == sorted(places)
     assert page.count('src="data:image/png;base64,') == 1
