@@ -34,7 +34,6 @@ from scionwood.pretrained.place import get_base as get_base
 from scionwood.pretrained.verify import verify_base as verify_base
 from scionwood.recipes.recipe import override as override
 from scionwood.recipes.recipe import resolve as resolve
-from scionwood.runs.publish import push as push
 from scionwood.runs.reference import find_run as find_run
 from scionwood.runs.reference import pull as pull
 from scionwood.runs.run import Run as Run

@@ -16,7 +16,8 @@ import scionwood
 from scionwood.plugins import discovery
 
 ROOMS = ["scionwood", *(f"scionwood.{name}" for name in ("authoring", "adapters", "kernels"))]
-ROOMS += ["scionwood.training", "scionwood_batch", "scionwood_export", "scionwood_sandbox"]
+ROOMS += ["scionwood.training", "scionwood_batch", "scionwood_export"]
+ROOMS += ["scionwood_sandbox", "scionwood_share"]
 HEADING = "\n    Example:\n        >>> "
 
 

@@ -19,7 +19,7 @@ from hatchling.build import build_wheel
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "pyproject.toml"
-TOOLS = {"batch", "checker", "deid", "export", "kit", "sandbox"}
+TOOLS = {"batch", "checker", "deid", "export", "kit", "sandbox", "share"}
 ALONE = {"checker": set(), "deid": {"scionwood-sandbox"}, "sandbox": set()}
 """Distributions that do without the core, and what of ours they need."""
 NEIGHBOURS = [

@@ -27,9 +27,6 @@ CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 OF_ADAPTER = (CONFIG, TENSORS, MANIFEST)
 AT_TOP = (HEAD, RECIPE, CARD, METRICS, ORIGIN)
 FIGURE = re.compile(r"figures/[A-Za-z0-9][\w.-]*\.png")
-PATTERNS = (*OF_ADAPTER, *AT_TOP, "*.json", "figures/*.png")
-"""All shared files, as the hub's client matches names."""
-
 FIGURES = 64
 """The most figures of a shared run."""
 
@@ -41,19 +38,6 @@ def is_part(name: str) -> bool:
     """Return whether a file of a repository belongs to a run. No other file is downloaded."""
     is_listed = name in (*OF_ADAPTER, *AT_TOP)
     return is_listed or any(kind.fullmatch(name) for kind in (FIGURE, NOTE))
-
-
-def parts_of(run: Path) -> dict[str, Path]:
-    """Return the files of a run folder that are shared, by their names in a repository.
-
-    Links are followed: the run is the user's own.
-    """
-    files = {name: run / ADAPTER / name for name in OF_ADAPTER}
-    notes = (path.name for path in sorted(run.glob("*.json")) if NOTE.fullmatch(path.name))
-    files |= {name: run / name for name in (*AT_TOP, *notes) if name not in files}
-    figures = (f"figures/{path.name}" for path in sorted((run / "figures").glob("*.png")))
-    files |= {name: run / name for name in figures if FIGURE.fullmatch(name)}
-    return {name: path for name, path in files.items() if path.is_file()}
 
 
 def check_sizes(where: str, sizes: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""The commands that share runs, push, pull and runs, and that seal them, sign and verify."""
+"""The commands for runs of others, pull and runs, and the one that checks them, verify."""
 
 from __future__ import annotations
 
@@ -8,26 +8,13 @@ from pathlib import Path
 
 from scionwood.errors import AdapterFileError
 from scionwood.files.terminal import print_table
-from scionwood.recipes.arguments import InputPath, RunPath
-from scionwood.runs import publish, seal
 from scionwood.runs import reference as references
+from scionwood.runs import seal
 from scionwood.runs.cache import COMMIT, all_cached
 from scionwood.runs.layout import FILES, SIGNATURE, is_finished
 from scionwood.runs.manifest import check_manifest, read_manifest, write_manifest
 from scionwood.runs.origin import Origin, known_origin
 from scionwood.runs.shipped import all_shipped
-
-
-def push(run: RunPath, target: str, *, public: bool = False, force: bool = False) -> None:
-    """Share a run on the hub, or as a zip archive.
-
-    Args:
-        run: the run folder, or another reference to a run.
-        target: owner/name on the hub, or a file whose name ends in .zip.
-        public: let everybody read the repository; without it, it is private.
-        force: replace the run in a repository that holds files, or an archive that exists.
-    """
-    print(publish.push(run, target, public=public, force=force))
 
 
 def pull(reference: str, *, to: Path | None = None, force: bool = False) -> None:
@@ -78,18 +65,6 @@ def _reference(origin: Origin) -> str:
         repository = origin.name.partition("@")[0]
         return f"{repository}@{origin.version}" if COMMIT.fullmatch(origin.version) else repository
     return f"{origin.name}#sha256={origin.version}"
-
-
-def sign(run: str, *, key: InputPath) -> None:
-    """Sign a run or an adapter with a private key of your own.
-
-    Args:
-        run: the run, by any reference, or the folder of an adapter.
-        key: the private key, a PEM file.
-    """
-    folder = references.locate(run)
-    seal.sign(folder, key)
-    print(folder / SIGNATURE)
 
 
 def verify(run: str, *, key: Path | None = None, write: bool = False) -> None:
