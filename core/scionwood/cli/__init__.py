@@ -115,24 +115,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--version", action=_Versions, nargs=0, help="print the versions of core, plugins and torch"
-    )
+    about = "print the versions of core, plugins and torch"
+    parser.add_argument("--version", action="version", version=_versions(), help=about)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, reference in discovery.verbs().items():
         commands.add_parser(name, help=summary(reference))
     return parser
 
 
-class _Versions(argparse.Action):
-    """Print the installed versions, read from metadata alone, and exit."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"scionwood {__version__}")
-        for name, points in discovery.entries().items():
-            print(f"plugin {name}: {', '.join(sorted({discovery.owner(p) for p in points}))}")
-        try:
-            print(f"torch {version('torch')}")
-        except PackageNotFoundError:
-            print("torch is not installed")
-        parser.exit()
+def _versions() -> str:
+    """Return the installed versions, read from metadata alone."""
+    lines = [f"scionwood {__version__}"]
+    for name, points in discovery.entries().items():
+        lines.append(f"plugin {name}: {', '.join(sorted({discovery.owner(p) for p in points}))}")
+    try:
+        return "\n".join([*lines, f"torch {version('torch')}"])
+    except PackageNotFoundError:
+        return "\n".join([*lines, "torch is not installed"])

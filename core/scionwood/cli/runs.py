@@ -6,13 +6,12 @@ import json as jsons
 import os
 from pathlib import Path
 
-from scionwood.errors import AdapterFileError
 from scionwood.files.terminal import print_table
 from scionwood.runs import reference as references
 from scionwood.runs import seal
 from scionwood.runs.cache import COMMIT, all_cached
 from scionwood.runs.layout import FILES, SIGNATURE, is_finished
-from scionwood.runs.manifest import check_manifest, read_manifest, write_manifest
+from scionwood.runs.manifest import check_manifest, needed_manifest, write_manifest
 from scionwood.runs.origin import Origin, known_origin
 from scionwood.runs.shipped import all_shipped
 
@@ -83,12 +82,7 @@ def verify(run: str, *, key: Path | None = None, write: bool = False) -> None:
 
         restate(folder)
         write_manifest(folder)
-    manifest = read_manifest(folder)
-    if manifest is None:
-        rule = f"it has no {FILES}, so nothing tells whether a file was changed"
-        remedy = f"Write it: scionwood verify {folder} --write"
-        raise AdapterFileError(str(folder), rule, remedy)
-    content, entries = manifest
+    content, entries = needed_manifest(folder)
     keys = key or os.environ.get(seal.VARIABLE)
     by = seal.verify(folder, content, seal.public_keys(keys)) if keys else None
     check_manifest(folder, entries)

@@ -113,6 +113,16 @@ def read_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]] | None:
     return data, {str(name): _entry(path, str(name), value) for name, value in files.items()}
 
 
+def needed_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]]:
+    """Return what `read_manifest` returns of a folder that must have a manifest."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        rule = f"it has no {FILES}, so nothing tells whether a file was changed"
+        remedy = f"Write it: scionwood verify {folder} --write"
+        raise AdapterFileError(str(folder), rule, remedy)
+    return manifest
+
+
 def check_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> None:
     """Check that the files that loading uses are those of the manifest, byte for byte.
 
@@ -120,11 +130,7 @@ def check_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> 
         AdapterFileError: a file is missing, changed or additional, or there is no manifest. The
             message names the file.
     """
-    if entries is None:
-        if (manifest := read_manifest(folder)) is None:
-            rule = f"it has no {FILES}"
-            raise AdapterFileError(str(folder), rule, "Write it: scionwood verify FOLDER --write")
-        entries = manifest[1]
+    entries = needed_manifest(folder)[1] if entries is None else entries
     for fault in manifest_faults(folder, entries):
         raise fault
 

@@ -7,11 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from html import escape
-from typing import TypeAlias, final
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from scionwood.errors import visible
-from scionwood.files.pages.style import STYLE
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from markupsafe import Markup
 
 POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
 FAMILY = "Embedded"
@@ -178,17 +183,14 @@ def render(page: Page) -> str:
         >>> "LoRA" in html, "<script" in html
         (True, False)
     """
-    title = readable(page.title)
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_style(page)}</style>"
-    )
-    warning = f'<p class="warning">{readable(page.warning)}</p>' if page.warning else ""
-    parts = "".join(_part(part, 2) for part in page.parts)
-    body = f"<h1>{title}</h1>{warning}{parts}{_footer(page)}"
-    language = escape(page.language)
-    return f'<!doctype html><html lang="{language}"><head>{head}</head><body>{body}</body></html>\n'
+    names = ["'" + re.sub(r"[^\w -]", "", name) + "'" for name in page.fonts]
+    face = ""
+    if page.font is not None:
+        names = [FAMILY, *names]
+        face = f"@font-face{{font-family:{FAMILY};src:url({_uri(page.font, 'font/ttf')})}}"
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC") if page.dated else ""
+    fonts = ",".join([*names, _FONTS])
+    return _template().render(page=page, policy=POLICY, fonts=fonts, face=face, written=written)
 
 
 def readable(text: str) -> str:
@@ -203,92 +205,42 @@ def readable(text: str) -> str:
     return escape(visible(text))
 
 
-def _style(page: Page) -> str:
-    names = ["'" + re.sub(r"[^\w -]", "", name) + "'" for name in page.fonts]
-    if page.font is None:
-        return STYLE.replace("FONTS", ",".join([*names, _FONTS]))
-    inside = base64.b64encode(page.font).decode("ascii")
-    face = f"@font-face{{font-family:{FAMILY};src:url(data:font/ttf;base64,{inside})}}"
-    return face + STYLE.replace("FONTS", ",".join([FAMILY, *names, _FONTS]))
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    text = (files(__package__) / "page.html").read_text("utf-8")
+    environment = Environment(autoescape=True, finalize=_shown, undefined=StrictUndefined)
+    environment.keep_trailing_newline = True
+    environment.filters |= {"breakable": _breakable, "columns": _columns, "uri": _uri}
+    environment.filters["kind"] = lambda part: type(part).__name__
+    return environment.from_string(text, {"zip": zip})
 
 
-def _part(part: Part, level: int) -> str:
-    if isinstance(part, str):
-        return f"<p>{readable(part)}</p>"
-    if isinstance(part, Table):
-        return _table(part)
-    if isinstance(part, Figure):
-        return _figure(part)
-    if isinstance(part, Numbers):
-        return _numbers(part)
-    if isinstance(part, Section):
-        inside = "".join(_part(child, min(level + 1, 6)) for child in part.parts)
-        return f"<section><h{level}>{readable(part.title)}</h{level}>{inside}</section>"
-    return _terms(part)
+def _shown(value: Any) -> Any:
+    """Escape what an expression of the template prints, except HTML of the template's own."""
+    from markupsafe import Markup
+
+    return value if isinstance(value, Markup) else Markup(readable(str(value)))
 
 
-def _table(table: Table) -> str:
-    columns = range(len(table.head))
-    kinds = [_kind([row[index] for row in table.rows]) for index in columns]
-    head = _row("th", table.head, kinds)
-    rows = "".join(_row("td", row, kinds) for row in table.rows)
-    title = f"<caption>{readable(table.title)}</caption>" if table.title else ""
-    note = f'<p class="note">{readable(table.note)}</p>' if table.note else ""
-    inside = f"{title}<thead>{head}</thead><tbody>{rows}</tbody>"
-    return f'<div class="wide"><table>{inside}</table></div>{note}'
-
-
-def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
-    openings = (f'<{tag} class="{kind}">' if kind else f"<{tag}>" for kind in kinds)
-    pairs = zip(openings, cells, strict=True)
-    inside = "".join(f"{opening}{readable(cell)}</{tag}>" for opening, cell in pairs)
-    return f"<tr>{inside}</tr>"
+def _columns(table: Table) -> list[str]:
+    """Return the class of each column: numbers, sentences, or neither."""
+    return [_kind(cells) for _, *cells in zip(table.head, *table.rows, strict=True)]
 
 
 def _kind(cells: Sequence[str]) -> str:
-    """Return the class of a column: numbers, sentences, or neither."""
     filled = [cell for cell in cells if cell.strip() not in _EMPTY]
     if filled and all(_NUMBER.match(cell) and len(cell) < 40 for cell in filled):
         return "number"
     return "text" if any(" " in cell and len(cell) > 60 for cell in filled) else ""
 
 
-def _figure(figure: Figure) -> str:
-    text = readable(figure.alternative or figure.caption)
-    image = f'<img alt="{text}" src="{_data(figure.media, figure.data)}">'
-    if figure.dark:
-        source = f'srcset="{_data(figure.media, figure.dark)}"'
-        dark = f'<source media="(prefers-color-scheme:dark)" {source}>'
-        image = f"<picture>{dark}{image}</picture>"
-    opening = '<figure class="lead">' if figure.lead else "<figure>"
-    return f"{opening}<figcaption>{readable(figure.caption)}</figcaption>{image}</figure>"
+def _uri(content: bytes, media: str) -> str:
+    return f"data:{media};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _data(media: str, content: bytes) -> str:
-    return f"data:{escape(media)};base64,{base64.b64encode(content).decode('ascii')}"
+def _breakable(text: str) -> Markup:
+    from markupsafe import Markup
 
-
-def _numbers(numbers: Numbers) -> str:
-    cells = (
-        f"<div><dt>{readable(number.label)}</dt><dd>{_breakable(number.value)}</dd>"
-        f'<dd class="note">{readable(number.note)}</dd></div>'
-        for number in numbers.items
-    )
-    return f'<dl class="numbers">{"".join(cells)}</dl>'
-
-
-def _breakable(text: str) -> str:
-    return re.sub("([_/])", r"\1<wbr>", readable(text))
-
-
-def _terms(terms: Mapping[str, str]) -> str:
-    pairs = (f"<dt>{readable(name)}</dt><dd>{readable(text)}</dd>" for name, text in terms.items())
-    return f"<dl>{''.join(pairs)}</dl>"
-
-
-def _footer(page: Page) -> str:
-    parts = [f"<p>{readable(note)}</p>" for note in page.notes]
-    parts += [_terms(page.facts)] if page.facts else []
-    if page.dated:
-        parts.append(f"<p>Written {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}</p>")
-    return f"<footer>{''.join(parts)}</footer>" if parts else ""
+    return Markup(re.sub("([_/])", r"\1<wbr>", readable(text)))
