@@ -27,7 +27,7 @@ PACKAGES = [CORE, SANDBOX, KIT, DEID, *FIELDS]
 TOOLS = {"scionwood_kit", "scionwood_batch", "scionwood_export", "scionwood_share"}
 HEAVY = ("torch", "lightning", "peft", "numpy", "transformers", "matplotlib")
 LIGHT = ("__init__", "authoring", "errors", "plugins.plugin", "plugins.discovery", "plugins.survey")
-LIGHT += ("plugins.new", "recipes.recipe_file", "recipes.recipe_keys", "recipes.signatures")
+LIGHT += ("recipes.recipe_file", "recipes.recipe_keys", "recipes.signatures")
 LIGHT += ("cli", "cli.completion", "cli.recipes", "cli.inspection")
 
 FLOORS = (

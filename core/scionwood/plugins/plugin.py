@@ -123,7 +123,6 @@ FUNCTIONS: dict[str, str] = {
     "runs": "scionwood.cli.runs:runs",
     "bases": "scionwood.cli.bases:bases",
     "verify": "scionwood.cli.runs:verify",
-    "new": "scionwood.cli.inspection:new",
     "completion": "scionwood.cli.completion:completion",
 }
 """Commands of the core, as `"module:function"`. The signature of a function is its command line,
