@@ -58,9 +58,12 @@ def _run(words: list[str]) -> int:
     try:
         if not words or words[0].startswith("-"):
             _parser().parse_args(words)  # which prints help, versions or an error, and exits
-        if words[0] in discovery.verbs():
-            return _core_command(words[0], words[1:])
-        return _plugin_command(*words)
+        name, *rest = words
+        if name not in discovery.verbs():
+            return _plugin_command(name, *rest)
+        function: Callable[..., Any] = discovery.resolve(name, discovery.verbs()[name])
+        rest = overrides_last(function, rest) if name in OVERRIDABLE else rest
+        return run_command(function, parse_command(function, f"scionwood {name}", rest))
     except ScionwoodError as error:
         print(f"scionwood: {error}", file=sys.stderr)
         return 2
@@ -76,12 +79,6 @@ def _stdout_has_no_reader() -> bool:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-
-
-def _core_command(name: str, words: Sequence[str]) -> int:
-    function: Callable[..., Any] = discovery.resolve(name, discovery.verbs()[name])
-    words = overrides_last(function, words) if name in OVERRIDABLE else words
-    return run_command(function, parse_command(function, f"scionwood {name}", words))
 
 
 def _plugin_command(plugin: str, command: str = "", *arguments_left: str) -> int:

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from scionwood.errors import ReadError, ScionwoodError, WriteError
 from scionwood.runs.cache import COMMIT, VARIABLE
-from scionwood.runs.layout import RECIPE
-from scionwood.runs.parts import check_sizes, is_part
+from scionwood.runs.layout import RECIPE, check_sizes, is_part
 from scionwood.runs.remote import HubRun, refuse_offline
 from scionwood_sandbox.files import writing
 

@@ -32,12 +32,14 @@ from scionwood.runs.layout import (
     FORMAT,
     MANIFEST,
     RECIPE,
+    arrange,
+    check_sizes,
     is_finished,
+    is_part,
     weights_digest,
 )
 from scionwood.runs.manifest import check_manifest
 from scionwood.runs.origin import known_origin, write_origin
-from scionwood.runs.parts import arrange, check_sizes, is_part
 from scionwood.runs.remote import HubRun, Remote, ZipRun
 from scionwood_sandbox.archives.packing import unpacked
 from scionwood_sandbox.archives.zips import check_zip

@@ -22,17 +22,21 @@ from scionwood.recipes.arguments import RunPath
 from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs.layout import (
     ADAPTER,
+    AT_TOP,
     CARD,
+    CONFIG,
+    FIGURE,
     HEAD,
     NOTE,
+    OF_ADAPTER,
     RECIPE,
     SIGNATURE,
+    check_sizes,
     file_digest,
     weights_digest,
 )
 from scionwood.runs.manifest import loadable, measure, read_manifest, write_manifest
 from scionwood.runs.origin import known_origin, write_origin
-from scionwood.runs.parts import AT_TOP, CONFIG, FIGURE, OF_ADAPTER, check_sizes
 from scionwood.runs.reference import find_run
 from scionwood.runs.remote import is_repository
 from scionwood_sandbox.archives.packing import pack

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scionwood.errors import OutputExistsError, WriteError
 from scionwood.runs.hub import LOG_IN, answers, bars, client
-from scionwood.runs.parts import AT_TOP, OF_ADAPTER
+from scionwood.runs.layout import AT_TOP, OF_ADAPTER
 from scionwood.runs.remote import refuse_offline
 
 if TYPE_CHECKING:

@@ -16,13 +16,8 @@ from scionwood.errors import visible
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from markupsafe import Markup
 
-POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
-FAMILY = "Embedded"
-"""The name of a page's own font in its style."""
-
-_FONTS = "system-ui,-apple-system,'Segoe UI',sans-serif"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _NUMBER = re.compile(r"[-+\u2212±<>≤≥~≈]?\s*\d")
 _EMPTY = frozenset({"", "-", "\u2013", "\u2014", "n/a", "nan", "inf", "-inf"})
 
@@ -57,22 +52,20 @@ class Figure:
 
     Attributes:
         caption: any text.
-        data: the bytes of the image.
-        media: its type, `image/png` or `image/svg+xml`.
+        data: the bytes of the image, PNG or SVG.
         alternative: what a reader without the image should know; empty means the caption.
         dark: the bytes of the same image for a dark screen, if there is one.
         lead: whether the image is made to fit the height of the screen.
 
     Example:
         >>> square = b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='9' height='9'/></svg>"
-        >>> figure = authoring.Figure("A square", square, media="image/svg+xml")
+        >>> figure = authoring.Figure("A square", square)
         >>> "data:image/svg+xml" in authoring.render(authoring.Page("One figure", [figure]))
         True
     """
 
     caption: str
     data: bytes
-    media: str = "image/png"
     alternative: str = ""
     dark: bytes = b""
     lead: bool = False
@@ -147,8 +140,6 @@ class Page:
         notes: sentences for the footer.
         facts: terms and values for the footer, such as versions.
         language: the language of the text, for browsers: `en`, `bn`.
-        fonts: names of fonts on the reader's system to prefer.
-        font: a TrueType font to embed in the page; `None` embeds none.
         dated: whether the footer says when the page was written.
 
     Example:
@@ -163,13 +154,11 @@ class Page:
     notes: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
-    fonts: Sequence[str] = ()
-    font: bytes | None = None
     dated: bool = True
 
 
 def render(page: Page) -> str:
-    """Return the page as HTML with its images and font inside.
+    """Return the page as HTML with its images inside.
 
     The page loads nothing and runs no script: its content security policy forbids both. It follows
     the reader's choice of a light or a dark screen, and fits narrow screens and paper.
@@ -183,14 +172,8 @@ def render(page: Page) -> str:
         >>> "LoRA" in html, "<script" in html
         (True, False)
     """
-    names = ["'" + re.sub(r"[^\w -]", "", name) + "'" for name in page.fonts]
-    face = ""
-    if page.font is not None:
-        names = [FAMILY, *names]
-        face = f"@font-face{{font-family:{FAMILY};src:url({_uri(page.font, 'font/ttf')})}}"
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC") if page.dated else ""
-    fonts = ",".join([*names, _FONTS])
-    return _template().render(page=page, policy=POLICY, fonts=fonts, face=face, written=written)
+    return _template().render(page=page, policy=POLICY, written=written)
 
 
 def readable(text: str) -> str:
@@ -212,7 +195,7 @@ def _template() -> Template:
     text = (files(__package__) / "page.html").read_text("utf-8")
     environment = Environment(autoescape=True, finalize=_shown, undefined=StrictUndefined)
     environment.keep_trailing_newline = True
-    environment.filters |= {"breakable": _breakable, "columns": _columns, "uri": _uri}
+    environment.filters |= {"columns": _columns, "shown": _shown, "uri": _uri}
     environment.filters["kind"] = lambda part: type(part).__name__
     return environment.from_string(text, {"zip": zip})
 
@@ -236,11 +219,6 @@ def _kind(cells: Sequence[str]) -> str:
     return "text" if any(" " in cell and len(cell) > 60 for cell in filled) else ""
 
 
-def _uri(content: bytes, media: str) -> str:
-    return f"data:{media};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _breakable(text: str) -> Markup:
-    from markupsafe import Markup
-
-    return Markup(re.sub("([_/])", r"\1<wbr>", readable(text)))
+def _uri(image: bytes) -> str:
+    media = "image/svg+xml" if image.lstrip().startswith(b"<") else "image/png"
+    return f"data:{media};base64,{base64.b64encode(image).decode('ascii')}"
