@@ -135,12 +135,9 @@ def inherited_texts(component: Any) -> dict[str, str]:
 
     cls, *bases = inspect.getmro(component) if inspect.isclass(component) else (component,)
     described = {item.arg_name for item in parse(cls.__doc__ or "").params}
-    texts: dict[str, str] = {}
-    for base in bases:
-        for item in parse(base.__doc__ or "").params:
-            if item.arg_name not in described:
-                texts.setdefault(item.arg_name, " ".join((item.description or "").split()))
-    return texts
+    items = [item for base in reversed(bases) for item in parse(base.__doc__ or "").params]
+    texts = {item.arg_name: " ".join((item.description or "").split()) for item in items}
+    return {name: text for name, text in texts.items() if name not in described}
 
 
 def _option(parameter: inspect.Parameter) -> str:

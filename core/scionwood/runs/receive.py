@@ -46,8 +46,9 @@ from scionwood_sandbox.archives.zips import check_zip
 from scionwood_sandbox.files import atomic_folder, reading, writing
 from scionwood_sandbox.linear import Patterns
 
-_PATTERN_OPTIONS = ("targets", "target_modules", "exclude_modules")
-_PATTERN_OPTIONS += ("feedforward_modules", "modules_to_save")
+_PATTERN_OPTIONS = frozenset(
+    ["targets", "target_modules", "exclude_modules", "feedforward_modules", "modules_to_save"]
+)
 """Options of a recipe that may hold patterns, beside those that end in `_pattern`."""
 
 _PLAIN = re.compile(r"[\w.|-]*")

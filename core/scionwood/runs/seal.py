@@ -98,8 +98,9 @@ def wrong_key(key: str | Path, error: Exception) -> TrainingError:
 VARIABLE = "SCIONWOOD_REQUIRE_SIGNED"
 """The environment variable that names the public keys whose signature is required."""
 
-_State = tuple[object, ...]
-_checked: dict[Path, _State] = {}  # what was checked in this process, and in which state
+_checked: dict[
+    Path, tuple[object, ...]
+] = {}  # in this process, and in which state
 _announced: set[Path] = set()
 
 

@@ -74,11 +74,9 @@ def fetch(url: str, target: Path, remedy: str = "Check the network") -> str:
         start = start if resumes else 0
         total, announced = start, start + int(answer.length or 0)
         print(f"fetching {url} ({announced / 1e6:.1f} MB)", file=sys.stderr)
-        bar = {"console": Console(stderr=True), "disable": not (announced and sys.stderr.isatty())}
-        with (
-            target.open("r+b" if start else "wb") as file,
-            wrap_file(answer, announced - start, **bar) as blocks,
-        ):
+        hidden = not (announced and sys.stderr.isatty())
+        bar = wrap_file(answer, announced - start, console=Console(stderr=True), disable=hidden)
+        with target.open("r+b" if start else "wb") as file, bar as blocks:
             file.truncate(file.seek(start))
             while max(total, announced) <= LARGEST and (block := blocks.read(_BLOCK)):
                 total += len(block)
