@@ -98,9 +98,7 @@ def wrong_key(key: str | Path, error: Exception) -> TrainingError:
 VARIABLE = "SCIONWOOD_REQUIRE_SIGNED"
 """The environment variable that names the public keys whose signature is required."""
 
-_checked: dict[
-    Path, tuple[object, ...]
-] = {}  # in this process, and in which state
+_checked: dict[Path, tuple[object, ...]] = {}  # in this process, and in which state
 _announced: set[Path] = set()
 
 
