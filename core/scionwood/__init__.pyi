@@ -32,7 +32,6 @@ from scionwood.pretrained.catalogue import bases as bases
 from scionwood.pretrained.place import base_path as base_path
 from scionwood.recipes.recipe import override as override
 from scionwood.recipes.recipe import resolve as resolve
-from scionwood.runs.publish import push as push
 from scionwood.runs.reference import find_run as find_run
 from scionwood.runs.reference import pull as pull
 from scionwood.runs.run import Run as Run

@@ -129,11 +129,10 @@ def test_plugins_have_short_texts_and_tables_in_notebooks(distribution):
     distribution("sea", code)
     distribution("bad", "raise ValueError('<i>no</i>')")
     found = discovery.plugins()
-    assert repr(discovery.find("sea")) == "PluginEntry('sea', 'fake-sea 1.0')"
-    problem = "problem='ValueError: <i>no</i>'"
-    assert repr(discovery.find("bad")) == f"PluginEntry('bad', 'fake-bad 1.0', {problem})"
+    assert "waves" not in repr(discovery.find("sea"))
+    assert "problem='ValueError: <i>no</i>'" in repr(discovery.find("bad"))
     assert repr(discovery.record("sea")) == "Plugin('sea', 1 data)"
-    for page in (found, discovery.find("sea"), discovery.record("sea")):
+    for page in (found, discovery.record("sea")):
         assert "&lt;b&gt;waves&lt;/b&gt;" in page._repr_html_()
         assert "<b>" not in page._repr_html_()
     assert "&lt;i&gt;no&lt;/i&gt;" in found._repr_html_()

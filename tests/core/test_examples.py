@@ -16,10 +16,8 @@ import scionwood
 from scionwood.plugins import discovery
 
 ROOMS = ["scionwood", *(f"scionwood.{name}" for name in ("authoring", "adapters", "kernels"))]
-ROOMS += [
-    "scionwood.training",
-    *(f"scionwood_{n}" for n in ("bases", "batch", "export", "sandbox")),
-]
+TOOLS = ("bases", "batch", "export", "sandbox", "share")
+ROOMS += ["scionwood.training", *(f"scionwood_{name}" for name in TOOLS)]
 HEADING = "\n    Example:\n        >>> "
 
 

@@ -24,10 +24,10 @@ SANDBOX, KIT = ROOT / "core/sandbox/scionwood_sandbox", ROOT / "core/kit/scionwo
 DEID = ROOT / "plugins/biomed/deid/scionwood_deid"
 FIELDS = [path for path in sorted(ROOT.glob("plugins/*/scionwood_*")) if path.is_dir()]
 PACKAGES = [CORE, SANDBOX, KIT, DEID, *FIELDS]
-TOOLS = {"scionwood_kit", "scionwood_bases", "scionwood_batch", "scionwood_export"}
+TOOLS = {"scionwood_kit", *(f"scionwood_{name}" for name in ("bases", "batch", "export", "share"))}
 HEAVY = ("torch", "lightning", "peft", "numpy", "transformers", "matplotlib")
 LIGHT = ("__init__", "authoring", "errors", "plugins.plugin", "plugins.discovery", "plugins.survey")
-LIGHT += ("plugins.new", "recipes.recipe_file", "recipes.recipe_keys", "recipes.signatures")
+LIGHT += ("recipes.recipe_file", "recipes.recipe_keys", "recipes.signatures")
 LIGHT += ("cli", "cli.completion", "cli.recipes", "cli.inspection")
 
 FLOORS = (

@@ -13,7 +13,7 @@ import pytest
 from case_table import table
 
 from scionwood import OutputExistsError, PluginError, cli
-from scionwood.plugins.new import render
+from scionwood_kit import new
 
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -34,7 +34,7 @@ def at(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_the_rendered_command_and_api_predict(tmp_path):
-    installed(render("hydrology", tmp_path))
+    installed(new("hydrology", tmp_path))
     (tmp_path / "a.csv").write_text("time [h],forcing [mm/h],response [mm/h]\n0,5.0,0\n1,0.0,0\n")
     code = """if True:
         import numpy as np
@@ -81,7 +81,7 @@ def installed(folder: Path) -> Path:
 
 
 def test_without_the_reader_the_record_and_the_modules_are_whole(tmp_path):
-    package = installed(render("hydrology", tmp_path))
+    package = installed(new("hydrology", tmp_path))
     without_reader(package.parent, package)
     left = sorted(path.name for path in package.glob("*.py"))
     assert left == ["__init__.py", "backbones.py", "data.py", "tasks.py"]
@@ -92,7 +92,7 @@ def test_without_the_reader_the_record_and_the_modules_are_whole(tmp_path):
 
 @pytest.mark.slow
 def test_without_the_reader_every_check_still_passes(tmp_path):
-    package = installed(render("hydrology", tmp_path))
+    package = installed(new("hydrology", tmp_path))
     without_reader(package.parent, package)
     done = run("-m", "scionwood.cli", "check", "hydrology", **at(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -102,7 +102,7 @@ def test_without_the_reader_every_check_still_passes(tmp_path):
 
 @pytest.mark.parametrize("name", ["hydrology", "my_optics"])
 def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path, name):
-    folder = render(name, tmp_path)
+    folder = new(name, tmp_path)
     package = f"scionwood_{name}"
     assert sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()) == [
         ".gitignore",
@@ -129,14 +129,14 @@ def test_a_rendered_plugin_is_clean_code_with_its_own_name(tmp_path, name):
 @table("name", ["Hydrology", "my-optics", "2d", "a__b", "", "../up", "class"])
 def test_refuses_a_name_that_is_not_snake_case(tmp_path, name):
     with pytest.raises(PluginError, match=r"snake_case.*Such as hydrology"):
-        render(name, tmp_path)
+        new(name, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_refuses_the_name_of_a_plugin(tmp_path):
     for name in ("toy", "seismic"):  # installed for these tests; offered by the core's extras
         with pytest.raises(PluginError, match=f"'{name}': a plugin has this name"):
-            render(name, tmp_path)
+            new(name, tmp_path)
 
 
 def test_refuses_the_name_of_a_command(tmp_path, capsys):
@@ -147,13 +147,13 @@ def test_refuses_the_name_of_a_command(tmp_path, capsys):
     assert {"fit", "map", "runs", "sign"} < set(commands)
     for name in commands:
         with pytest.raises(PluginError, match="it is a command of scionwood"):
-            render(name, tmp_path)
+            new(name, tmp_path)
 
 
 def test_leaves_an_existing_folder_unchanged(tmp_path):
     (tmp_path / "hydrology").mkdir()
     with pytest.raises(OutputExistsError, match="the folder of a new plugin must not exist"):
-        render("hydrology", tmp_path)
+        new("hydrology", tmp_path)
     assert list((tmp_path / "hydrology").iterdir()) == []
 
 
@@ -163,13 +163,11 @@ def test_a_failure_leaves_no_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(OSError, match="no space"):
-        render("hydrology", tmp_path)
+        new("hydrology", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_rendering_imports_nothing_heavy(tmp_path):
-    code = "import sys; from pathlib import Path; from scionwood.plugins.new import render; "
-    code += (
-        "render('hydrology', Path()); print(sorted({'torch', 'numpy', 'peft'} & set(sys.modules)))"
-    )
+    code = "import sys; from pathlib import Path; from scionwood_kit import new; "
+    code += "new('hydrology', Path()); print(sorted({'torch', 'numpy', 'peft'} & set(sys.modules)))"
     assert run("-c", code, cwd=tmp_path).stdout.strip() == "[]"

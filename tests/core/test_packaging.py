@@ -19,7 +19,8 @@ from hatchling.build import build_wheel
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "pyproject.toml"
-TOOLS = {"bases", "batch", "checker", "deid", "export", "kit", "sandbox"}
+KIT = ROOT / "core/kit/pyproject.toml"
+TOOLS = {"bases", "batch", "checker", "deid", "export", "kit", "sandbox", "share"}
 ALONE = {"checker": set(), "deid": {"scionwood-sandbox"}, "sandbox": set()}
 """Distributions that do without the core, and what of ours they need."""
 NEIGHBOURS = [
@@ -92,11 +93,11 @@ def test_the_core_excludes_releases_with_known_holes(name, bound):
     assert f">={bound}" in lines[0]
 
 
-@pytest.fixture(scope="module", params=["two", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["three", pytest.param("all", marks=pytest.mark.slow)])
 def wheels(request, tmp_path_factory) -> Path:
-    """Wheels of the core and of one field, or of all, by the function that pip calls."""
+    """Wheels of the core, the kit and one field, or of all, by the function that pip calls."""
     folder = tmp_path_factory.mktemp("dist")
-    for path in [CORE, *(NEIGHBOURS if request.param == "all" else PLUGINS[:1])]:
+    for path in [CORE, *(NEIGHBOURS if request.param == "all" else [KIT, *PLUGINS[:1]])]:
         with chdir(path.parent):
             build_wheel(str(folder))
     return folder
@@ -151,7 +152,7 @@ def test_a_wheel_carries_its_recipes_and_type_marker_and_names_no_path(wheels):
 
 def test_every_wheel_carries_its_licence_and_no_address(wheels):
     paths = sorted(wheels.glob("*.whl"))
-    assert len(paths) in (2, 1 + len(NEIGHBOURS))
+    assert len(paths) in (3, 1 + len(NEIGHBOURS))
     for path in paths:
         with zipfile.ZipFile(path) as wheel:
             names = wheel.namelist()
@@ -161,15 +162,16 @@ def test_every_wheel_carries_its_licence_and_no_address(wheels):
         assert metadata.get_all("Project-URL") is None  # the project owns no site
 
 
-def test_the_cores_wheel_carries_the_template_and_the_type_marker(wheels):
+def test_the_wheels_carry_the_templates_of_a_plugin_and_of_a_page(wheels):
     with zipfile.ZipFile(next(wheels.glob("scionwood-*.whl"))) as wheel:
+        assert {"scionwood/py.typed", "scionwood/files/pages/page.html"} <= {*wheel.namelist()}
+    with zipfile.ZipFile(next(wheels.glob("scionwood_kit-*.whl"))) as wheel:
         names = wheel.namelist()
-    assert "scionwood/py.typed" in names
-    source = ROOT / "core" / "scionwood" / "plugins" / "template"
+    source = KIT.parent / "scionwood_kit" / "template"
     files = [p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
     assert files
     for path in files:
-        assert str(Path("scionwood/plugins") / path.relative_to(source.parent)) in names
+        assert str(Path("scionwood_kit") / path.relative_to(source.parent)) in names
 
 
 def foreign_requirements(wheels: Path) -> list[str]:

@@ -80,9 +80,7 @@ def test_everything_appears_in_order():
 def test_the_page_needs_no_other_file_and_forbids_scripts():
     page = Checked(render(FULL))
     policies = [tag.get("content") for tag in page.of("meta") if tag.get("http-equiv")]
-    assert policies == [
-        "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
-    ]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
     (image,) = page.of("img")
     assert image["src"] == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     assert image["alt"] == "A caption"
@@ -96,8 +94,8 @@ def test_the_page_needs_no_other_file_and_forbids_scripts():
         "<script>alert(1)</script>",
         {"<script>": "<b>"},
         Table(("<script>",), [('"><script>',)], "<script>", "<script>"),
-        Figure('"><script>', PNG, media='"><script>', alternative='"><script>'),
-        Figure('"><script>', PNG, media='"><script>', dark=PNG, lead=True),
+        Figure('"><script>', PNG, alternative='"><script>'),
+        Figure('"><script>', b"<svg/>", dark=PNG, lead=True),
         Numbers([Number("<script>", "<script>", "<script>")]),
         Section("<script>", ["<script>"]),
     ],
@@ -119,11 +117,11 @@ def test_a_row_of_the_wrong_length_is_refused():
         render(Page("t", [Table(("a", "b"), [("1",)])]))
 
 
-def test_a_font_is_embedded_and_names_cannot_leave_the_style():
-    page = render(Page("t", [], language="bn", fonts=["Noto Sans'}</style>"], font=b"ttf"))
-    assert "font-family:Embedded;src:url(data:font/ttf;base64,dHRm)" in page
-    assert "16px/1.5 Embedded,'Noto Sansstyle',system-ui" in page
-    assert Checked(page).of("html") == [{"lang": "bn"}]
+def test_a_page_states_its_language_and_the_type_of_each_image():
+    page = Checked(render(Page("t", [Figure("a", PNG), Figure("b", b" <svg/>")], language="bn")))
+    assert page.of("html") == [{"lang": "bn"}]
+    kinds = [(image["src"] or "").partition(";")[0] for image in page.of("img")]
+    assert kinds == ["data:image/png", "data:image/svg+xml"]
 
 
 def test_a_figure_for_a_dark_screen_is_chosen_by_the_browser():

@@ -1,5 +1,6 @@
 from scionwood_kit.fuzzing.corpus import replay as replay
 from scionwood_kit.fuzzing.parser import Parser as Parser
+from scionwood_kit.new_plugin import new as new
 from scionwood_kit.rules import CheckAdvice as CheckAdvice
 from scionwood_kit.rules import CheckFailure as CheckFailure
 from scionwood_kit.rules import NothingToCheck as NothingToCheck

@@ -58,9 +58,12 @@ def _run(words: list[str]) -> int:
     try:
         if not words or words[0].startswith("-"):
             _parser().parse_args(words)  # which prints help, versions or an error, and exits
-        if words[0] in discovery.verbs():
-            return _core_command(words[0], words[1:])
-        return _plugin_command(*words)
+        name, *rest = words
+        if name not in discovery.verbs():
+            return _plugin_command(name, *rest)
+        function: Callable[..., Any] = discovery.resolve(name, discovery.verbs()[name])
+        rest = overrides_last(function, rest) if name in OVERRIDABLE else rest
+        return run_command(function, parse_command(function, f"scionwood {name}", rest))
     except ScionwoodError as error:
         print(f"scionwood: {error}", file=sys.stderr)
         return 2
@@ -76,12 +79,6 @@ def _stdout_has_no_reader() -> bool:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-
-
-def _core_command(name: str, words: Sequence[str]) -> int:
-    function: Callable[..., Any] = discovery.resolve(name, discovery.verbs()[name])
-    words = overrides_last(function, words) if name in OVERRIDABLE else words
-    return run_command(function, parse_command(function, f"scionwood {name}", words))
 
 
 def _plugin_command(plugin: str, command: str = "", *arguments_left: str) -> int:
@@ -115,24 +112,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--version", action=_Versions, nargs=0, help="print the versions of core, plugins and torch"
-    )
+    about = "print the versions of core, plugins and torch"
+    parser.add_argument("--version", action="version", version=_versions(), help=about)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, reference in discovery.verbs().items():
         commands.add_parser(name, help=summary(reference))
     return parser
 
 
-class _Versions(argparse.Action):
-    """Print the installed versions, read from metadata alone, and exit."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"scionwood {__version__}")
-        for name, points in discovery.entries().items():
-            print(f"plugin {name}: {', '.join(sorted({discovery.owner(p) for p in points}))}")
-        try:
-            print(f"torch {version('torch')}")
-        except PackageNotFoundError:
-            print("torch is not installed")
-        parser.exit()
+def _versions() -> str:
+    """Return the installed versions, read from metadata alone."""
+    lines = [f"scionwood {__version__}"]
+    for name, points in discovery.entries().items():
+        lines.append(f"plugin {name}: {', '.join(sorted({discovery.owner(p) for p in points}))}")
+    try:
+        return "\n".join([*lines, f"torch {version('torch')}"])
+    except PackageNotFoundError:
+        return "\n".join([*lines, "torch is not installed"])

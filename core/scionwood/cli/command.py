@@ -101,14 +101,9 @@ def parse_command(
     argv, after_dashes = _without_rest(words, argv)
     argv = _joined_lists(argv, {n: word.hint for n, word in words.items() if not word.positional})
     for name, word in words.items():
-        if name in after_dashes:
-            continue
-        settings = _argument(word)
-        if word.positional:
-            parser.add_argument(name, **_positional(word, settings))
-            continue
-        needed = word.default is inspect.Parameter.empty
-        parser.add_argument(f"--{name.replace('_', '-')}", required=needed, **settings)
+        if name not in after_dashes:
+            label = name if word.positional else f"--{name.replace('_', '-')}"
+            parser.add_argument(label, **_settings(word))
     _refuse_unknown_options(parser, argv, words)
     arguments = instances(parser, parser.parse_args(argv)) | after_dashes
     if checked:
@@ -174,10 +169,8 @@ def _joined_lists(words: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
 
 def _item(hint: Any) -> Any:
     """Return the type of the items if a hint is a list, also one that may be None."""
-    list_hints = [
-        candidate for candidate in (hint, *get_args(hint)) if get_origin(candidate) is list
-    ]
-    return get_args(list_hints[0])[0] if list_hints else None
+    hints = (hint, *get_args(hint))
+    return next((get_args(kind)[0] for kind in hints if get_origin(kind) is list), None)
 
 
 def _without_rest(
@@ -209,28 +202,27 @@ def _checked(words: Mapping[str, Word], arguments: dict[str, Any]) -> dict[str, 
 
 
 def _refuse_unknown_options(parser: Any, words: Sequence[str], names: Iterable[str]) -> None:
-    from scionwood.plugins.discovery import did_you_mean
-
     options = ["--help", *(f"--{name.replace('_', '-')}" for name in names)]
     for word in takewhile(lambda word: word != "--", words):
         option = re.match(r"--[^=.+]*", word)  # the parser also takes --option.key and --option+
         if option and option[0] not in options:
-            remedy = did_you_mean(option[0], options) or f"Known: {', '.join(options)}"
+            remedy = discovery.did_you_mean(option[0], options) or f"Known: {', '.join(options)}"
             parser.error(f"unrecognized option {option[0]}. {remedy}")
 
 
-def _argument(word: Word) -> dict[str, Any]:
-    text = word.help.replace("%", "%%")  # argparse formats its help with %
+def _settings(word: Word) -> dict[str, Any]:
+    """Return what argparse is told of a word."""
+    settings: dict[str, Any] = {"help": word.help.replace("%", "%%")}  # it formats its help with %
     if word.hint is bool:
-        return {"action": "store_true", "help": text}
-    if word.default is inspect.Parameter.empty:
-        return {"type": word.hint, "help": text}
-    default = "" if word.default is None else f" (default: {word.default})".replace("%", "%%")
-    return {"type": word.hint, "default": word.default, "help": text + default}
-
-
-def _positional(word: Word, settings: dict[str, Any]) -> dict[str, Any]:
-    optional = word.default is not inspect.Parameter.empty
+        return settings | {"action": "store_true"}
+    settings["type"] = word.hint
+    needed = word.default is inspect.Parameter.empty
+    if not needed:
+        settings["default"] = word.default
+    if not needed and word.default is not None:
+        settings["help"] += f" (default: {word.default})".replace("%", "%%")
+    if not word.positional:
+        return settings | {"required": needed}
     if get_origin(word.hint) is list:
-        return settings | {"type": get_args(word.hint)[0], "nargs": "*" if optional else "+"}
-    return settings | ({"nargs": "?"} if optional else {})
+        return settings | {"type": get_args(word.hint)[0], "nargs": "+" if needed else "*"}
+    return settings if needed else settings | {"nargs": "?"}

@@ -85,13 +85,10 @@ def _kinds(hint: Any) -> list[Any]:
 
 def _names() -> dict[str, Any]:
     """Return how to complete a parameter by its meaning in the signature."""
-    records = [entry.plugin for entry in discovery.plugins() if entry.plugin]
-    plugins = [record.name for record in records]
+    plugins = [entry.name for entry in discovery.plugins() if entry.plugin]
     recipe_names = [f"{plugin}/{name}" for plugin in plugins for name in recipes(plugin)]
-    components = {
-        f"{r.name}/{name}" for r in records for kind in KINDS for name in getattr(r, kind)
-    }
-    commands = [f"{r.name}/{name.replace('_', '-')}" for r in records for name in r.commands]
+    components = {name for kind in KINDS for name in discovery.names_of(kind)}
+    commands = [name.replace("_", "-") for name in discovery.names_of("commands")]
     return {
         "run": _words("run", all_shipped(), files=True),
         "recipe": _words("recipe", recipe_names, files=True),

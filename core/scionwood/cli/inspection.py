@@ -1,11 +1,10 @@
-"""The commands for plugins, plugins, show and new, and what they print of a component."""
+"""The commands for plugins, plugins and show, and what they print of a component."""
 
 from __future__ import annotations
 
 import inspect
 import json as jsons
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from scionwood.errors import PluginError
@@ -48,19 +47,6 @@ def show(name: PartName) -> None:
         name: seismic, or seismic/denoise.
     """
     print(describe(name))
-
-
-def new(name: str, folder: Path = Path()) -> None:
-    """Write a plugin that passes its checks.
-
-    Args:
-        name: its name in lower case, as in hydrology.
-        folder: where to write.
-    """
-    from scionwood.plugins.new import render
-
-    written = render(name, folder)
-    print(f"{written}\npip install -e {written}\nscionwood check {name}")
 
 
 def _examine() -> int:
@@ -149,12 +135,9 @@ def inherited_texts(component: Any) -> dict[str, str]:
 
     cls, *bases = inspect.getmro(component) if inspect.isclass(component) else (component,)
     described = {item.arg_name for item in parse(cls.__doc__ or "").params}
-    texts: dict[str, str] = {}
-    for base in bases:
-        for item in parse(base.__doc__ or "").params:
-            if item.arg_name not in described:
-                texts.setdefault(item.arg_name, " ".join((item.description or "").split()))
-    return texts
+    items = [item for base in reversed(bases) for item in parse(base.__doc__ or "").params]
+    texts = {item.arg_name: " ".join((item.description or "").split()) for item in items}
+    return {name: text for name, text in texts.items() if name not in described}
 
 
 def _option(parameter: inspect.Parameter) -> str:

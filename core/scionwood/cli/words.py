@@ -47,14 +47,13 @@ def command_words(function: Callable[..., Any]) -> dict[str, Word]:
     """
     parameters = list(inspect.signature(function).parameters)
     words = _words(function, parameters)
-    verb_words = {*words, *parameters}  # what prints may read the options of the verb again
-    return words | {n: word for n, word in _show_words(function).items() if n not in verb_words}
-
-
-def _show_words(function: Callable[..., Any]) -> dict[str, Word]:
-    show = getattr(function, "show", None)
-    # The first parameter is the result, whose type may need a heavy import.
-    return {} if show is None else _words(show, list(inspect.signature(show).parameters)[1:])
+    if (show := getattr(function, "show", None)) is None:
+        return words
+    # What prints may read the options of the verb again. Its first parameter is the result, whose
+    # type may need a heavy import.
+    names = list(inspect.signature(show).parameters)[1:]
+    shown = _words(show, names).items()
+    return words | {name: word for name, word in shown if name not in {*words, *parameters}}
 
 
 def _words(function: Callable[..., Any], names: Sequence[str]) -> dict[str, Word]:
@@ -85,7 +84,6 @@ def _option_words(options: Any, defaults: Any) -> dict[str, Word]:
     return {
         name: Word(hint, getattr(defaults, name), text, False, meaning)
         for name, (hint, text, meaning) in documented.items()
-        if name in {field.name for field in fields(options)}
     }
 
 
@@ -130,9 +128,8 @@ def _documented(item: Any, names: Sequence[str]) -> dict[str, tuple[Any, str, st
         e.arg_name: e.description for owner in owners for e in parse(owner.__doc__ or "").params
     }
     marked = _hints(item, names, include_extras=True)
-    marks = {name: _mark(hint) for name, hint in marked.items()}
     return {
-        name: (hint, helps.get(name) or "", mark.meaning if (mark := marks[name]) else "")
+        name: (hint, helps.get(name) or "", _meaning(marked[name]))
         for name, hint in _hints(item, names).items()
     }
 
@@ -143,7 +140,8 @@ def _hints(item: Any, names: Sequence[str], *, include_extras: bool = False) -> 
     The type of a result may be a name that is imported for type checkers only.
     """
     if isinstance(item, type):
-        return get_type_hints(item, include_extras=include_extras)
+        hints = get_type_hints(item, include_extras=include_extras)
+        return {name: hints[name] for name in names}
     function = inspect.unwrap(item)
     # A parameter without a type is read as text; the kit refuses it.
     annotations = {name: function.__annotations__.get(name, str) for name in names}
@@ -156,9 +154,8 @@ def meanings(function: Callable[..., Any]) -> dict[str, str]:
     return {name: word.meaning for name, word in command_words(function).items() if word.meaning}
 
 
-def _mark(hint: Any) -> Mark | None:
-    # `InputPath | None` and `list[InputPath]` hold the mark inside.
-    mark = next(
-        (item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Mark)), None
-    )
-    return mark or next(filter(None, map(_mark, get_args(hint))), None)
+def _meaning(hint: Any) -> str:
+    if isinstance(hint, Mark):
+        return hint.meaning
+    # An annotated type has its mark among its arguments, and `list[InputPath]` has it deeper.
+    return next(filter(None, map(_meaning, get_args(hint))), "")

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
+from typing import Any
 
 from scionwood.errors import visible
 
@@ -94,14 +95,8 @@ def visible_warnings() -> Iterator[None]:
     """Escape control characters in the warnings that are printed inside the block."""
     plain = warnings.formatwarning
 
-    def escaped(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        line: str | None = None,
-    ) -> str:
-        return visible(plain(message, category, filename, lineno, line))
+    def escaped(*parts: Any, **named: Any) -> str:
+        return visible(plain(*parts, **named))
 
     warnings.formatwarning = escaped
     try:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, requires
+from itertools import groupby
+from operator import attrgetter
 from re import fullmatch
 from typing import Any
 
@@ -25,7 +27,7 @@ DISABLE = "SCIONWOOD_DISABLE"
 """The environment variable that switches plugins off: names separated by commas, or `*`."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class PluginEntry:
     """A plugin as it is installed. A problem is a value, not an exception.
 
@@ -38,17 +40,8 @@ class PluginEntry:
 
     name: str
     distributions: tuple[str, ...]
-    plugin: Plugin | None = None
+    plugin: Plugin | None = field(default=None, repr=False)
     problem: str = ""
-
-    def __repr__(self) -> str:
-        """Return the name with its distributions, and the problem if there is one."""
-        words = [repr(self.name), *map(repr, self.distributions)]
-        words += [f"problem={self.problem!r}"] if self.problem else []
-        return f"PluginEntry({', '.join(words)})"
-
-    def _repr_html_(self) -> str:
-        return PluginList([self])._repr_html_()
 
 
 class PluginList(list[PluginEntry]):
@@ -67,11 +60,9 @@ class PluginList(list[PluginEntry]):
 @cache
 def entries() -> dict[str, tuple[EntryPoint, ...]]:
     """Return the entry points of the group by name, without those that are switched off."""
-    by_name: dict[str, tuple[EntryPoint, ...]] = {}
-    for point in entry_points(group=GROUP):
-        if not is_off(point.name):
-            by_name[point.name] = (*by_name.get(point.name, ()), point)
-    return dict(sorted(by_name.items()))
+    points = sorted(entry_points(group=GROUP), key=attrgetter("name"))
+    groups = groupby(points, attrgetter("name"))
+    return {name: tuple(group) for name, group in groups if not is_off(name)}
 
 
 @cache

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -84,19 +84,12 @@ def workshop() -> Iterator[Path]:
     with writing(place, then=f"Or name another folder: {VARIABLE}=FOLDER"):
         place.mkdir(parents=True, exist_ok=True)
         for folder in place.iterdir():
-            if time.time() - _changed(folder) > _DAY:
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process has just removed it
+                if time.time() - folder.stat().st_mtime > _DAY:
+                    shutil.rmtree(folder, ignore_errors=True)
         download_folder = tempfile.TemporaryDirectory(dir=place)
     with download_folder as folder_name:
         yield Path(folder_name)
-
-
-def _changed(folder: Path) -> float:
-    """Return the time of the last change in s; now, if another process has just removed it."""
-    try:
-        return folder.stat().st_mtime
-    except FileNotFoundError:
-        return time.time()
 
 
 def _runs() -> Path:

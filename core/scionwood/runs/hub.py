@@ -1,4 +1,4 @@
-"""Fetch from the hub and upload to it, through `huggingface_hub`.
+"""Fetch from the hub, through `huggingface_hub`.
 
 The client reads its settings when it is imported, which takes 0.2 s. So it is imported inside the
 functions, and the server is always named.
@@ -14,17 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood.errors import OutputExistsError, ReadError, ScionwoodError, WriteError
+from scionwood.errors import ReadError, ScionwoodError, WriteError
 from scionwood.runs.cache import COMMIT, VARIABLE
-from scionwood.runs.layout import RECIPE
-from scionwood.runs.parts import PATTERNS, check_sizes, is_part
+from scionwood.runs.layout import RECIPE, check_sizes, is_part
 from scionwood.runs.remote import HubRun, refuse_offline
 from scionwood_sandbox.files import writing
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-_LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN"
+LOG_IN = "Log in with `hf auth login`, or set HF_TOKEN"
 
 
 def look(run: HubRun) -> tuple[str, dict[str, int]]:
@@ -38,8 +37,8 @@ def look(run: HubRun) -> tuple[str, dict[str, int]]:
         AdapterFileError: a file is too large.
     """
     refuse_offline(str(run))
-    with _answers(run.repository, ReadError):
-        info = _hub().model_info(run.repository, revision=run.revision, files_metadata=True)
+    with answers(run.repository, ReadError):
+        info = client().model_info(run.repository, revision=run.revision, files_metadata=True)
     commit = str(info.sha)
     if not COMMIT.fullmatch(commit):
         raise ReadError(str(run), f"the hub names no commit but {commit[:80]!r}", "Try again")
@@ -67,7 +66,7 @@ def download(run: HubRun, commit: str, sizes: Mapping[str, int], folder: Path) -
     if needed > free:
         rule = f"it needs {needed:,} bytes, and the disk has {free:,}"
         raise WriteError(str(folder), rule, f"Free space, or choose a disk: {VARIABLE}=FOLDER")
-    with _answers(run.repository, ReadError), _bars():
+    with answers(run.repository, ReadError), bars():
         snapshot_download(
             run.repository,
             revision=commit,
@@ -77,57 +76,8 @@ def download(run: HubRun, commit: str, sizes: Mapping[str, int], folder: Path) -
         )
 
 
-def upload(repository: str, folder: Path, *, public: bool, force: bool) -> str:
-    """Write a folder as the content of a repository, which is created if it is missing.
-
-    Returns:
-        The commit.
-
-    Raises:
-        OutputExistsError: the repository holds files, and `force` is false.
-        WriteError: no access token; the hub refuses it or cannot be reached; the repository is
-            public and `public` is false.
-    """
-    refuse_offline(f"hf:{repository}")
-    from huggingface_hub import get_token
-
-    if not get_token():
-        raise WriteError(f"hf:{repository}", "uploading needs an access token", _LOG_IN)
-    with _answers(repository, WriteError), _bars():
-        hub = _hub()
-        _check_present(hub, repository, public=public, force=force)
-        hub.create_repo(repository, private=not public, exist_ok=True)
-        commit = hub.upload_folder(
-            repo_id=repository,
-            folder_path=folder,
-            commit_message="Add a run of Scionwood",
-            allow_patterns=list(PATTERNS),
-            delete_patterns=list(PATTERNS),
-        )
-        return str(commit.oid)
-
-
-def _check_present(hub: HfApi, repository: str, *, public: bool, force: bool) -> None:
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        info = hub.model_info(repository)
-    except RepositoryNotFoundError:
-        return
-    if not info.private and not public:
-        rule = "the repository exists and is public"
-        raise WriteError(f"hf:{repository}", rule, "Push with --public, or choose another name")
-    if info.private and public:
-        print(f"hf:{repository} exists and stays private", file=sys.stderr)
-    filenames = [
-        file.rfilename for file in info.siblings or [] if file.rfilename != ".gitattributes"
-    ]
-    if filenames and not force:
-        rule = f"the repository holds files already, such as {filenames[0]}"
-        raise OutputExistsError(f"hf:{repository}", rule, "Replace the run in it with --force")
-
-
-def _hub() -> HfApi:
+def client() -> HfApi:
+    """Return a client of the hub, or of the mirror that `HF_ENDPOINT` names."""
     from huggingface_hub import HfApi
 
     return HfApi(endpoint=_endpoint(), library_name="scionwood")
@@ -138,7 +88,7 @@ def _endpoint() -> str | None:
 
 
 @contextmanager
-def _answers(repository: str, kind: type[ReadError] | type[WriteError]) -> Iterator[None]:
+def answers(repository: str, kind: type[ReadError] | type[WriteError]) -> Iterator[None]:
     """Turn what the client raises into an error of Scionwood."""
     try:
         yield
@@ -159,13 +109,13 @@ def _diagnosis(error: Exception) -> tuple[str, str]:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     status = getattr(getattr(error, "response", None), "status_code", 0)
     if isinstance(error, errors.GatedRepoError):
-        return "its owner grants access on request", f"Ask on its page. {_LOG_IN}"
+        return "its owner grants access on request", f"Ask on its page. {LOG_IN}"
     if isinstance(error, errors.RevisionNotFoundError):
         return "the repository has no such revision", "Check the part after @"
     if isinstance(error, errors.RepositoryNotFoundError):
-        return "the hub has no such repository", f"Check the name. If it is private: {_LOG_IN}"
+        return "the hub has no such repository", f"Check the name. If it is private: {LOG_IN}"
     if status in (401, 403):
-        return f"the hub refuses the access token (answer {status})", _LOG_IN
+        return f"the hub refuses the access token (answer {status})", LOG_IN
     if status:
         return f"the hub answers {status} ({reason})", "Try again later"
     where = _endpoint() or "the hub"
@@ -174,7 +124,7 @@ def _diagnosis(error: Exception) -> tuple[str, str]:
 
 
 @contextmanager
-def _bars() -> Iterator[None]:
+def bars() -> Iterator[None]:
     """Show progress on a terminal only."""
     from huggingface_hub.utils import (  # type: ignore[attr-defined]
         are_progress_bars_disabled,
@@ -182,11 +132,11 @@ def _bars() -> Iterator[None]:
         enable_progress_bars,
     )
 
-    if sys.stderr.isatty() or are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
+    hidden = are_progress_bars_disabled()
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     try:
         yield
     finally:
-        enable_progress_bars()
+        if not hidden:
+            enable_progress_bars()

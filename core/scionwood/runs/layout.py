@@ -1,12 +1,14 @@
-"""The names of the files in a run folder, and one hash of its weights."""
+"""The names of the files in a run folder, those that are shared, and one hash of its weights."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from scionwood.errors import OutputExistsError
+from scionwood.errors import AdapterFileError, OutputExistsError
 
 RECIPE = "recipe.yaml"
 ADAPTER = "adapter"
@@ -34,6 +36,20 @@ NOTE = re.compile(r"[a-z][a-z0-9_]{0,40}\.json")
 
 EVALUATION = "evaluation.json"
 """The scores of a run, which a command may add to it later. Loading does not use them."""
+
+
+# Others get a run as a plain peft repository: the files of `adapter/` are at the top, and those of
+# Scionwood beside them. A repository on the hub and a zip archive have the same content, without
+# any checkpoint, pickle or code.
+CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
+OF_ADAPTER = (CONFIG, TENSORS, MANIFEST)
+AT_TOP = (HEAD, RECIPE, CARD, METRICS, ORIGIN)
+FIGURE = re.compile(r"figures/[A-Za-z0-9][\w.-]*\.png")
+FIGURES = 64
+"""The most figures of a shared run."""
+
+_SMALL = 16 << 20
+_LARGEST = {TENSORS: 16 << 30, HEAD: 16 << 30, METRICS: 256 << 20}  # bytes
 
 
 def refuse_used(folder: Path) -> None:
@@ -74,3 +90,38 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_part(name: str) -> bool:
+    """Return whether a file of a repository belongs to a run. No other file is downloaded."""
+    is_listed = name in (*OF_ADAPTER, *AT_TOP)
+    return is_listed or any(kind.fullmatch(name) for kind in (FIGURE, NOTE))
+
+
+def check_sizes(where: str, sizes: Mapping[str, int]) -> None:
+    """Refuse files that are too large for what they are, or too many."""
+    for name, size in sizes.items():
+        if size > (limit := _LARGEST.get(name, _SMALL)):
+            rule = f"it has {size:,} bytes, more than {limit:,}"
+            raise AdapterFileError(f"{where}: {name}", rule, "Ask its author for a smaller one")
+    if sum(name.startswith("figures/") for name in sizes) > FIGURES:
+        raise AdapterFileError(where, f"it has more than {FIGURES} figures", "Ask for fewer")
+
+
+def arrange(repository: Path, run: Path, where: str) -> None:
+    """Move the files of a repository to their places in a run folder, and leave all others.
+
+    Raises:
+        AdapterFileError: one of the files is a link or too large.
+    """
+    files = {path.relative_to(repository).as_posix(): path for path in repository.rglob("*")}
+    files = {name: path for name, path in files.items() if is_part(name)}
+    for name, path in files.items():
+        if path.is_symlink() or not path.is_file():
+            rule = "it is a link or a folder, not a file"
+            raise AdapterFileError(f"{where}: {name}", rule, "Ask for another")
+    check_sizes(where, {name: path.stat().st_size for name, path in files.items()})
+    for name, path in files.items():
+        target = run / (f"{ADAPTER}/{name}" if name in OF_ADAPTER else name)
+        target.parent.mkdir(exist_ok=True)
+        shutil.move(path, target)

@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scionwood.errors import AdapterFileError, ReadError, ScionwoodError
-from scionwood.runs.layout import ADAPTER, EVALUATION, FILES, HEAD, NOTE, ORIGIN, RECIPE, SIGNATURE
+from scionwood.runs.layout import (
+    ADAPTER,
+    EVALUATION,
+    FILES,
+    HEAD,
+    NOTE,
+    ORIGIN,
+    RECIPE,
+    SIGNATURE,
+    TENSORS,
+)
 from scionwood_sandbox.files import atomic_path, writing
 from scionwood_sandbox.regular import open_regular
 
@@ -24,7 +34,6 @@ LARGEST = 1 << 20
 """The most bytes of a manifest; it has room for some 5,000 files."""
 
 _FORMAT = 1
-_WEIGHTS = (HEAD, "adapter_model.safetensors")
 _NOT_LOADED = (ORIGIN, EVALUATION, FILES, SIGNATURE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CHANGED = "Fetch it again. If you changed it yourself: scionwood verify FOLDER --write"
@@ -40,7 +49,7 @@ class Entry(NamedTuple):
 def loadable(folder: Path) -> list[str]:
     """Return the names of the files in a folder that loading uses, in order."""
     top = [path.name for path in folder.iterdir() if not path.is_dir() or path.is_symlink()]
-    names = [n for n in top if n in (RECIPE, *_WEIGHTS) or NOTE.fullmatch(n)]
+    names = [n for n in top if n in (RECIPE, HEAD, TENSORS) or NOTE.fullmatch(n)]
     inner = (folder / ADAPTER).rglob("*") if (folder / ADAPTER).is_dir() else ()
     parts = [path.relative_to(folder) for path in inner if not path.is_dir() or path.is_symlink()]
     hidden = [part for part in parts if any(name.startswith(".") for name in part.parts)]
@@ -113,6 +122,16 @@ def read_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]] | None:
     return data, {str(name): _entry(path, str(name), value) for name, value in files.items()}
 
 
+def needed_manifest(folder: Path) -> tuple[bytes, dict[str, Entry]]:
+    """Return what `read_manifest` returns of a folder that must have a manifest."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        rule = f"it has no {FILES}, so nothing tells whether a file was changed"
+        remedy = f"Write it: scionwood verify {folder} --write"
+        raise AdapterFileError(str(folder), rule, remedy)
+    return manifest
+
+
 def check_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> None:
     """Check that the files that loading uses are those of the manifest, byte for byte.
 
@@ -120,11 +139,7 @@ def check_manifest(folder: Path, entries: Mapping[str, Entry] | None = None) -> 
         AdapterFileError: a file is missing, changed or additional, or there is no manifest. The
             message names the file.
     """
-    if entries is None:
-        if (manifest := read_manifest(folder)) is None:
-            rule = f"it has no {FILES}"
-            raise AdapterFileError(str(folder), rule, "Write it: scionwood verify FOLDER --write")
-        entries = manifest[1]
+    entries = needed_manifest(folder)[1] if entries is None else entries
     for fault in manifest_faults(folder, entries):
         raise fault
 

@@ -43,18 +43,12 @@ def scope_and_score(folder: Path) -> tuple[str, str]:
     Returns:
         Two texts, such as `seismic/synthetic` and `val_snr 14.1`; empty where the card is silent.
     """
-    match metadata(folder).get("model-index"):
-        case [{"results": [{**result}, *_]}, *_]:
-            pass
-        case _:
-            return "", ""
     scope = score = ""
-    match result:
-        case {"dataset": {"name": str(scope)}}:
-            pass
-    match result:
-        case {"metrics": [{"value": int() | float() as value, **metric}, *_]}:
-            score = f"{metric.get('name') or metric.get('type') or ''} {value:.4g}"
+    match metadata(folder).get("model-index"):
+        case [{"results": [{"dataset": {"name": str(scope)}, **result}, *_]}, *_]:
+            match result.get("metrics"):
+                case [{"value": int() | float() as value, **metric}, *_]:
+                    score = f"{metric.get('name') or metric.get('type') or ''} {value:.4g}"
     return one_line(scope), one_line(score)
 
 

@@ -7,9 +7,11 @@ names, shapes and values of the tensors.
 from __future__ import annotations
 
 import json
+import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from scionwood.errors import (
     AdapterFileError,
     OutputExistsError,
     ReadError,
-    RecipeError,
+    ScionwoodError,
 )
 from scionwood.recipes.recipe_file import read_yaml
 from scionwood.runs import hub, web
@@ -30,25 +32,23 @@ from scionwood.runs.layout import (
     FORMAT,
     MANIFEST,
     RECIPE,
+    arrange,
+    check_sizes,
     is_finished,
+    is_part,
     weights_digest,
 )
 from scionwood.runs.manifest import check_manifest
 from scionwood.runs.origin import known_origin, write_origin
-from scionwood.runs.parts import arrange, check_sizes, is_part
 from scionwood.runs.remote import HubRun, Remote, ZipRun
 from scionwood_sandbox.archives.packing import unpacked
 from scionwood_sandbox.archives.zips import check_zip
 from scionwood_sandbox.files import atomic_folder, reading, writing
 from scionwood_sandbox.linear import Patterns
 
-_PATTERN_OPTIONS: tuple[str, ...] = (
-    "targets",
-    "target_modules",
-    "exclude_modules",
-    "feedforward_modules",
+_PATTERN_OPTIONS = frozenset(
+    ["targets", "target_modules", "exclude_modules", "feedforward_modules", "modules_to_save"]
 )
-_PATTERN_OPTIONS += ("modules_to_save",)
 """Options of a recipe that may hold patterns, beside those that end in `_pattern`."""
 
 _PLAIN = re.compile(r"[\w.|-]*")
@@ -106,8 +106,11 @@ def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
     try:
         with writing(target), atomic_folder(target) as run:
             arrange(repository, run, name)
-            _check(run, name)
-            _check_manifest(run, name)
+            with _named(run, name):
+                _check(run)
+            if (run / FILES).is_file():
+                with _named(run, name, "Ask its author"):
+                    check_manifest(run)
             origin, digest = known_origin(run), weights_digest(run)
             if origin.digest and origin.digest != digest:
                 rule = f"its weights have the digest {digest}, but it states {origin.digest}"
@@ -117,24 +120,22 @@ def _keep(repository: Path, target: Path, remote: Remote, version: str) -> None:
         return
 
 
-def _check_manifest(run: Path, name: str) -> None:
-    if not (run / FILES).is_file():
-        return
+@contextmanager
+def _named(run: Path, name: str, remedy: str = "") -> Iterator[None]:
+    """Let errors name a reference instead of the temporary folder of the run."""
     try:
-        check_manifest(run)
-    except AdapterFileError as error:  # its folder has a temporary name
-        file = Path(error.value).relative_to(run).as_posix()
-        raise AdapterFileError(f"{name}: {file}", error.rule, "Ask its author") from error
+        yield
+    except ScionwoodError as error:
+        file = error.value.removeprefix(str(run)).removeprefix(os.sep)
+        value = f"{name}: {file}" if file else name
+        raise type(error)(value, error.rule, remedy or error.remedy) from error
 
 
-def _check(run: Path, name: str) -> None:
+def _check(run: Path) -> None:
     if not is_finished(run):
-        raise ReadError(name, "it holds neither an adapter nor a head", "Ask its author")
-    try:
-        recipe = read_yaml(run / RECIPE)
-    except RecipeError as error:  # its file has a temporary name
-        raise RecipeError(f"{name}: {RECIPE}", error.rule, error.remedy) from error
-    _refuse_patterns(recipe.get("adapter"), f"{name}: {RECIPE}")
+        raise ReadError(str(run), "it holds neither an adapter nor a head", "Ask its author")
+    recipe = run / RECIPE
+    _refuse_patterns(read_yaml(recipe).get("adapter"), str(recipe))
     manifest = run / ADAPTER / MANIFEST
     if not manifest.is_file():
         return
@@ -142,8 +143,8 @@ def _check(run: Path, name: str) -> None:
         record = json.loads(manifest.read_text("utf-8"))
     number = record.get("format") if isinstance(record, dict) else None
     if isinstance(number, int) and number > FORMAT:
-        rule = f"{MANIFEST} has format {number}, and this version reads {FORMAT}"
-        raise AdapterFileError(name, rule, "Take a newer Scionwood")
+        rule = f"it has format {number}, and this version reads {FORMAT}"
+        raise AdapterFileError(str(manifest), rule, "Take a newer Scionwood")
 
 
 def _refuse_patterns(options: Any, where: str) -> None:

@@ -1,8 +1,8 @@
 """Check a run or an adapter before any of it is loaded: its manifest, and its signature.
 
 `SCIONWOOD_REQUIRE_SIGNED` names a public key or a folder of them. Then only what one of them signed
-is loaded. The library `model-signing` of the OpenSSF makes and reads the signatures, with a local
-key and without network. It signs the bytes of `files.json`, which holds the hash of every file.
+is loaded. The library `model-signing` of the OpenSSF reads the signatures, with a local key and
+without network. Signed are the bytes of `files.json`, which holds the hash of every file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -28,42 +29,8 @@ from scionwood.runs.manifest import (
     remove_manifest,
     write_manifest,
 )
-from scionwood_sandbox.files import atomic_path, writing
 
 _KEY_FORMAT = "A key is a PEM file of an elliptic curve; docs/share.md has the commands"
-
-
-def sign(folder: Path, key: str | Path) -> None:
-    """Sign a run or an adapter: write `signature.json` beside its manifest.
-
-    A folder without a manifest gets one.
-
-    Args:
-        folder: the run folder, or the folder of an adapter.
-        key: the private key, a PEM file without a password.
-
-    Raises:
-        AdapterFileError: a file is not as the manifest states.
-        TrainingError: the key cannot be read, or the package `model-signing` is not installed.
-        WriteError: the disk is full or not writable.
-    """
-    signing, hashing = _library("signing"), _library("hashing")
-    if read_manifest(folder) is None:
-        write_manifest(folder)
-    check_manifest(folder)
-    content = read_bounded(folder / FILES)
-    try:
-        signer = signing.Config().use_elliptic_key_signer(private_key=Path(key))
-    except (OSError, ValueError, TypeError) as error:
-        raise _wrong_key(key, error) from error
-    with (
-        tempfile.TemporaryDirectory() as place,
-        writing(folder),
-        atomic_path(folder / SIGNATURE) as part,
-    ):
-        (Path(place) / FILES).write_bytes(content)
-        signer.set_hashing_config(hashing.Config().use_file_serialization())
-        signer.sign(Path(place) / FILES, part)
 
 
 def verify(folder: Path, content: bytes, keys: Sequence[Path]) -> Path:
@@ -72,7 +39,7 @@ def verify(folder: Path, content: bytes, keys: Sequence[Path]) -> Path:
     Returns:
         The key that signed it.
     """
-    verifying, hashing = _library("verifying"), _library("hashing")
+    verifying, hashing = library("verifying"), library("hashing")
     if not (folder / SIGNATURE).is_file():
         rule = "it is not signed"
         raise AdapterFileError(str(folder), rule, "Ask its author: scionwood sign RUN --key KEY")
@@ -85,7 +52,7 @@ def verify(folder: Path, content: bytes, keys: Sequence[Path]) -> Path:
             try:
                 verifier = verifying.Config().use_elliptic_key_verifier(public_key=key)
             except (OSError, ValueError, TypeError) as error:
-                raise _wrong_key(key, error) from error
+                raise wrong_key(key, error) from error
             verifier.set_hashing_config(hashing.Config().use_file_serialization())
             if _signed(verifier, Path(place)):
                 return key
@@ -114,9 +81,8 @@ def _signed(verifier: Any, place: Path) -> bool:
     return True
 
 
-def _library(module: str) -> Any:
-    from importlib import import_module
-
+def library(module: str) -> Any:
+    """Return a module of the library that makes and reads signatures, which is an extra."""
     try:
         return import_module(f"model_signing.{module}")
     except ImportError as error:
@@ -124,15 +90,15 @@ def _library(module: str) -> Any:
         raise TrainingError("signature", rule, "pip install model-signing pyopenssl") from error
 
 
-def _wrong_key(key: str | Path, error: Exception) -> TrainingError:
+def wrong_key(key: str | Path, error: Exception) -> TrainingError:
+    """Return the error for a key that the library does not read."""
     return TrainingError(f"key {key}", f"it cannot be read ({str(error)[:120]})", _KEY_FORMAT)
 
 
 VARIABLE = "SCIONWOOD_REQUIRE_SIGNED"
 """The environment variable that names the public keys whose signature is required."""
 
-_State = tuple[object, ...]
-_checked: dict[Path, _State] = {}  # what was checked in this process, and in which state
+_checked: dict[Path, tuple[object, ...]] = {}  # in this process, and in which state
 _announced: set[Path] = set()
 
 

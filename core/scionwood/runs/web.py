@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
@@ -66,16 +66,20 @@ def fetch(url: str, target: Path, remedy: str = "Check the network") -> str:
     """
     # The last byte is asked for again, because a server refuses to send nothing.
     start = max(target.stat().st_size - 1, 0) if target.is_file() else 0
+    from rich.console import Console
+    from rich.progress import wrap_file
+
     with _opened(url, remedy, {"Range": f"bytes={start}-"} if start else {}) as answer:
         resumes = (answer.headers.get("Content-Range") or "").startswith(f"bytes {start}-")
         start = start if resumes else 0
         total, announced = start, start + int(answer.length or 0)
         print(f"fetching {url} ({announced / 1e6:.1f} MB)", file=sys.stderr)
-        with target.open("r+b" if start else "wb") as file, _bar(total, announced) as show:
+        hidden = not (announced and sys.stderr.isatty())
+        bar = wrap_file(answer, announced - start, console=Console(stderr=True), disable=hidden)
+        with target.open("r+b" if start else "wb") as file, bar as blocks:
             file.truncate(file.seek(start))
-            while max(total, announced) <= LARGEST and (block := answer.read(_BLOCK)):
+            while max(total, announced) <= LARGEST and (block := blocks.read(_BLOCK)):
                 total += len(block)
-                show(total)
                 with writing(target):
                     file.write(block)
     if max(total, announced) > LARGEST:
@@ -107,21 +111,6 @@ def _opened(url: str, remedy: str, headers: Mapping[str, str]) -> Iterator[Any]:
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = " ".join(str(getattr(error, "reason", error)).split())[:200]
         raise ReadError(url, f"the server cannot be reached ({reason})", remedy) from error
-
-
-@contextmanager
-def _bar(start: int, total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress on a terminal only."""
-    if not sys.stderr.isatty() or not total:
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=total, completed=start)
-        yield lambda arrived: progress.update(task, completed=arrived)
 
 
 class _Redirects(HTTPRedirectHandler):

@@ -102,7 +102,7 @@ def _curve(card: Card, *, lead: bool = False) -> Figure:
             )
     alternative = "; ".join(texts) or "no loss was logged"
     caption = "Loss over the optimiser steps"
-    return Figure(caption, light, "image/svg+xml", alternative, dark, lead)
+    return Figure(caption, light, alternative, dark, lead)
 
 
 def _validations(card: Card) -> Table:

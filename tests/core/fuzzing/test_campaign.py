@@ -7,8 +7,7 @@ import pytest
 
 from scionwood import PluginError, ReadError, cli
 from scionwood.plugins import discovery
-from scionwood.plugins.new import render
-from scionwood_kit import replay
+from scionwood_kit import new, replay
 from scionwood_kit.fuzzing import campaign
 from scionwood_kit.fuzzing.campaign import fuzz
 from scionwood_kit.fuzzing.corpus import load_case
@@ -115,7 +114,7 @@ def test_a_case_that_is_no_case_is_refused(tmp_path):
 @SERVICE
 def test_a_new_plugin_is_fuzzed_as_it_is(tmp_path, monkeypatch):
     """The plugin of `scionwood new` needs no line for it."""
-    folder = render("hydrology", tmp_path)
+    folder = new("hydrology", tmp_path)
     (info := folder / "scionwood_hydrology-0.1.0.dist-info").mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: scionwood-hydrology\nVersion: 0\n")
     entry = "[scionwood.plugins]\nhydrology = scionwood_hydrology:plugin\n"

@@ -11,8 +11,8 @@ from scionwood import pull
 from scionwood.errors import ScionwoodError
 from scionwood.recipes.recipe import resolve
 from scionwood.runs.cache import all_cached, cache_folder
-from scionwood.runs.publish import push
 from scionwood.training import fit
+from scionwood_share.publish import push
 
 from .hub import TOKEN, Hub, serve
 

@@ -19,7 +19,7 @@ from scionwood.cli import main
 from scionwood.errors import AdapterFileError
 from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import LARGEST, loadable, measure
-from scionwood.runs.publish import push, stage
+from scionwood_share.publish import push, stage
 
 from .conftest import NAME
 

@@ -12,7 +12,8 @@ import yaml
 import scionwood
 from scionwood.errors import TrainingError, WriteError
 from scionwood.runs.manifest import write_manifest
-from scionwood.runs.publish import base_licence, refuse_licence
+from scionwood_share.privacy import base_licence, refuse_licence
+from scionwood_share.publish import push
 
 
 @pytest.fixture
@@ -33,10 +34,10 @@ def test_a_run_without_a_measured_value_is_not_shared(run, tmp_path):
     for rows in ("step,train_loss\n1,0.5\n", "step,val_loss\n1,\n"):
         (run / "metrics.csv").write_text(rows)
         with pytest.raises(TrainingError, match="no value of a validation or a test"):
-            scionwood.push(run, str(tmp_path / "a.zip"))
+            push(run, str(tmp_path / "a.zip"))
     (run / "metrics.csv").unlink()
     with pytest.raises(TrainingError, match="no value of a validation or a test"):
-        scionwood.push(run, str(tmp_path / "a.zip"))
+        push(run, str(tmp_path / "a.zip"))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_a_run_without_a_measured_value_is_not_shared(run, tmp_path):
 def test_a_licence_that_forbids_sharing_is_respected(run, tmp_path, licence):
     set_licence(run, licence)
     with pytest.raises(WriteError, match="forbids sharing"):
-        scionwood.push(run, str(tmp_path / "a.zip"))
+        push(run, str(tmp_path / "a.zip"))
     assert not (tmp_path / "a.zip").exists()
 
 
@@ -80,7 +81,7 @@ def test_folders_of_this_machine_stay_out(run, hub, capsys):
     write_manifest(run)
     with (run / "README.md").open("a") as card:
         card.write("- folder: /data/client/survey.zarr\n")
-    scionwood.push(run, "tester/toy")
+    push(run, "tester/toy")
     files = hub.latest("tester/toy")
     shared = yaml.safe_load(files["recipe.yaml"])["data"]
     assert shared["folder"] == "survey.zarr"
@@ -94,7 +95,7 @@ def test_a_card_that_names_a_folder_of_this_machine_is_refused(run, tmp_path, fo
     with (run / "README.md").open("a") as card:
         card.write(f"\nMade from {folder.format(run=run)}.\n")
     with pytest.raises(WriteError, match="a place on this machine"):
-        scionwood.push(run, str(tmp_path / "a.zip"))
+        push(run, str(tmp_path / "a.zip"))
     assert not (tmp_path / "a.zip").exists()
 
 
@@ -104,12 +105,12 @@ def test_an_adapter_that_names_a_file_of_this_machine_is_refused(run, tmp_path):
     path.write_text(json.dumps(config))
     write_manifest(run)
     with pytest.raises(WriteError, match=r"adapter_config\.json of .* it names '/data/model'"):
-        scionwood.push(run, str(tmp_path / "a.zip"))
+        push(run, str(tmp_path / "a.zip"))
 
 
 def test_an_archive_is_replaced_only_with_force(run, tmp_path):
     target = str(tmp_path / "a.zip")
-    first = scionwood.push(run, target)
+    first = push(run, target)
     with pytest.raises(scionwood.OutputExistsError):
-        scionwood.push(run, target)
-    assert scionwood.push(run, target, force=True) == first  # equal files, equal bytes
+        push(run, target)
+    assert push(run, target, force=True) == first  # equal files, equal bytes

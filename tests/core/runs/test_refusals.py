@@ -28,8 +28,8 @@ from scionwood.errors import (
 )
 from scionwood.runs import layout
 from scionwood.runs.cache import all_cached, cache_folder, workshop
+from scionwood.runs.layout import arrange
 from scionwood.runs.origin import scope_and_score
-from scionwood.runs.parts import arrange
 
 from .conftest import NAME, refused
 

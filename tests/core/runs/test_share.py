@@ -16,15 +16,15 @@ from peft import PeftModel
 
 import scionwood
 from scionwood.adapters import load_head
-from scionwood.cli import main, share
+from scionwood.cli import main, runs
 from scionwood.cli.command import parse_command
 from scionwood.errors import OutputExistsError, ReadError, TrainingError, WriteError
 from scionwood.runs.cache import all_cached, cache_folder, workshop
 from scionwood.runs.manifest import write_manifest
 from scionwood.runs.origin import read_origin
-from scionwood.runs.publish import push
 from scionwood.runs.reference import find_run
 from scionwood.runs.run import Run
+from scionwood_share.publish import push
 
 from .conftest import NAME
 from .hub import Repository
@@ -105,7 +105,7 @@ def test_the_card_says_how_to_use_the_run_and_what_peft_leaves_out(shared, toy_r
     assert card.startswith("---\nlibrary_name: peft\n")
     assert f'scionwood.load_run("hf:{NAME}")' in card
     assert len(re.findall(r"does not load\s+the head", card)) == 1
-    scionwood.push(f"hf:{NAME}", "tester/again")
+    push(f"hf:{NAME}", "tester/again")
     again = shared.latest("tester/again")["README.md"].decode()
     assert again == card.replace(NAME, "tester/again")
 
@@ -114,7 +114,7 @@ def test_a_second_push_replaces_the_run_only_with_force(shared, toy_run, capsys)
     repository = shared.repositories[NAME]
     shared.replace(NAME, **{"figures/old.png": b"", "notes.txt": b"mine"})
     with pytest.raises(OutputExistsError, match="--force"):
-        scionwood.push(toy_run, NAME)
+        push(toy_run, NAME)
     assert main(["push", str(toy_run), NAME, "--force"]) == 0
     assert capsys.readouterr().out == f"hf:{NAME}@{repository.commits[-1][0]}\n"
     assert "figures/old.png" not in shared.latest(NAME)
@@ -122,23 +122,23 @@ def test_a_second_push_replaces_the_run_only_with_force(shared, toy_run, capsys)
 
 
 def test_a_push_is_public_only_if_asked(hub, toy_run):
-    scionwood.push(toy_run, "tester/open", public=True)
+    push(toy_run, "tester/open", public=True)
     assert not hub.repositories["tester/open"].private
     hub.repositories["tester/empty"] = Repository(private=False)
     with pytest.raises(WriteError, match="exists and is public"):
-        scionwood.push(toy_run, "tester/empty")
+        push(toy_run, "tester/empty")
     assert not hub.repositories["tester/empty"].commits
     with pytest.raises(TrainingError, match="owner/name on the hub"):
-        scionwood.push(toy_run, "toy")
+        push(toy_run, "toy")
 
 
 def test_a_push_without_a_token_is_refused(hub, toy_run, monkeypatch):
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(WriteError, match="needs an access token"):
-        scionwood.push(toy_run, NAME)
+        push(toy_run, NAME)
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(WriteError, match=r"refuses the access token \(answer 401\)"):
-        scionwood.push(toy_run, NAME)
+        push(toy_run, NAME)
     assert not hub.repositories
 
 
@@ -147,7 +147,7 @@ def test_runs_lists_what_is_shipped_pulled_and_local(
 ):
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path)
-        patch.setattr(share, "all_shipped", dict)
+        patch.setattr(runs, "all_shipped", dict)
         assert main(["runs"]) == 0
     assert "Train one: scionwood fit" in capsys.readouterr().out
     (tmp_path / "runs").mkdir()

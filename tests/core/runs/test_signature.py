@@ -19,7 +19,7 @@ from scionwood.cli import main
 from scionwood.errors import AdapterFileError, TrainingError
 from scionwood.recipes.recipe import resolve
 from scionwood.runs.manifest import write_manifest
-from scionwood.runs.publish import push
+from scionwood_share.publish import push
 
 pytest.importorskip("model_signing", reason="the extra `sign` is not installed")
 from cryptography.hazmat.primitives import serialization

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from scionwood.plugins import discovery
-from scionwood.plugins.new import render
 from scionwood.plugins.plugin import Plugin
+from scionwood_kit import new
 
 
 class Sample:
@@ -21,7 +21,7 @@ class Sample:
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
         self.package = f"scionwood_{name}"
-        render(name, root / "source")
+        new(name, root / "source")
         (root / "source" / name / self.package).rename(root / self.package)
         info = root / f"{self.package}-1.0.dist-info"
         info.mkdir()

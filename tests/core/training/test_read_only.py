@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from scionwood import WriteError, fit, load_run, resolve
-from scionwood.plugins.new import render
 from scionwood.training.run import test as measure
 from scionwood_export import export_run
+from scionwood_kit import new
 
 ONE = ["trainer.logger=csv", "trainer.max_steps=1"]
 READ_ONLY = r"cannot be written \(Read-only file system\).*choose another folder"
@@ -39,4 +39,4 @@ def test_a_run_is_read_but_not_written(disk: Callable[[str], Path], toy_plugin: 
         with pytest.raises(WriteError, match=READ_ONLY):
             export_run(run, place / "a.pt2")
         with pytest.raises(WriteError, match=READ_ONLY):
-            render("oceans", place)
+            new("oceans", place)

@@ -7,17 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from html import escape
-from typing import TypeAlias, final
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from scionwood.errors import visible
-from scionwood.files.pages.style import STYLE
 
-POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
-FAMILY = "Embedded"
-"""The name of a page's own font in its style."""
+if TYPE_CHECKING:
+    from jinja2 import Template
 
-_FONTS = "system-ui,-apple-system,'Segoe UI',sans-serif"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _NUMBER = re.compile(r"[-+\u2212±<>≤≥~≈]?\s*\d")
 _EMPTY = frozenset({"", "-", "\u2013", "\u2014", "n/a", "nan", "inf", "-inf"})
 
@@ -52,22 +52,20 @@ class Figure:
 
     Attributes:
         caption: any text.
-        data: the bytes of the image.
-        media: its type, `image/png` or `image/svg+xml`.
+        data: the bytes of the image, PNG or SVG.
         alternative: what a reader without the image should know; empty means the caption.
         dark: the bytes of the same image for a dark screen, if there is one.
         lead: whether the image is made to fit the height of the screen.
 
     Example:
         >>> square = b"<svg xmlns='http://www.w3.org/2000/svg'><rect width='9' height='9'/></svg>"
-        >>> figure = authoring.Figure("A square", square, media="image/svg+xml")
+        >>> figure = authoring.Figure("A square", square)
         >>> "data:image/svg+xml" in authoring.render(authoring.Page("One figure", [figure]))
         True
     """
 
     caption: str
     data: bytes
-    media: str = "image/png"
     alternative: str = ""
     dark: bytes = b""
     lead: bool = False
@@ -142,8 +140,6 @@ class Page:
         notes: sentences for the footer.
         facts: terms and values for the footer, such as versions.
         language: the language of the text, for browsers: `en`, `bn`.
-        fonts: names of fonts on the reader's system to prefer.
-        font: a TrueType font to embed in the page; `None` embeds none.
         dated: whether the footer says when the page was written.
 
     Example:
@@ -158,13 +154,11 @@ class Page:
     notes: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
-    fonts: Sequence[str] = ()
-    font: bytes | None = None
     dated: bool = True
 
 
 def render(page: Page) -> str:
-    """Return the page as HTML with its images and font inside.
+    """Return the page as HTML with its images inside.
 
     The page loads nothing and runs no script: its content security policy forbids both. It follows
     the reader's choice of a light or a dark screen, and fits narrow screens and paper.
@@ -178,17 +172,8 @@ def render(page: Page) -> str:
         >>> "LoRA" in html, "<script" in html
         (True, False)
     """
-    title = readable(page.title)
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_style(page)}</style>"
-    )
-    warning = f'<p class="warning">{readable(page.warning)}</p>' if page.warning else ""
-    parts = "".join(_part(part, 2) for part in page.parts)
-    body = f"<h1>{title}</h1>{warning}{parts}{_footer(page)}"
-    language = escape(page.language)
-    return f'<!doctype html><html lang="{language}"><head>{head}</head><body>{body}</body></html>\n'
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC") if page.dated else ""
+    return _template().render(page=page, policy=POLICY, written=written)
 
 
 def readable(text: str) -> str:
@@ -203,92 +188,37 @@ def readable(text: str) -> str:
     return escape(visible(text))
 
 
-def _style(page: Page) -> str:
-    names = ["'" + re.sub(r"[^\w -]", "", name) + "'" for name in page.fonts]
-    if page.font is None:
-        return STYLE.replace("FONTS", ",".join([*names, _FONTS]))
-    inside = base64.b64encode(page.font).decode("ascii")
-    face = f"@font-face{{font-family:{FAMILY};src:url(data:font/ttf;base64,{inside})}}"
-    return face + STYLE.replace("FONTS", ",".join([FAMILY, *names, _FONTS]))
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    text = (files(__package__) / "page.html").read_text("utf-8")
+    environment = Environment(autoescape=True, finalize=_shown, undefined=StrictUndefined)
+    environment.keep_trailing_newline = True
+    environment.filters |= {"columns": _columns, "shown": _shown, "uri": _uri}
+    environment.filters["kind"] = lambda part: type(part).__name__
+    return environment.from_string(text, {"zip": zip})
 
 
-def _part(part: Part, level: int) -> str:
-    if isinstance(part, str):
-        return f"<p>{readable(part)}</p>"
-    if isinstance(part, Table):
-        return _table(part)
-    if isinstance(part, Figure):
-        return _figure(part)
-    if isinstance(part, Numbers):
-        return _numbers(part)
-    if isinstance(part, Section):
-        inside = "".join(_part(child, min(level + 1, 6)) for child in part.parts)
-        return f"<section><h{level}>{readable(part.title)}</h{level}>{inside}</section>"
-    return _terms(part)
+def _shown(value: Any) -> Any:
+    """Escape what an expression of the template prints, except HTML of the template's own."""
+    from markupsafe import Markup
+
+    return value if isinstance(value, Markup) else Markup(readable(str(value)))
 
 
-def _table(table: Table) -> str:
-    columns = range(len(table.head))
-    kinds = [_kind([row[index] for row in table.rows]) for index in columns]
-    head = _row("th", table.head, kinds)
-    rows = "".join(_row("td", row, kinds) for row in table.rows)
-    title = f"<caption>{readable(table.title)}</caption>" if table.title else ""
-    note = f'<p class="note">{readable(table.note)}</p>' if table.note else ""
-    inside = f"{title}<thead>{head}</thead><tbody>{rows}</tbody>"
-    return f'<div class="wide"><table>{inside}</table></div>{note}'
-
-
-def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:
-    openings = (f'<{tag} class="{kind}">' if kind else f"<{tag}>" for kind in kinds)
-    pairs = zip(openings, cells, strict=True)
-    inside = "".join(f"{opening}{readable(cell)}</{tag}>" for opening, cell in pairs)
-    return f"<tr>{inside}</tr>"
+def _columns(table: Table) -> list[str]:
+    """Return the class of each column: numbers, sentences, or neither."""
+    return [_kind(cells) for _, *cells in zip(table.head, *table.rows, strict=True)]
 
 
 def _kind(cells: Sequence[str]) -> str:
-    """Return the class of a column: numbers, sentences, or neither."""
     filled = [cell for cell in cells if cell.strip() not in _EMPTY]
     if filled and all(_NUMBER.match(cell) and len(cell) < 40 for cell in filled):
         return "number"
     return "text" if any(" " in cell and len(cell) > 60 for cell in filled) else ""
 
 
-def _figure(figure: Figure) -> str:
-    text = readable(figure.alternative or figure.caption)
-    image = f'<img alt="{text}" src="{_data(figure.media, figure.data)}">'
-    if figure.dark:
-        source = f'srcset="{_data(figure.media, figure.dark)}"'
-        dark = f'<source media="(prefers-color-scheme:dark)" {source}>'
-        image = f"<picture>{dark}{image}</picture>"
-    opening = '<figure class="lead">' if figure.lead else "<figure>"
-    return f"{opening}<figcaption>{readable(figure.caption)}</figcaption>{image}</figure>"
-
-
-def _data(media: str, content: bytes) -> str:
-    return f"data:{escape(media)};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _numbers(numbers: Numbers) -> str:
-    cells = (
-        f"<div><dt>{readable(number.label)}</dt><dd>{_breakable(number.value)}</dd>"
-        f'<dd class="note">{readable(number.note)}</dd></div>'
-        for number in numbers.items
-    )
-    return f'<dl class="numbers">{"".join(cells)}</dl>'
-
-
-def _breakable(text: str) -> str:
-    return re.sub("([_/])", r"\1<wbr>", readable(text))
-
-
-def _terms(terms: Mapping[str, str]) -> str:
-    pairs = (f"<dt>{readable(name)}</dt><dd>{readable(text)}</dd>" for name, text in terms.items())
-    return f"<dl>{''.join(pairs)}</dl>"
-
-
-def _footer(page: Page) -> str:
-    parts = [f"<p>{readable(note)}</p>" for note in page.notes]
-    parts += [_terms(page.facts)] if page.facts else []
-    if page.dated:
-        parts.append(f"<p>Written {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')}</p>")
-    return f"<footer>{''.join(parts)}</footer>" if parts else ""
+def _uri(image: bytes) -> str:
+    media = "image/svg+xml" if image.lstrip().startswith(b"<") else "image/png"
+    return f"data:{media};base64,{base64.b64encode(image).decode('ascii')}"

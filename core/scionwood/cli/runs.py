@@ -1,4 +1,4 @@
-"""The commands that share runs, push, pull and runs, and that seal them, sign and verify."""
+"""The commands for runs of others, pull and runs, and the one that checks them, verify."""
 
 from __future__ import annotations
 
@@ -6,28 +6,14 @@ import json as jsons
 import os
 from pathlib import Path
 
-from scionwood.errors import AdapterFileError
 from scionwood.files.terminal import print_table
-from scionwood.recipes.arguments import InputPath, RunPath
-from scionwood.runs import publish, seal
 from scionwood.runs import reference as references
+from scionwood.runs import seal
 from scionwood.runs.cache import COMMIT, all_cached
 from scionwood.runs.layout import FILES, SIGNATURE, is_finished
-from scionwood.runs.manifest import check_manifest, read_manifest, write_manifest
+from scionwood.runs.manifest import check_manifest, needed_manifest, write_manifest
 from scionwood.runs.origin import Origin, known_origin
 from scionwood.runs.shipped import all_shipped
-
-
-def push(run: RunPath, target: str, *, public: bool = False, force: bool = False) -> None:
-    """Share a run on the hub, or as a zip archive.
-
-    Args:
-        run: the run folder, or another reference to a run.
-        target: owner/name on the hub, or a file whose name ends in .zip.
-        public: let everybody read the repository; without it, it is private.
-        force: replace the run in a repository that holds files, or an archive that exists.
-    """
-    print(publish.push(run, target, public=public, force=force))
 
 
 def pull(reference: str, *, to: Path | None = None, force: bool = False) -> None:
@@ -80,18 +66,6 @@ def _reference(origin: Origin) -> str:
     return f"{origin.name}#sha256={origin.version}"
 
 
-def sign(run: str, *, key: InputPath) -> None:
-    """Sign a run or an adapter with a private key of your own.
-
-    Args:
-        run: the run, by any reference, or the folder of an adapter.
-        key: the private key, a PEM file.
-    """
-    folder = references.locate(run)
-    seal.sign(folder, key)
-    print(folder / SIGNATURE)
-
-
 def verify(run: str, *, key: Path | None = None, write: bool = False) -> None:
     """Check that the files of a run or an adapter are as its manifest states, and who signed them.
 
@@ -108,12 +82,7 @@ def verify(run: str, *, key: Path | None = None, write: bool = False) -> None:
 
         restate(folder)
         write_manifest(folder)
-    manifest = read_manifest(folder)
-    if manifest is None:
-        rule = f"it has no {FILES}, so nothing tells whether a file was changed"
-        remedy = f"Write it: scionwood verify {folder} --write"
-        raise AdapterFileError(str(folder), rule, remedy)
-    content, entries = manifest
+    content, entries = needed_manifest(folder)
     keys = key or os.environ.get(seal.VARIABLE)
     by = seal.verify(folder, content, seal.public_keys(keys)) if keys else None
     check_manifest(folder, entries)

@@ -11,9 +11,9 @@ from string import Template
 from tempfile import TemporaryDirectory
 
 from scionwood import __version__
+from scionwood.cli.command import prints
 from scionwood.errors import OutputExistsError, PluginError
 from scionwood.plugins import discovery
-from scionwood.plugins.discovery import verbs
 from scionwood.plugins.plugin import API
 from scionwood_sandbox.files import writing
 
@@ -21,23 +21,34 @@ _ENDING = ".tmpl"
 _RENAMED = {"gitignore": ".gitignore"}
 
 
-def render(name: str, into: Path) -> Path:
-    """Write the plugin `name` into a new folder, whole or not at all.
+def _show(written: Path) -> None:
+    name = written.name
+    print(f"{written}\npip install -e {written}\nscionwood check {name}")
+
+
+@prints(_show)
+def new(name: str, folder: Path = Path()) -> Path:
+    """Write a plugin that passes its checks, whole or not at all.
 
     Args:
-        name: a name in snake_case that is not taken, such as "hydrology".
-        into: the folder in which the new folder is made.
+        name: its name in lower case, as in hydrology.
+        folder: where to write.
 
     Returns:
-        The folder `into/name`, ready for `pip install -e`.
+        The new folder, ready for `pip install -e`.
 
     Raises:
-        PluginError: the name is not snake_case, is reserved, or belongs to a plugin.
+        PluginError: the name is not snake_case, is a command, or belongs to a plugin.
         OutputExistsError: the folder exists.
         WriteError: the folder cannot be written.
+
+    Example:
+        >>> from scionwood_kit import new
+        >>> new("hydrology").name
+        'hydrology'
     """
     _validate(name)
-    target = into / name
+    target = folder / name
     if target.exists():
         remedy = "Choose another name, or another folder: scionwood new NAME FOLDER"
         raise OutputExistsError(str(target), "the folder of a new plugin must not exist", remedy)
@@ -50,12 +61,12 @@ def render(name: str, into: Path) -> Path:
         "api": str(API),
     }
     with writing(target):
-        into.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         # The folder gets its name when it is complete.
-        with TemporaryDirectory(prefix=f".{name}-", dir=into) as temporary:
+        with TemporaryDirectory(prefix=f".{name}-", dir=folder) as temporary:
             part = Path(temporary) / name
             part.mkdir()
-            _copy(files("scionwood.plugins") / "template", part, words)
+            _copy(files("scionwood_kit") / "template", part, words)
             part.rename(target)
     return target
 
@@ -64,7 +75,7 @@ def _validate(name: str) -> None:
     if not fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or iskeyword(name):
         rule = "a plugin's name is snake_case: lower-case letters, digits, single underscores"
         raise PluginError(f"{name!r}", rule, "Such as hydrology or my_optics")
-    if name in verbs():
+    if name in discovery.verbs():
         rule = "it is a command of scionwood, which would hide the plugin"
         raise PluginError(f"{name!r}", rule, "Choose another name")
     reserved = {*discovery.entries(), *discovery.extras()}
