@@ -2,7 +2,6 @@ from scionwood.adapters.attaching import attach as attach
 from scionwood.adapters.buffers import BaseChangedWarning as BaseChangedWarning
 from scionwood.adapters.content import state_hash as state_hash
 from scionwood.adapters.content import tensors_hash as tensors_hash
-from scionwood.adapters.findings import Finding as Finding
 from scionwood.adapters.findings import inspect_folder as inspect_folder
 from scionwood.adapters.folder import SavedAdapter as SavedAdapter
 from scionwood.adapters.folder import read_folder as read_folder
@@ -30,6 +29,7 @@ from scionwood.adapters.peft_types import peft_method as peft_method
 from scionwood.adapters.reporting import Report as Report
 from scionwood.adapters.reporting import parameter_groups as parameter_groups
 from scionwood.adapters.reporting import report as report
+from scionwood.adapters.rules import Finding as Finding
 from scionwood.adapters.save import adapter_state as adapter_state
 from scionwood.adapters.save import save_adapter as save_adapter
 from scionwood.adapters.tuner import LayerTuner as LayerTuner

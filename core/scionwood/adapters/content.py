@@ -14,7 +14,14 @@ from typing import Any
 
 import torch
 
-from scionwood.adapters.untrusted import read_json, read_untrusted
+from scionwood.adapters.rules import LOADING, Rules
+from scionwood.adapters.untrusted import (
+    Spec,
+    raw_tensors,
+    read_json,
+    read_untrusted,
+    value_faults,
+)
 from scionwood.errors import AdapterError, AdapterFileError
 from scionwood.runs.layout import ADAPTER, HEAD, MANIFEST
 from scionwood_sandbox.files import atomic_path
@@ -50,15 +57,37 @@ def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
     return total.hexdigest()
 
 
-def check_content(path: Path, tensors: Mapping[str, torch.Tensor], checksum: str) -> None:
-    """Check that the tensors of a file are those of a stated hash; an empty text passes.
+def read_stated(
+    path: Path,
+    specs: Mapping[str, Spec],
+    checksum: str,
+    rules: Rules = LOADING,
+    part: str = "tensors",
+) -> dict[str, torch.Tensor]:
+    """Read the tensors of a file whose header was checked, and compare them with a stated hash.
+
+    Args:
+        path: the file.
+        specs: its tensors, from `read_header`.
+        checksum: the hash; an empty text means that none is stated.
+        rules: how to check.
+        part: the word for the tensors in the names of the rules.
 
     Raises:
-        AdapterFileError: the hash is another one. The message names the file.
+        AdapterFileError: a value is not finite or too large, or the hash is another one.
     """
-    if checksum and (have := tensors_hash(tensors)) != checksum:
-        rule = f"its tensors have the hash {have[:12]}..., and {MANIFEST} states {checksum[:12]}..."
-        raise AdapterFileError(str(path), rule, _REPLACED)
+    with rules(f"{part}: data"):
+        tensors = raw_tensors(path, specs)
+    with rules(f"{part}: values", goes_on=True) as faults:
+        faults += value_faults(path, tensors)
+    if not checksum:
+        rules.skip(f"{part}: hash", f"{MANIFEST} states no such hash")
+        return tensors
+    with rules(f"{part}: hash", goes_on=True):
+        if (have := tensors_hash(tensors)) != checksum:
+            rule = f"its tensors have the hash {have[:12]}..., and {MANIFEST} states "
+            raise AdapterFileError(str(path), f"{rule}{checksum[:12]}...", _REPLACED)
+    return tensors
 
 
 def stated_hash(record: Mapping[str, Any], part: str) -> str:

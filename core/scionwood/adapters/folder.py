@@ -22,6 +22,7 @@ from scionwood.adapters.layers.marks import take_layers_of_file, unmarked
 from scionwood.adapters.methods import config_class
 from scionwood.adapters.patterns import PATTERNS
 from scionwood.adapters.peft_types import BUILT_IN
+from scionwood.adapters.rules import LOADING, Rules
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
 from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json
 from scionwood.errors import AdapterError, AdapterFileError
@@ -174,7 +175,7 @@ def _names(record: Mapping[str, Any], *keys: str) -> list[Any]:
     return [name for value in values for name in (value if isinstance(value, list) else [value])]
 
 
-def config_of(folder: Path, manifest: Manifest | None) -> PeftConfig:
+def config_of(folder: Path, manifest: Manifest | None, rules: Rules = LOADING) -> PeftConfig:
     """Build a config from the harmless options of `adapter_config.json`.
 
     Raises:
@@ -187,11 +188,10 @@ def config_of(folder: Path, manifest: Manifest | None) -> PeftConfig:
     if not isinstance(kind, str) or (manifest is not None and kind != manifest.peft_type):
         raise AdapterFileError(str(path), f"has no usable peft_type ({kind!r})")
     cls = class_of(path, unmarked(kind), manifest)
-    for fault in option_faults(path, record, cls):
-        raise fault
-    options = _options(record)
+    with rules("config: options") as faults:
+        faults += option_faults(path, record, cls)
     try:
-        config: PeftConfig = cls(**options, inference_mode=True)
+        config: PeftConfig = cls(**_options(record), inference_mode=True)
     except Exception as error:  # peft raises errors of many types
         raise AdapterFileError(str(path), f"{type(error).__name__}: {error}") from error
     take_layers_of_file(config, kind)

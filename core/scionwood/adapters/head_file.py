@@ -9,7 +9,7 @@ import torch.nn as nn
 from safetensors.torch import save_file
 
 from scionwood.adapters.content import (
-    check_content,
+    read_stated,
     record_beside,
     state_hash,
     stated_hash,
@@ -17,13 +17,7 @@ from scionwood.adapters.content import (
 )
 from scionwood.adapters.head import declared_head, head_names, head_state
 from scionwood.adapters.modules import gathered, writes
-from scionwood.adapters.untrusted import (
-    check_specs,
-    read_header,
-    read_json,
-    read_tensors,
-    specs_of,
-)
+from scionwood.adapters.untrusted import check_specs, read_header, read_json, specs_of
 from scionwood.errors import AdapterError
 from scionwood.runs.seal import changing, check_part
 from scionwood_sandbox.files import atomic_path, writing
@@ -100,9 +94,8 @@ def load_head(model: nn.Module, path: str | Path) -> None:
     with declared_head(model, sorted(names)):
         state = _state(model)
         check_specs(path, specs, specs_of(state))
-        tensors = read_tensors(path, specs)
-    if record := record_beside(path):
-        check_content(path, tensors, stated_hash(read_json(record), "head"))
+        record = record_beside(path)
+        tensors = read_stated(path, specs, stated_hash(read_json(record), "head") if record else "")
     with torch.no_grad():
         for name, value in state.items():
             value.copy_(tensors[name])

@@ -23,10 +23,9 @@ from peft.utils import set_peft_model_state_dict
 from scionwood.adapters.attaching import wrapped
 from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.compatibility import check_against
-from scionwood.adapters.content import check_content
 from scionwood.adapters.folder import read_folder
 from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
-from scionwood.adapters.identity import ATTRIBUTE
+from scionwood.adapters.identity import ATTRIBUTE, remembered_identity
 from scionwood.adapters.layers.attention import is_dead
 from scionwood.adapters.sharing import untie
 from scionwood.errors import AdapterError, AdapterFileError
@@ -82,21 +81,21 @@ def load_adapter(
     folder = Path(folder)
     with _name_folder(folder):
         saved = read_folder(folder)
-        head = saved.manifest.head if saved.manifest else []
+        manifest, config = saved.manifest, saved.config
+        # The stated base stays stated if the adapter trains on, at another site or after a move.
+        base = manifest.base if manifest else remembered_identity(model)
+        head = manifest.head if manifest else []
         # `unfreeze` declares a whole model as the head, by an empty name.
         with declared_head(model, [name for name in head if name]):
-            checked = check_against(model, saved, whole)
-            _warn_of_dead(model, checked.modules)
-            check_content(
-                saved.path, checked.tensors, saved.manifest.tensors if saved.manifest else ""
-            )
+            names, tensors = check_against(model, saved, whole)
+            _warn_of_dead(model, names)
             with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                 # The rank pattern of AdaLoRA names tensors and not modules, which is correct.
                 warnings.filterwarnings("ignore", "The following rank_pattern keys did not match")
-                with wrapped(model, checked.config, name, checked.modules) as tuned:
-                    _fill(tuned, checked.tensors, name)
-                    untie(tuned, checked.untied)
-    object.__setattr__(tuned, ATTRIBUTE, checked.base)
+                with wrapped(model, config, name, names) as tuned:
+                    _fill(tuned, tensors, name)
+                    untie(tuned, manifest.untied if manifest else [])
+    object.__setattr__(tuned, ATTRIBUTE, base)
     _set_training(tuned, name, trainable)
     keep_statistics(tuned)
     if not isinstance(model, PeftModel):

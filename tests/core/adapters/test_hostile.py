@@ -29,6 +29,7 @@ from peft import (
 from safetensors.torch import load_file, save_file
 
 from scionwood.adapters import attach, load_adapter, load_head, save_adapter, save_head
+from scionwood.adapters.content import restate
 from scionwood.adapters.untrusted import read_header, read_tensors
 from scionwood.errors import AdapterFileError
 
@@ -227,14 +228,14 @@ INDICES = {
 @table("value", [-1, 10_000])
 @table("key", INDICES)
 def test_refuses_indices_out_of_range(key, value, tmp_path):
-    net = Net()
     save_adapter(attach(Net(), INDICES[key], targets="mlp"), tmp_path)
     load_adapter(Net(), tmp_path)
     state = load_file(tmp_path / TENSORS)
     next(tensor for name, tensor in state.items() if key in name).view(-1)[0] = value
     save_file(state, tmp_path / TENSORS)
+    restate(tmp_path)
     with pytest.raises(AdapterFileError, match="index that is not in"):
-        load_adapter(net, tmp_path)
+        load_adapter(Net(), tmp_path)
 
 
 HEADS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {
