@@ -13,18 +13,22 @@ import torch.nn as nn
 from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.fresh import FrozenHeadWarning, fresh_head
 from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
-from scionwood.adapters.identity import ATTRIBUTE, remembered_identity
-from scionwood.adapters.layers.targeting import settle_layers
+from scionwood.adapters.identity import ATTRIBUTE, remember_buffers, remembered_identity
 from scionwood.adapters.layers.tuners import science_layers
-from scionwood.adapters.left_out import DEAD, DeadTargetsError, LeftOutWarning, message
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
 from scionwood.adapters.modules import restored_on_error
-from scionwood.adapters.probe import check_alive, example_of
+from scionwood.adapters.probe import (
+    DEAD,
+    DeadTargetsError,
+    LeftOutWarning,
+    check_alive,
+    example_of,
+    message,
+)
 from scionwood.adapters.sharing import settle_ties
-from scionwood.adapters.targets import narrow
+from scionwood.adapters.targets import narrow, settle_layers
 from scionwood.errors import AdapterError
 
 REWRITES = ("pissa", "olora", "corda", "loftq", "lora_ga")

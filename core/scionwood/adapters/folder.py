@@ -18,10 +18,9 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from scionwood.adapters.content import stated_hash
 from scionwood.adapters.identity import BaseIdentity, stated_identity
-from scionwood.adapters.layers.marks import take_layers_of_file, unmarked
-from scionwood.adapters.methods import config_class
+from scionwood.adapters.layers.tuners import take_layers_of_file, unmarked
+from scionwood.adapters.methods import BUILT_IN, config_class
 from scionwood.adapters.patterns import PATTERNS
-from scionwood.adapters.peft_types import BUILT_IN
 from scionwood.adapters.rules import LOADING, Rules
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
 from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json

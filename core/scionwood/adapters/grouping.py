@@ -19,8 +19,7 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor, nn
 
-from scionwood.adapters.lora_parts import SIBLINGS
-from scionwood.adapters.prepared import Prepared
+from scionwood.adapters.prepared import SIBLINGS, Prepared
 from scionwood.kernels import node
 from scionwood.kernels.again import read_late
 

@@ -21,11 +21,10 @@ from peft import PeftModel
 from peft.utils import set_peft_model_state_dict
 
 from scionwood.adapters.attaching import wrapped
-from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.compatibility import check_against
 from scionwood.adapters.folder import read_folder
 from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
-from scionwood.adapters.identity import ATTRIBUTE, remembered_identity
+from scionwood.adapters.identity import ATTRIBUTE, remember_buffers, remembered_identity
 from scionwood.adapters.layers.attention import is_dead
 from scionwood.adapters.sharing import untie
 from scionwood.errors import AdapterError, AdapterFileError

@@ -1,22 +1,31 @@
-"""Detect dead targets: wrapped layers that the forward pass of the model bypasses.
+"""Leave out targets on which an adapter would learn nothing, or which peft refuses.
 
-For example, `EvaAttention` of timm with a q/k/v bias calls `F.linear(x, self.qkv.weight, bias)`.
-The wrapper of `qkv` is then never called, and its adapter would never learn.
+A pattern such as `all-linear` selects layers that nobody has looked at. Some are read and never
+called: `EvaAttention` of timm calls `F.linear(x, self.qkv.weight, bias)`, so that the wrapper of
+`qkv` would never run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn as nn
-from peft import PeftModel
+from peft import PeftConfig, PeftModel
+from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 
 from scionwood.adapters.head import backbone
-from scionwood.adapters.left_out import DEAD, DeadTargetsError
 from scionwood.adapters.modules import tuner_layers
 from scionwood.errors import AdapterError
+
+READ = "the code around it reads its weight and never calls it, so that an adapter learns nothing"
+DEAD = (
+    "the model's forward never calls these layers or no gradient reaches them, so that an adapter "
+    "there learns nothing"
+)
+NAMES_IN_WARNING = 4
+"""How many names of a reason the warning shows."""
 
 
 def check_alive(
@@ -127,3 +136,82 @@ def _tensors(output: Any) -> Iterator[torch.Tensor]:
     elif isinstance(output, list | tuple):
         for value in output:
             yield from _tensors(value)
+
+
+class LeftOutWarning(UserWarning):
+    """Modules that a pattern selects have no adapter; the message names them and the reason.
+
+    Example:
+        >>> import warnings
+        >>> from peft import LoraConfig
+        >>> class Reads(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.called, self.read = torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)
+        ...     def forward(self, x):
+        ...         return self.called(x) @ self.read.weight
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", authoring.LeftOutWarning)
+        ...     x = (torch.ones(1, 4),)
+        ...     scionwood.attach(Reads(), LoraConfig(), targets="all-linear", example=x, head=())
+        Traceback (most recent call last):
+        ...
+        scionwood.adapters.probe.LeftOutWarning: no adapter on read: ...
+    """
+
+
+class DeadTargetsError(AdapterError):
+    """Wrapped layers are never called, or get no gradient.
+
+    Attributes:
+        names: The names of the layers.
+    """
+
+    names: tuple[str, ...] = ()
+
+
+def message(left_out: Mapping[str, str]) -> str:
+    """Return the text of the warning for the reasons by the names of the modules."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    parts = [
+        f"no adapter on {', '.join(names[:NAMES_IN_WARNING])}"
+        + (f" and {len(names) - NAMES_IN_WARNING} more" if len(names) > NAMES_IN_WARNING else "")
+        + f": {reason}"
+        for reason, names in reasons.items()
+    ]
+    return "; ".join(parts)
+
+
+def without(names: Sequence[str], left_out: Mapping[str, str], spelled: Sequence[str]) -> list[str]:
+    """Return the names without those that are left out.
+
+    Raises:
+        AdapterError: A module that is spelled out would be left out, or all of them.
+    """
+    names_left = [name for name in names if name not in left_out]
+    requested_names = [
+        name for name in names if name in left_out and (name in spelled or not names_left)
+    ]
+    if requested_names:
+        dead = "dead " * (left_out[requested_names[0]] in (READ, DEAD))
+        remedy = "change the backbone so that it calls these layers as modules"
+        raise AdapterError(
+            f"{dead}targets {', '.join(requested_names)}",
+            left_out[requested_names[0]],
+            f"Target other layers{f', or {remedy}' if dead else ''}",
+        )
+    return names_left
+
+
+def refused(model: nn.Module, config: PeftConfig, names: Sequence[str]) -> dict[str, str]:
+    """Return the modules that peft refuses in this architecture, with its reason."""
+    base, reasons = backbone(model), {}
+    tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type]
+    for name in names:
+        try:
+            tuner._check_target_module_compatiblity(None, config, base, name.rpartition(".")[2])
+        except ValueError as error:
+            reasons[name] = f"peft refuses it ({str(error).rstrip('.')})"
+    return reasons

@@ -18,11 +18,10 @@ from peft import PeftConfig, PeftModel
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
-from scionwood.adapters.buffers import warn_if_changed
 from scionwood.adapters.content import KEY, state_hash, stated_hash, tensors_hash, write_record
 from scionwood.adapters.head import head_names
-from scionwood.adapters.identity import remembered_identity
-from scionwood.adapters.layers.marks import marked
+from scionwood.adapters.identity import remembered_identity, warn_if_changed
+from scionwood.adapters.layers.tuners import marked
 from scionwood.adapters.methods import origin
 from scionwood.adapters.modules import gathered, tuner_layers, writes
 from scionwood.adapters.sharing import untied

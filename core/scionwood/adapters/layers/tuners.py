@@ -1,4 +1,9 @@
-"""Let peft build the layers of this package inside `attach` and `load_adapter`."""
+"""Let peft build the layers of this package inside `attach` and `load_adapter`.
+
+Saved adapters that peft alone cannot open are marked, so that it refuses them by name: the
+`peft_type` in their files is a sentence that tells how to open the folder. peft does not know such
+a type, and shows it in its error.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +20,15 @@ from peft.tuners.lora.model import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn.utils.parametrize import is_parametrized
 
-from scionwood.adapters.experts import hide, is_translated
-from scionwood.adapters.layers.attention import Attention, StandIn, close_fast_paths
+from scionwood.adapters.experts import hide, is_translated, stays
+from scionwood.adapters.head import backbone
+from scionwood.adapters.layers.attention import Attention, StandIn, close_fast_paths, fast_paths
 from scionwood.adapters.layers.forms import class_names, form_of, own_forward, torch_class
 from scionwood.adapters.layers.ia3 import WeightIA3
 from scionwood.adapters.layers.lora import FlatLinear, WeightLora
 from scionwood.adapters.layers.weights import WeightLayer
+from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.sources import asks_for_attention
 from scionwood.errors import AdapterError
 
 LAYERS_ATTRIBUTE = "_scionwood_layers"
@@ -30,6 +38,10 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 FLAT = "torch_geometric.nn.dense.linear.Linear"
 TYPED = "torch_geometric.nn.dense.linear.HeteroLinear"
 EQUIVARIANT = "e3nn.o3._linear.Linear"
+
+HOW = "open this folder with scionwood.load_adapter"
+MARKED = {kind: f"SCIONWOOD_{kind}: {HOW}" for kind in ("LORA", "IA3")}
+"""The `peft_type` in the files, by the type in memory."""
 
 
 class AttentionLora(WeightLora, StandIn):
@@ -229,3 +241,48 @@ def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: 
         setattr(parent, name, new)
     else:
         of_peft(parent, name, new, child)
+
+
+def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any]:
+    """Return a record of a saved adapter, marked if peft alone cannot open the adapter.
+
+    Args:
+        record: The content of `adapter_config.json` or `scionwood.json`.
+        model: A model with adapters.
+        name: The name of the adapter.
+    """
+    kind = getattr(record["peft_type"], "value", record["peft_type"])
+    layers = {
+        key: layer
+        for key, layer in tuner_layers(model).items()
+        if name in layer._all_available_adapter_names()
+    }
+    bypassed = fast_paths(backbone(model), layers)
+    foreign = bypassed or any(map(peft_cannot_open, layers.values()))
+    for key, layer in layers.items():  # the attention of peft is none for `isinstance`
+        if isinstance(layer, StandIn) and asks_for_attention(backbone(model), key):
+            foreign = True
+    if kind in MARKED and (foreign or not stays(model, model.peft_config[name])):
+        return {**record, "peft_type": MARKED[kind]}
+    return record
+
+
+def unmarked(kind: Any) -> Any:
+    """Return the type in memory for the `peft_type` of a file.
+
+    Example:
+        >>> from scionwood.adapters.layers.tuners import MARKED, unmarked
+        >>> unmarked(MARKED["LORA"]), unmarked("LORA")
+        ('LORA', 'LORA')
+    """
+    return next((plain for plain, written in MARKED.items() if written == kind), kind)
+
+
+def take_layers_of_file(config: PeftConfig, kind: Any) -> None:
+    """Let a config build the layers that its file was written with.
+
+    Args:
+        config: The config of a saved adapter.
+        kind: The `peft_type` in the file.
+    """
+    setattr(config, LAYERS_ATTRIBUTE, kind in MARKED.values())
