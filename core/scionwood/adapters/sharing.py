@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, permutations
 from typing import Any, NamedTuple, final
 
 import torch
@@ -76,25 +76,8 @@ class Tie(NamedTuple):
 
 def adapter_ties(model: nn.Module) -> list[Tie]:
     """Return the tensors inside adapted layers that share memory with a place outside the layer."""
-    return [
-        Tie(changed, other)
-        for group in _sharing(locations(model))
-        for changed in group
-        for other in group
-        if changed.layer is not None and changed.layer is not other.layer
-    ]
-
-
-def head_ties(model: nn.Module) -> list[Tie]:
-    """Return the tensors of the head that share memory with the frozen base."""
-    head = head_names(model)
-    return [
-        Tie(changed, other)
-        for group in _sharing(locations(model) if head else ())
-        for changed in group
-        for other in group
-        if in_head(changed.name, head) and not in_head(other.name, head)
-    ]
+    ties = _ties(locations(model))
+    return [tie for tie in ties if tie.changed.layer not in (None, tie.other.layer)]
 
 
 def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
@@ -103,7 +86,9 @@ def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
     Tied layers that all have adapters are no fault, since `merge` gives each a copy of its own.
     """
     ties = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
-    ties = [tie for tie in ties if tie.other.layer is None] + head_ties(model)
+    ties = [tie for tie in ties if tie.other.layer is None]
+    if head := head_names(model):  # a tensor of the head that the frozen base has too
+        ties += [tie for tie in _ties(locations(model)) if _alone_in(head, tie)]
     if ties and not untie:
         raise ties[0].error()
     _remember(model, ties)
@@ -115,16 +100,8 @@ def untie(model: nn.Module, names: Sequence[str]) -> None:
     tensor_names = {place.name for place in everything}
     if missing := [name for name in names if name not in tensor_names]:
         raise AdapterError(f"untied {missing[0][:200]!r}", "the base has no such tensor")
-    _remember(
-        model,
-        [
-            Tie(changed, other)
-            for group in _sharing(everything)
-            for changed in group
-            for other in group
-            if changed.name in names and other.name not in names
-        ],
-    )
+    ties = _ties(everything)
+    _remember(model, [t for t in ties if t.changed.name in names and t.other.name not in names])
 
 
 def untied(model: nn.Module) -> dict[str, int]:
@@ -171,8 +148,8 @@ def locations(model: nn.Module) -> Iterator[Location]:
                 yield Location(place, key)
 
 
-def _sharing(everything: Iterable[Location]) -> list[list[Location]]:
-    """Group the places whose tensors overlap in memory, without those that overlap with none."""
+def _ties(everything: Iterable[Location]) -> list[Tie]:
+    """Return all pairs of places whose tensors overlap in memory, in both orders."""
     by_storage: dict[Any, list[tuple[int, int, Location]]] = defaultdict(list)
     for place in everything:
         storage, start, stop = _span(place.tensor)
@@ -185,7 +162,7 @@ def _sharing(everything: Iterable[Location]) -> list[list[Location]]:
                 groups.append([])
             groups[-1].append(place)
             end = max(end, stop)
-    return [group for group in groups if len(group) > 1]
+    return [Tie(*pair) for group in groups for pair in permutations(group, 2)]
 
 
 def _span(tensor: torch.Tensor) -> tuple[Any, int, int]:
@@ -198,6 +175,10 @@ def _span(tensor: torch.Tensor) -> tuple[Any, int, int]:
     first = int(local.storage_offset()) * local.element_size()
     stop = first + (last + 1) * local.element_size()
     return local.untyped_storage()._cdata, first, stop
+
+
+def _alone_in(head: tuple[str, ...], tie: Tie) -> bool:
+    return in_head(tie.changed.name, head) and not in_head(tie.other.name, head)
 
 
 def _has(layer: Any, name: str) -> bool:

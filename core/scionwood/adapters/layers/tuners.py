@@ -177,7 +177,7 @@ def is_foreign_linear(module: nn.Module) -> bool:
 
 def peft_cannot_open(layer: nn.Module) -> bool:
     """Return whether peft alone would refuse a layer, or would compute something else in it."""
-    return isinstance(layer, WeightLayer | FlatLinear)
+    return isinstance(layer, WeightLora | WeightIA3 | FlatLinear)
 
 
 def _check_stored(target: Any, name: str) -> None:
