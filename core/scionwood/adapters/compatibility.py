@@ -174,7 +174,9 @@ def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
     width = sum(sum(shape) for shape in sizes)
     widest = max((max(shape, default=1) for shape in sizes), default=1)
     budget = SPARE + 4 * sum(p.numel() * p.element_size() for p in model.parameters())
-    for option, size in sizes_in(config):
+    values = vars(config).items()
+    sized = {o: value for o, value in values if not any(word in o for word in NO_SIZES)}
+    for option, size in ((o, n) for o, value in sized.items() for n in _numbers(value)):
         is_rank = option in ("r", "mini_r", "init_r", "hybrid_r") or "rank" in option
         values_per_unit = width if is_rank else 1
         if (is_rank and size < 0) or (size > widest and 8 * size * values_per_unit > budget):
@@ -184,14 +186,10 @@ def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
             )
 
 
-def sizes_in(config: PeftConfig) -> list[tuple[str, int]]:
-    """List the options whose whole numbers may be sizes, those of `_pattern` options included."""
-    sizes = []
-    for option, value in vars(config).items():
-        inner = value.values() if isinstance(value, Mapping) else [value]
-        sized = not any(word in option for word in NO_SIZES)
-        sizes += [(option, n) for n in inner if type(n) is int and sized]
-    return sizes
+def _numbers(value: object) -> list[int]:
+    """List the whole numbers of an option, those of a `_pattern` option included."""
+    values = value.values() if isinstance(value, Mapping) else [value]
+    return [number for number in values if type(number) is int]
 
 
 def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[str, torch.Tensor]:

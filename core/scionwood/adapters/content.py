@@ -17,8 +17,8 @@ import torch
 import torch.nn as nn
 from safetensors.torch import save_file
 
-from scionwood.adapters.head import declared_head, head_names, head_state
-from scionwood.adapters.modules import gathered, writes
+from scionwood.adapters.head import head_names, head_state
+from scionwood.adapters.modules import declared_head, gathered, writes
 from scionwood.adapters.rules import LOADING, Rules
 from scionwood.adapters.untrusted import (
     Spec,

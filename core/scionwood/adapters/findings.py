@@ -12,7 +12,7 @@ import torch.nn as nn
 from scionwood.adapters.compatibility import check_against
 from scionwood.adapters.content import read_stated, record_beside, stated_hash
 from scionwood.adapters.folder import SavedAdapter, config_of, manifest_of, tensors_path
-from scionwood.adapters.head import declared_head
+from scionwood.adapters.modules import declared_head
 from scionwood.adapters.rules import Ended, Finding, Rules
 from scionwood.adapters.save import MANIFEST
 from scionwood.adapters.untrusted import read_header, read_json

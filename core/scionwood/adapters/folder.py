@@ -81,11 +81,6 @@ class Manifest:
     untied: list[str]
     tensors: str = ""
 
-    @property
-    def sha256(self) -> str:
-        """The hash of the base, see `base_hash`."""
-        return self.base.sha256
-
 
 @dataclass(frozen=True)
 class SavedAdapter:
@@ -146,41 +141,23 @@ def manifest_of(folder: Path) -> Manifest | None:
         raise AdapterFileError(
             str(path), f"format {record.get('format')!r}, not {FORMAT}", "Upgrade scionwood"
         )
-    base = stated_identity(record)
+    base, lists = stated_identity(record), {"head": [], "untied": []} | record
+    names: list[Any] = [lists.get("modules"), lists["head"], lists["untied"]]
+    known = all(isinstance(n, list) and all(isinstance(name, str) for name in n) for n in names)
     match record:
-        case {
-            "method": str(method),
-            "peft_type": str(kind),
-            "modules": list(modules),
-            **others,
-        } if base is not None and all(
-            isinstance(name, str) for name in (*modules, *_names(others, "head", "untied"))
-        ):
+        case {"method": str(method), "peft_type": str(kind)} if base is not None and known:
             claimed = str(record.get("distribution") or "")
             name_match = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
             distribution = name_match[0] if name_match else ""
-            head, untied = _names(others, "head"), _names(others, "untied")
+            modules, head, untied = names
             tensor_hash = stated_hash(record, "adapter")
             return Manifest(method, kind, distribution, base, modules, head, untied, tensor_hash)
-        case _:
-            raise AdapterFileError(
-                str(path),
-                "method, peft_type, base.sha256, modules, head or untied is missing or wrong",
-            )
-
-
-def _names(record: Mapping[str, Any], *keys: str) -> list[Any]:
-    values = [record.get(key, []) for key in keys]
-    return [name for value in values for name in (value if isinstance(value, list) else [value])]
+    rule = "method, peft_type, base.sha256, modules, head or untied is missing or wrong"
+    raise AdapterFileError(str(path), rule)
 
 
 def config_of(folder: Path, manifest: Manifest | None, rules: Rules = LOADING) -> PeftConfig:
-    """Build a config from the harmless options of `adapter_config.json`.
-
-    Raises:
-        AdapterFileError: The method is unknown or its plugin is missing. Or an option is unknown,
-            reaches outside the folder, or has a value that is out of bounds.
-    """
+    """Build a config from the harmless options of `adapter_config.json`; see `option_faults`."""
     path = folder / CONFIG
     record = read_json(path)
     kind = record.get("peft_type")

@@ -20,12 +20,13 @@ import torch.nn as nn
 from peft import PeftModel
 from peft.utils import set_peft_model_state_dict
 
-from scionwood.adapters.attaching import wrapped
+from scionwood.adapters.attaching import wrap
 from scionwood.adapters.compatibility import check_against
 from scionwood.adapters.folder import read_folder
-from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
+from scionwood.adapters.head import backbone, keep_statistics, train_head
 from scionwood.adapters.identity import ATTRIBUTE, remember_buffers, remembered_identity
 from scionwood.adapters.layers.attention import is_dead
+from scionwood.adapters.modules import declared_head
 from scionwood.adapters.sharing import untie
 from scionwood.errors import AdapterError, AdapterFileError
 
@@ -91,9 +92,9 @@ def load_adapter(
             with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                 # The rank pattern of AdaLoRA names tensors and not modules, which is correct.
                 warnings.filterwarnings("ignore", "The following rank_pattern keys did not match")
-                with wrapped(model, config, name, names) as tuned:
-                    _fill(tuned, tensors, name)
-                    untie(tuned, manifest.untied if manifest else [])
+                tuned = wrap(model, config, name, names)
+                _fill(tuned, tensors, name)
+                untie(tuned, manifest.untied if manifest else [])
     object.__setattr__(tuned, ATTRIBUTE, base)
     _set_training(tuned, name, trainable)
     keep_statistics(tuned)

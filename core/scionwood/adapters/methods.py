@@ -10,9 +10,8 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, final
 
 from peft import PeftConfig, PeftType
 from peft.mapping import (
@@ -33,19 +32,15 @@ BUILT_IN = frozenset(PeftType.__members__)
 """The types that peft defines itself."""
 
 
-@dataclass(frozen=True)
-class Origin:
-    """The source of a method.
-
-    Attributes:
-        method: The name in a recipe, `lora` or `plugin/name`.
-        plugin: The name of the plugin. `None` if the method is peft's or no plugin lists it.
-        distribution: "name version" of the distribution that provides the plugin, or `None`.
-    """
+@final
+class Origin(NamedTuple):
+    """The source of a method; plugin and distribution are `None` if it is peft's or not listed."""
 
     method: str
+    """The name in a recipe, `lora` or `plugin/name`."""
     plugin: str | None = None
     distribution: str | None = None
+    """Name and version of the distribution that provides the plugin."""
 
 
 def methods() -> list[str]:

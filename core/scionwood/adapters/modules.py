@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,15 @@ import torch.nn as nn
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood.adapters.head import backbone, base_modules
+from scionwood.adapters.head import (
+    DECLARED,
+    backbone,
+    base_modules,
+    given_head,
+    head_names,
+    in_head,
+)
+from scionwood.errors import AdapterError
 
 UNTIED = "_scionwood_untied"
 """The attribute of a backbone with the names of the tensors that got copies of their own."""
@@ -59,8 +67,33 @@ def writes() -> bool:
 
 
 @contextmanager
+def declared_head(model: nn.Module, names: Sequence[str] | str) -> Iterator[None]:
+    """Add modules to the head of a model; if the block raises an error, the model is as before.
+
+    Raises:
+        AdapterError: The backbone has no such module. Or the model has adapters already, which
+            were made for a base that includes the module.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    new = tuple(name for name in names if not in_head(name, head_names(model)))
+    if "" in new:
+        raise AdapterError("head ''", "the whole model is no head", "Name its last module")
+    if new and isinstance(model, PeftModel):
+        raise AdapterError(
+            f"head {', '.join(new)}",
+            "the model has an adapter, whose base includes this module",
+            "Name the head when the first adapter is attached",
+        )
+    with restored_on_error(model):
+        if new:
+            setattr(backbone(model), DECLARED, given_head(model) + new)
+            head_names(model)  # raises the error if a module does not exist
+        yield
+
+
+@contextmanager
 def restored_on_error(model: nn.Module) -> Iterator[None]:
-    """Restore the module tree and the gradient flags if the block raises an error.
+    """Restore module tree, gradient flags and the backbone's attributes if the block fails.
 
     peft wraps layers one by one, so that an error at the third leaves two wrapped. The values of
     parameters are not restored, and the block must not change them.
@@ -70,10 +103,11 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
         for module in model.modules()
         for children in (module._modules, module._parameters, module._buffers)
     ]
+    base = vars(backbone(model))
+    tree.append((base, dict(base)))
+    if "peft_config" in base:  # the tuner shares this dictionary
+        tree.append((base["peft_config"], dict(base["peft_config"])))
     flags = [(p, p.requires_grad) for p in model.parameters()]
-    attributes = vars(backbone(model))
-    configs = dict(attributes["peft_config"]) if "peft_config" in attributes else None
-    untied = attributes.get(UNTIED)
     try:
         yield
     except BaseException:
@@ -82,14 +116,4 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
             children.update(before)
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-        attributes.pop(UNTIED, None)
-        if untied is not None:
-            attributes[UNTIED] = untied
-        peft_configs = attributes.pop("peft_config", None)
-        if configs is not None:
-            peft_configs.clear()
-            peft_configs.update(configs)
-            attributes["peft_config"] = (
-                peft_configs  # the same object as before, which the tuner shares
-            )
         raise

@@ -31,13 +31,10 @@ NAMES_IN_WARNING = 4
 def check_alive(
     model: PeftModel, adapter: str, example: tuple[torch.Tensor, ...] | None = None
 ) -> None:
-    """Run the model once, and check that each wrapped layer is called and gets a gradient.
-
-    The check is skipped if there is no example; see `example_of`.
+    """Run the model once on an example, and check that each wrapped layer gets a gradient.
 
     Raises:
-        DeadTargetsError: Layers are dead, and the message names them.
-        AdapterError: The forward pass fails.
+        DeadTargetsError: Layers are never called or get no gradient; the message names them.
     """
     example, layers = example_of(model, example), tuner_layers(model)
     if example is None or not layers:
@@ -74,12 +71,7 @@ def check_alive(
 def example_of(
     model: nn.Module, example: tuple[torch.Tensor, ...] | None = None
 ) -> tuple[torch.Tensor, ...] | None:
-    """Return the input on which a model can run, or `None`.
-
-    Args:
-        model: A model with or without adapters.
-        example: The user's own. `None` means `example_input()` of the backbone.
-    """
+    """Return the user's example or that of the backbone, if the model can run on one."""
     base = backbone(model)
     offers = getattr(base, "example_input", None)
     if example is None and callable(offers):

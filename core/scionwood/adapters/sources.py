@@ -95,16 +95,7 @@ def _parsed(thing: Any) -> list[ast.AST]:
 
 
 def together(kind: type) -> list[tuple[str, ...]]:
-    """Return the names of layers that the forward of a class calls with the same variable.
-
-    A class whose source is not there has none.
-
-    Example:
-        >>> from scionwood.adapters.grouping import together
-        >>> from transformers.models.llama.modeling_llama import LlamaMLP
-        >>> together(LlamaMLP)
-        [('gate_proj', 'up_proj')]
-    """
+    """Return the names of layers that the forward of a class calls with the same variable."""
     reader = _Calls()
     for tree in _parsed(inspect.unwrap(kind.forward)):  # type: ignore[attr-defined]
         reader.visit(tree)

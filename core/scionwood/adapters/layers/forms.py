@@ -67,13 +67,7 @@ def form_of(module: nn.Module) -> Form | None:
 
 
 def class_names(module: nn.Module) -> list[str]:
-    """Return the qualified names of the class of a module and of its bases.
-
-    Example:
-        >>> from scionwood.adapters.layers.forms import class_names
-        >>> class_names(torch.nn.Linear(1, 1))[0]
-        'torch.nn.modules.linear.Linear'
-    """
+    """Return the qualified names of the class of a module and of its bases."""
     return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__]
 
 

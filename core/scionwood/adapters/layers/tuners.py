@@ -244,13 +244,7 @@ def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: 
 
 
 def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any]:
-    """Return a record of a saved adapter, marked if peft alone cannot open the adapter.
-
-    Args:
-        record: The content of `adapter_config.json` or `scionwood.json`.
-        model: A model with adapters.
-        name: The name of the adapter.
-    """
+    """Return the content of `adapter_config.json` or `scionwood.json`, marked if it has to be."""
     kind = getattr(record["peft_type"], "value", record["peft_type"])
     layers = {
         key: layer
@@ -268,21 +262,10 @@ def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any
 
 
 def unmarked(kind: Any) -> Any:
-    """Return the type in memory for the `peft_type` of a file.
-
-    Example:
-        >>> from scionwood.adapters.layers.tuners import MARKED, unmarked
-        >>> unmarked(MARKED["LORA"]), unmarked("LORA")
-        ('LORA', 'LORA')
-    """
+    """Return the type in memory for the `peft_type` of a file."""
     return next((plain for plain, written in MARKED.items() if written == kind), kind)
 
 
 def take_layers_of_file(config: PeftConfig, kind: Any) -> None:
-    """Let a config build the layers that its file was written with.
-
-    Args:
-        config: The config of a saved adapter.
-        kind: The `peft_type` in the file.
-    """
+    """Let a config build the layers that its file, with this `peft_type`, was written with."""
     setattr(config, LAYERS_ATTRIBUTE, kind in MARKED.values())

@@ -143,11 +143,7 @@ class WeightLayer:
 
 
 def known_form(module: nn.Module) -> Form:
-    """Return the form of a module that has one.
-
-    Raises:
-        AdapterError: The module has no form.
-    """
+    """Return the form of a module, or refuse a module that has none."""
     form = form_of(module)
     if form is None:
         raise AdapterError(
@@ -159,13 +155,7 @@ def known_form(module: nn.Module) -> Form:
 
 
 def real_dtype(weight: Tensor) -> torch.dtype:
-    """Return the real dtype of the factors of a weight, the same precision as the weight.
-
-    Example:
-        >>> from scionwood.adapters.layers.weights import real_dtype
-        >>> real_dtype(torch.zeros(1, dtype=torch.complex64))
-        torch.float32
-    """
+    """Return the real dtype of the factors of a weight, the same precision as the weight."""
     return weight.dtype.to_real() if weight.is_complex() else weight.dtype
 
 
