@@ -216,11 +216,7 @@ def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[st
 
 
 def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
-    """Copy the backbone without its adapters.
-
-    Raises:
-        AdapterError: The backbone has an attribute that cannot be copied.
-    """
+    """Copy the backbone without its adapters, or refuse one that cannot be copied."""
     memo: dict[int, object] = {}
     for module in model.modules() if meta else ():
         values = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]

@@ -75,15 +75,7 @@ def read_stated(
 ) -> dict[str, torch.Tensor]:
     """Read the tensors of a file whose header was checked, and compare them with a stated hash.
 
-    Args:
-        path: the file.
-        specs: its tensors, from `read_header`.
-        checksum: the hash; an empty text means that none is stated.
-        rules: how to check.
-        part: the word for the tensors in the names of the rules.
-
-    Raises:
-        AdapterFileError: a value is not finite or too large, or the hash is another one.
+    An empty checksum means that no hash is stated. `part` begins the names of the rules.
     """
     with rules(f"{part}: data"):
         tensors = raw_tensors(path, specs)
@@ -109,8 +101,7 @@ def stated_hash(record: Mapping[str, Any], part: str) -> str:
 def record_beside(head: Path) -> Path | None:
     """Return the `scionwood.json` of the adapter beside which a head's file lies, if there is one.
 
-    Args:
-        head: the head's file in a run folder. A file of another name belongs to no adapter.
+    A file of another name than that of a head in a run folder belongs to no adapter.
     """
     places = (head.parent / ADAPTER / MANIFEST, head.parent / MANIFEST)
     return next((p for p in places if p.is_file()), None) if head.name == HEAD else None
@@ -142,10 +133,9 @@ def state_hash(path: Path, part: str, value: str) -> None:
 
 
 def restate(folder: Path) -> None:
-    """State the hashes of the tensors that lie in a folder now, where others are stated.
+    """State the hashes of the tensors that lie in the folder of a run or of an adapter now.
 
-    Args:
-        folder: a run folder, or the folder of an adapter. One that states no hash stays as it is.
+    A folder that states no hash stays as it is.
     """
     for place, head in ((folder / ADAPTER, folder / HEAD), (folder, folder / HEAD)):
         path = place / MANIFEST

@@ -56,8 +56,7 @@ def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
 def check_called(model: nn.Module, layers: Mapping[str, BaseTunerLayer]) -> None:
     """Refuse layers that are never called, as a merge would switch their adapters on.
 
-    Raises:
-        AdapterError: There is such a layer. Files of peft have them, from `all-linear`.
+    Files of peft have such layers, from `all-linear`.
     """
     for name in layers:
         if is_dead(backbone(model), name):

@@ -98,13 +98,7 @@ def _versions(operands: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def group(model: nn.Module, kind: type, prepared: Callable[[Any], Prepared | None]) -> None:
-    """Give each layer of a kind its group; a layer without siblings gets none.
-
-    Args:
-        model: A model.
-        kind: The class of fused linear layers.
-        prepared: The call of a layer; `None` if something acts on it.
-    """
+    """Give each layer of a kind its group; a layer without siblings gets none."""
     ungroup(model)
     for parent in model.modules():
         children = parent._modules

@@ -241,11 +241,7 @@ def remember_buffers(model: nn.Module) -> None:
 
 
 def warn_if_changed(model: nn.Module) -> None:
-    """Warn if a persistent buffer of the base has changed.
-
-    Warns:
-        BaseChangedWarning: The names of the buffers, and the remedy.
-    """
+    """Warn if a persistent buffer of the base has changed."""
     before: dict[str, str] = getattr(backbone(model), _DIGESTS, {})
     now = _digests(model) if before else {}
     changed = [name for name, digest in before.items() if now.get(name, digest) != digest]

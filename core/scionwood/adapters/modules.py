@@ -22,9 +22,6 @@ from scionwood.adapters.head import (
 )
 from scionwood.errors import AdapterError
 
-UNTIED = "_scionwood_untied"
-"""The attribute of a backbone with the names of the tensors that got copies of their own."""
-
 
 def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
     """Return the outermost wrapped layers by their names in the backbone."""

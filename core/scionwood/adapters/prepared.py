@@ -57,12 +57,7 @@ class Prepared:
     )  # fmt: skip
 
     def __init__(self, layer: Any, group: Any) -> None:
-        """Prepare the call of a layer.
-
-        Args:
-            layer: A layer with one active adapter and no `fused_layers.obstacle`.
-            group: The `Siblings` that read its input too, or `None`.
-        """
+        """Prepare a layer without `fused_layers.obstacle`; the `group` reads its input too."""
         attributes = self.attributes = layer.__dict__
         self.name, self.group = active(layer)[0], group
         actives = attributes["_active_adapter"]
@@ -173,18 +168,12 @@ def parts_obstacle(layer: Any, name: str) -> str:
     return ""
 
 
-def factors(
-    layer: Any, names: list[str] | None = None
-) -> tuple[Tensor, Tensor, Tensor | None, float]:
+def factors(layer: Any) -> tuple[Tensor, Tensor, Tensor | None, float]:
     """Return A, B, bias and scaling of the active adapters.
 
     Several adapters are combined into one whose rank is the sum of their ranks.
-
-    Args:
-        layer: A LoRA layer of peft.
-        names: What `active` returns for it, if known.
     """
-    names = names or active(layer)
+    names = active(layer)
     down, up = layer._modules["lora_A"]._modules, layer._modules["lora_B"]._modules
     bias, scaling = layer._modules["base_layer"].bias, layer.scaling
     for name in names:

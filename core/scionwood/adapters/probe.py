@@ -153,11 +153,7 @@ class LeftOutWarning(UserWarning):
 
 
 class DeadTargetsError(AdapterError):
-    """Wrapped layers are never called, or get no gradient.
-
-    Attributes:
-        names: The names of the layers.
-    """
+    """Wrapped layers, of these names, are never called or get no gradient."""
 
     names: tuple[str, ...] = ()
 
@@ -177,11 +173,7 @@ def message(left_out: Mapping[str, str]) -> str:
 
 
 def without(names: Sequence[str], left_out: Mapping[str, str], spelled: Sequence[str]) -> list[str]:
-    """Return the names without those that are left out.
-
-    Raises:
-        AdapterError: A module that is spelled out would be left out, or all of them.
-    """
+    """Return the names without those that are left out, unless one is spelled out or all are."""
     names_left = [name for name in names if name not in left_out]
     requested_names = [
         name for name in names if name in left_out and (name in spelled or not names_left)

@@ -133,12 +133,7 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
 
 
 def active_adapter(model: PeftModel) -> str:
-    """Return the name of the active adapter, or of the one that trains if several are active.
-
-    Raises:
-        AdapterError: Several are active and not exactly one of them trains, so the caller must name
-            one.
-    """
+    """Return the name of the active adapter, or of the one that trains if several are active."""
     active: list[str] = list(model.active_adapters)
     candidates = active if len(active) == 1 else [name for name in active if _trains(model, name)]
     if len(candidates) != 1:

@@ -20,8 +20,10 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from scionwood.adapters.head import BasePlace, backbone, base_places, head_names, in_head
-from scionwood.adapters.modules import UNTIED
 from scionwood.errors import AdapterError
+
+UNTIED = "_scionwood_untied"
+"""The attribute of a backbone with the names of the tensors that got copies of their own."""
 
 Undo = list[tuple[dict[str, Any], str, Any]]
 """Dictionaries of modules, a key in each, and the value that it had."""

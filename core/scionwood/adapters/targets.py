@@ -51,19 +51,13 @@ def settle(
     Args:
         model: The bare backbone, or a model with adapters.
         config: The config, changed in place. The config of a prompt method is left alone.
-        targets: A preset of `model.adapter_targets`, a pattern over whole module names, or
-            `all-linear`. `None` means the targets of the config, or the first preset if the config
-            has none.
+        targets: As in `attach`.
         listed: The names that the targets must resolve to, as a saved adapter lists them. No
-            pattern of the config then selects modules. `None` means no such list.
+            pattern of the config then selects modules.
         foreign: Whether the config comes from others, whose patterns never reach Python's `re`.
 
     Returns:
         The names of the modules in the order of the model.
-
-    Raises:
-        AdapterError: No module matches; the message lists similar names and types. Or the config
-            selects other modules than the listed ones.
     """
     if not is_tuner(config.peft_type.value):
         return []
@@ -223,21 +217,11 @@ class Settled(NamedTuple):
 def settle_layers(
     model: nn.Module, config: PeftConfig, targets: str | None, *, probed: bool
 ) -> Settled:
-    """Resolve the targets of a config; see `targets.settle`.
+    """Resolve the targets of a new adapter; see `settle`.
 
     In addition, `all-linear` includes the linear layers of torch_geometric and e3nn, and the
-    output projection of an attention stands for the attention.
-
-    Args:
-        model: The backbone, or a model with adapters.
-        config: The config, changed in place.
-        targets: As in `attach`.
-        probed: Whether the model will run on an example, which shows dead layers. Otherwise the
-            source around the layers is read.
-
-    Raises:
-        AdapterError: As `settle`, or the method has no form for an attention. Or a parameter has no
-            shape yet, or nothing is left of the targets.
+    output projection of an attention stands for the attention. If the model is not `probed`, that
+    is run on an example, which shows dead layers, the source around the layers is read.
     """
     base = backbone(model)
     for name, value in base.named_parameters():

@@ -113,10 +113,7 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
 def read_header(path: Path) -> dict[str, Spec]:
     """Read names, dtypes and shapes of a safetensors file from its header alone.
 
-    Raises:
-        AdapterFileError: The file is missing or not a regular file. The header is too large or
-            damaged. Or it does not describe the file: tensors overlap or leave gaps, a name occurs
-            twice, or the length is wrong.
+    The header must describe the file: no tensors overlap or leave gaps, and the length is right.
     """
     with _opened(path) as file:
         return _header(file, path)
@@ -180,16 +177,7 @@ def spec_faults(
 
 
 def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tensor]:
-    """Read the tensors of a file whose header was checked.
-
-    Args:
-        path: The safetensors file.
-        specs: Its tensors, from `read_header`.
-
-    Raises:
-        AdapterFileError: A value is not finite or larger than `LARGEST`, or the file has changed
-            since its header was read.
-    """
+    """Read the tensors of a file whose header was checked; see `value_faults`."""
     tensors = raw_tensors(path, specs)
     for fault in value_faults(path, tensors):
         raise fault

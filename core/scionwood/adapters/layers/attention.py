@@ -133,9 +133,6 @@ def whole_attention(model: nn.Module, config: PeftConfig, names: list[str]) -> l
     """Replace the output projections among the names of targets by the attention around them.
 
     `nn.MultiheadAttention` reads the weight of `out_proj` and never calls it.
-
-    Raises:
-        AdapterError: The method has no form for an attention.
     """
     base = backbone(model)
     dead = [name for name in names if is_dead(base, name)]

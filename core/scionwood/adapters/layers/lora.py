@@ -14,13 +14,7 @@ from peft.tuners.lora import layer as lora
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood.adapters.layers.matrices import (
-    Weight,
-    assembled,
-    from_matrix,
-    parameter,
-    to_matrix,
-)
+from scionwood.adapters.layers.matrices import Weight, assembled, from_matrix, parameter, to_matrix
 from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
 from scionwood.errors import AdapterError
 
@@ -35,13 +29,6 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
     A (batch, r, columns) and `lora_B` holds B (batch, rows, r). An axis `batch` of 1 is left out.
     For a complex weight the factors are complex, and are stored as real tensors with a last axis of
     2 for real and imaginary part. DoRA (`lora_magnitude_vector`) scales each row to a trained norm.
-
-    Args:
-        base_layer: The module to adapt.
-        adapter_name: The name of the first adapter.
-        config: The config of the adapter.
-        r: The rank of each matrix.
-        lora_alpha: The scale is lora_alpha / r, or lora_alpha / sqrt(r) for rsLoRA.
 
     Raises:
         AdapterError: The module has no form, or the config asks for what the form cannot do.
@@ -76,11 +63,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
     def update_layer(
         self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **_: Any
     ) -> None:
-        """Add an adapter; see `lora.LoraLayer.update_layer`.
-
-        Raises:
-            AdapterError: The config asks for what the form cannot do. The message names the option.
-        """
+        """Add an adapter; see `lora.LoraLayer.update_layer`."""
         _check_options(self, r, config)
         self.r[adapter_name], self.lora_alpha[adapter_name] = r, lora_alpha
         self.use_rslora[adapter_name] = config.use_rslora
@@ -131,11 +114,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         return total
 
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """Return what an adapter adds to the only weight of the layer, in the weight's shape.
-
-        Raises:
-            AdapterError: The layer has several weights.
-        """
+        """Return what an adapter adds to the only weight of the layer, in the weight's shape."""
         if len(self.form.weights) > 1:
             raise AdapterError(type(self.base_layer).__name__, "it has several adapted weights")
         (weight,) = self.form.weights

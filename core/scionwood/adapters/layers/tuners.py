@@ -121,12 +121,7 @@ TUNERS = {"LORA": (LoraModel, ScienceLora), "IA3": (IA3Model, ScienceIA3)}
 
 @contextmanager
 def science_layers(model: nn.Module, config: PeftConfig) -> Iterator[None]:
-    """Let peft build the layers of this package inside the block.
-
-    Args:
-        model: The backbone, or a model with adapters.
-        config: The config of the adapter that is added in the block.
-    """
+    """Let peft build the layers of this package for the adapter that the block adds."""
     kind = config.peft_type.value
     plain, extended_tuner = TUNERS.get(kind, (None, None))
     if plain is None or PEFT_TYPE_TO_TUNER_MAPPING.get(kind) is not plain:
@@ -145,11 +140,7 @@ def science_layers(model: nn.Module, config: PeftConfig) -> Iterator[None]:
 
 
 def lora_layer(config: Any, target: nn.Module) -> Any:
-    """Return the class of the LoRA layer for a module, or `None` if peft has the right one.
-
-    Raises:
-        AdapterError: The layer is known, and this instance cannot be adapted.
-    """
+    """Return the class of the LoRA layer for a module, or `None` if peft has the right one."""
     attention = isinstance(target, nn.MultiheadAttention) and target._qkv_same_embed_dim
     if attention and not config.use_dora:
         return Attention
