@@ -21,6 +21,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import is_dead
+from scionwood.adapters.modules import evaluating, parts
 from scionwood.errors import AdapterError
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
@@ -44,8 +45,8 @@ _REMEDY = (
 def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
     """Refuse layers whose weight is computed at each call, so that a merged one would be lost."""
     for name, layer in layers.items():
-        parts = (part for part in layer.modules() if isinstance(part, BaseTunerLayer))
-        for base, key in ((part.get_base_layer(), key) for part in parts for key in _keys(part)):
+        bases = ((part.get_base_layer(), key) for part in parts(layer) for key in _keys(part))
+        for base, key in bases:
             stored = key in base._parameters or key in base._buffers
             if stored or not isinstance(getattr(base, key, None), Tensor):
                 continue
@@ -150,11 +151,9 @@ def _outputs(name: str, layer: BaseTunerLayer) -> _Outputs | None:
     Hooks on the layer of the adapter itself do not run, since they see the same before and after.
     """
     base: Any = layer.get_base_layer()
-    modes = [(part, part.training) for part in layer.modules()]
     x = _example(base)
     try:
-        layer.eval()
-        with torch.autocast(base.weight.device.type, enabled=False):
+        with evaluating(layer), torch.autocast(base.weight.device.type, enabled=False):
             outputs = _Outputs(layer.forward(x), base(x))
         _ = outputs.adapted - outputs.base  # raises if a hook returns something else than a tensor
         return outputs
@@ -166,9 +165,6 @@ def _outputs(name: str, layer: BaseTunerLayer) -> _Outputs | None:
         raise AdapterError(
             f"{name} ({kind})", rule, "Use it unmerged, or remove its hooks"
         ) from error
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 def _example(base: Any) -> Tensor | None:

@@ -33,6 +33,28 @@ def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
     return layers
 
 
+def parts(layer: nn.Module) -> list[BaseTunerLayer]:
+    """Return a layer of an adapter and those inside it, as the attention of peft has one."""
+    return [module for module in layer.modules() if isinstance(module, BaseTunerLayer)]
+
+
+def has_adapter(layer: Any, name: str) -> bool:
+    """Return whether a layer has an adapter of this name."""
+    return name in layer._all_available_adapter_names()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode in the block, and each module back into its own mode behind it."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the parameters that adapters added, by name, trainable or not, each once.
 

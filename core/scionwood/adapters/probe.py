@@ -16,7 +16,7 @@ from peft import PeftConfig, PeftModel
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 
 from scionwood.adapters.head import backbone
-from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.modules import evaluating, tuner_layers
 from scionwood.errors import AdapterError
 
 READ = "the code around it reads its weight and never calls it, so that an adapter learns nothing"
@@ -44,18 +44,14 @@ def check_alive(
         layer.register_forward_hook(lambda *_, name=name: called.add(name))
         for name, layer in layers.items()
     ]
-    modes = [(module, module.training) for module in model.modules()]
     device = next(model.parameters()).device
-    try:
-        model.eval()  # no update of running statistics, no dropout
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    try:  # in eval mode, without an update of running statistics
+        with evaluating(model), torch.random.fork_rng(devices=[]), torch.enable_grad():
             output = _run(model, [value.to(device) for value in example])
             silent = _without_gradient(model, adapter, output)
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in modes:
-            module.training = training
     if dead := [name for name in layers if name not in called or name in silent]:
         kind = type(backbone(model).get_submodule(dead[0]).base_layer).__name__
         error = DeadTargetsError(
@@ -93,41 +89,27 @@ def _run(model: PeftModel, example: list[torch.Tensor]) -> Any:
 
 def _without_gradient(model: PeftModel, adapter: str, output: Any) -> set[str]:
     """Return the wrapped layers of which no trainable tensor influences the output."""
-    total = sum(
-        (value.abs().sum() for value in _tensors(output) if value.requires_grad),
-        torch.zeros(()),
-    )
-    by_layer = {
-        name: [
-            p for n, p in layer.named_parameters() if p.requires_grad and adapter in n.split(".")
-        ]
+    learned = [
+        (name, parameter)
         for name, layer in tuner_layers(model).items()
-    }
-    flat = [p for parameters in by_layer.values() for p in parameters]
-    if not flat:
-        return set()
-    if not total.requires_grad:
-        return set(by_layer)
-    gradients = torch.autograd.grad(total, flat, allow_unused=True)
-    reached = {id(p) for p, g in zip(flat, gradients, strict=True) if g is not None}
-    return {
-        name
-        for name, parameters in by_layer.items()
-        if parameters and not any(id(p) in reached for p in parameters)
-    }
+        for key, parameter in layer.named_parameters()
+        if parameter.requires_grad and adapter in key.split(".")
+    ]
+    names = {name for name, _ in learned}
+    total = sum((value.abs().sum() for value in _learned(output)), torch.zeros(()))
+    if not learned or not total.requires_grad:
+        return names
+    gradients = torch.autograd.grad(total, [p for _, p in learned], allow_unused=True)
+    return names - {name for (name, _), g in zip(learned, gradients, strict=True) if g is not None}
 
 
-def _tensors(output: Any) -> Iterator[torch.Tensor]:
-    """Yield every floating-point or complex tensor of a nested output."""
-    if isinstance(output, torch.Tensor):
-        if output.is_floating_point() or output.is_complex():
-            yield output
-    elif isinstance(output, Mapping):
-        for value in output.values():
-            yield from _tensors(value)
-    elif isinstance(output, list | tuple):
-        for value in output:
-            yield from _tensors(value)
+def _learned(output: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of a nested output that need a gradient."""
+    if isinstance(output, torch.Tensor) and output.requires_grad:
+        yield output
+    elif isinstance(output, Mapping | list | tuple):
+        for value in output.values() if isinstance(output, Mapping) else output:
+            yield from _learned(value)
 
 
 class LeftOutWarning(UserWarning):

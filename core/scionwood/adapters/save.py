@@ -23,7 +23,7 @@ from scionwood.adapters.head import head_names
 from scionwood.adapters.identity import remembered_identity, warn_if_changed
 from scionwood.adapters.layers.tuners import marked
 from scionwood.adapters.methods import origin
-from scionwood.adapters.modules import gathered, tuner_layers, writes
+from scionwood.adapters.modules import gathered, has_adapter, tuner_layers, writes
 from scionwood.adapters.sharing import untied
 from scionwood.errors import AdapterError
 from scionwood.runs.seal import changing
@@ -181,7 +181,7 @@ def adapted(model: PeftModel, name: str) -> list[str]:
     return [
         module
         for module, layer in tuner_layers(model).items()
-        if name in layer._all_available_adapter_names()
+        if has_adapter(layer, name)
         and not hasattr(layer, "parameter_name")
         and not module.endswith(".token_adapter")
     ]

@@ -20,6 +20,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from scionwood.adapters.head import BasePlace, backbone, base_places, head_names, in_head
+from scionwood.adapters.modules import has_adapter
 from scionwood.errors import AdapterError
 
 UNTIED = "_scionwood_untied"
@@ -87,7 +88,7 @@ def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
 
     Tied layers that all have adapters are no fault, since `merge` gives each a copy of its own.
     """
-    ties = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
+    ties = [tie for tie in adapter_ties(model) if has_adapter(tie.changed.layer, name)]
     ties = [tie for tie in ties if tie.other.layer is None]
     if head := head_names(model):  # a tensor of the head that the frozen base has too
         ties += [tie for tie in _ties(locations(model)) if _alone_in(head, tie)]
@@ -181,10 +182,6 @@ def _span(tensor: torch.Tensor) -> tuple[Any, int, int]:
 
 def _alone_in(head: tuple[str, ...], tie: Tie) -> bool:
     return in_head(tie.changed.name, head) and not in_head(tie.other.name, head)
-
-
-def _has(layer: Any, name: str) -> bool:
-    return layer is not None and name in layer._all_available_adapter_names()
 
 
 def _remember(model: nn.Module, ties: list[Tie]) -> None:

@@ -6,7 +6,7 @@ import copy
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, NamedTuple, final
+from typing import Any
 
 import torch.nn as nn
 from peft import PeftConfig
@@ -202,26 +202,18 @@ def _kinds(model: nn.Module, names: list[str]) -> list[str]:
     return list(examples.values())
 
 
-@final
-class Settled(NamedTuple):
-    """What the targets of a config mean in a model."""
-
-    names: list[str]
-    """The names of the modules."""
-    left_out: dict[str, str]
-    """The reasons by the names of the modules that a pattern selects and that have no adapter."""
-    spelled: list[str]
-    """The names that the targets spell out."""
-
-
 def settle_layers(
     model: nn.Module, config: PeftConfig, targets: str | None, *, probed: bool
-) -> Settled:
+) -> tuple[list[str], dict[str, str], list[str]]:
     """Resolve the targets of a new adapter; see `settle`.
 
     In addition, `all-linear` includes the linear layers of torch_geometric and e3nn, and the
     output projection of an attention stands for the attention. If the model is not `probed`, that
     is run on an example, which shows dead layers, the source around the layers is read.
+
+    Returns:
+        The names of the modules, the reasons by the names of those that a pattern selects and that
+        have no adapter, and the names that the targets spell out.
     """
     base = backbone(model)
     for name, value in base.named_parameters():
@@ -229,7 +221,7 @@ def settle_layers(
             rule = "its shape is not known yet"
             raise AdapterError(f"parameter {name}", rule, "Run the model once first")
     if not is_tuner(config.peft_type.value):
-        return Settled(settle(model, config, targets), {}, [])
+        return settle(model, config, targets), {}, []
     words = chosen_targets(model, config, targets)
     everything, left_out = words == ALL, dict[str, str]()
     if everything:
@@ -245,7 +237,7 @@ def settle_layers(
         narrow(config, target_names, model)
     if everything:
         left_out |= _mixture(model, config, target_names)
-    return Settled(target_names, left_out | gone, spelled)
+    return target_names, left_out | gone, spelled
 
 
 def _all_linear(model: nn.Module, config: PeftConfig) -> tuple[str, dict[str, str]]:

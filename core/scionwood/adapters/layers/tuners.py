@@ -27,7 +27,7 @@ from scionwood.adapters.layers.forms import class_names, form_of, own_forward, t
 from scionwood.adapters.layers.ia3 import WeightIA3
 from scionwood.adapters.layers.lora import FlatLinear, WeightLora
 from scionwood.adapters.layers.weights import WeightLayer
-from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.modules import has_adapter, tuner_layers
 from scionwood.adapters.sources import asks_for_attention
 from scionwood.errors import AdapterError
 
@@ -237,11 +237,7 @@ def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: 
 def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any]:
     """Return the content of `adapter_config.json` or `scionwood.json`, marked if it has to be."""
     kind = getattr(record["peft_type"], "value", record["peft_type"])
-    layers = {
-        key: layer
-        for key, layer in tuner_layers(model).items()
-        if name in layer._all_available_adapter_names()
-    }
+    layers = {key: layer for key, layer in tuner_layers(model).items() if has_adapter(layer, name)}
     bypassed = fast_paths(backbone(model), layers)
     foreign = bypassed or any(map(peft_cannot_open, layers.values()))
     for key, layer in layers.items():  # the attention of peft is none for `isinstance`
