@@ -22,11 +22,11 @@ from scionwood.adapters.modules import declared_head, gathered, writes
 from scionwood.adapters.rules import LOADING, Rules
 from scionwood.adapters.untrusted import (
     Spec,
-    check_specs,
     raw_tensors,
     read_header,
     read_json,
     read_untrusted,
+    spec_faults,
     specs_of,
     value_faults,
 )
@@ -35,13 +35,15 @@ from scionwood.runs.layout import ADAPTER, HEAD, MANIFEST
 from scionwood.runs.seal import changing, check_part
 from scionwood_sandbox.files import atomic_path, writing
 
+Tensors = dict[str, torch.Tensor]
+
 KEY = "tensors"
 """The entry of `scionwood.json`: a hash for `adapter`, and one for `head`."""
 
 _REPLACED = "Fetch it again. If you changed it yourself: scionwood.save_adapter writes the hash"
 
 
-def tensors_hash(tensors: Mapping[str, torch.Tensor]) -> str:
+def tensors_hash(tensors: Tensors) -> str:
     """Return the SHA-256 over names, dtypes, shapes and bytes of tensors.
 
     The order of the tensors and the metadata of a file do not count.
@@ -72,7 +74,7 @@ def read_stated(
     checksum: str,
     rules: Rules = LOADING,
     part: str = "tensors",
-) -> dict[str, torch.Tensor]:
+) -> Tensors:
     """Read the tensors of a file whose header was checked, and compare them with a stated hash.
 
     An empty checksum means that no hash is stated. `part` begins the names of the rules.
@@ -130,6 +132,16 @@ def state_hash(path: Path, part: str, value: str) -> None:
     hashes = {key: stated_hash(record, key) for key in ("adapter", "head")} | {part: value}
     record[KEY] = {key: digest for key, digest in hashes.items() if digest}
     write_record(path, record if record[KEY] else {k: v for k, v in record.items() if k != KEY})
+
+
+def write_stated(path: Path, state: Tensors, record: Path | None, part: str) -> None:
+    """Write tensors and state their hash; none is stated meanwhile, so that the folder is valid."""
+    if record:
+        state_hash(record, part, "")
+    with atomic_path(path) as file:
+        save_file(state, file, metadata={"format": "pt"})
+    if record:
+        state_hash(record, part, tensors_hash(state))
 
 
 def restate(folder: Path) -> None:
@@ -190,12 +202,7 @@ def save_head(model: nn.Module, path: str | Path) -> None:
     record = record_beside(path)
     names = (path.name, *([record.relative_to(path.parent).as_posix()] if record else []))
     with writing(path), changing(path.parent, names):
-        if record:  # a folder that states no hash is valid while the head changes
-            state_hash(record, "head", "")
-        with atomic_path(path) as part:
-            save_file(state, part, metadata={"format": "pt"})
-        if record:
-            state_hash(record, "head", tensors_hash(state))
+        write_stated(path, state, record, "head")
 
 
 def load_head(model: nn.Module, path: str | Path) -> None:
@@ -229,7 +236,8 @@ def load_head(model: nn.Module, path: str | Path) -> None:
     names = () if head_names(model) else {name.rpartition(".")[0] for name in specs}
     with declared_head(model, sorted(names)):
         state = _state(model)
-        check_specs(path, specs, specs_of(state))
+        with LOADING("names and shapes") as faults:
+            faults += spec_faults(path, specs, specs_of(state))
         record = record_beside(path)
         tensors = read_stated(path, specs, stated_hash(read_json(record), "head") if record else "")
     with torch.no_grad():
@@ -237,7 +245,7 @@ def load_head(model: nn.Module, path: str | Path) -> None:
             value.copy_(tensors[name])
 
 
-def _state(model: nn.Module) -> dict[str, torch.Tensor]:
+def _state(model: nn.Module) -> Tensors:
     state = head_state(model)
     if not state:
         raise AdapterError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, final
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -80,14 +80,8 @@ def _origin(base: nn.Module, key: str) -> str:
     return f"computed at each call by {', '.join(names)}" if names else "a plain tensor"
 
 
-@final
-class _Outputs(NamedTuple):
-    """What a layer returns for one random input."""
-
-    adapted: Tensor
-    """With its adapters, merged or not."""
-    base: Tensor
-    """Without adapters; after a merge this is not used."""
+_Outputs = tuple[Tensor, Tensor]
+"""What a layer returns for one random input, with its adapters and without them."""
 
 
 @contextmanager
@@ -104,7 +98,7 @@ def same_outputs(layers: Mapping[str, BaseTunerLayer]) -> Iterator[None]:
         if expected is None:
             continue
         after = _outputs(name, layers[name])
-        if after is None or _differs(expected, after.adapted):
+        if after is None or _differs(*expected, after[0]):
             kind = type(layers[name].get_base_layer()).__name__
             rule = f"{kind} changes its weight, its input or its output in its forward or in a hook"
             raise AdapterError(
@@ -112,15 +106,15 @@ def same_outputs(layers: Mapping[str, BaseTunerLayer]) -> Iterator[None]:
             )
 
 
-def _differs(expected: _Outputs, merged: Tensor) -> bool:
+def _differs(adapted: Tensor, base: Tensor, merged: Tensor) -> bool:
     """Return whether more than rounding separates the outputs.
 
     A small adapter must not be lost within the tolerance, so that the error counts relative to what
     the adapter changes, too.
     """
-    error = (merged - expected.adapted).abs().max()
-    change = (expected.adapted - expected.base).abs().max()
-    dtype, scale = expected.adapted.dtype, expected.adapted.abs().max()
+    error = (merged - adapted).abs().max()
+    change = (adapted - base).abs().max()
+    dtype, scale = adapted.dtype, adapted.abs().max()
     bound = TOLERANCE.get(dtype, 0.05)
     if merged.is_cuda and dtype is torch.float32:
         bound = TF32
@@ -154,9 +148,9 @@ def _outputs(name: str, layer: BaseTunerLayer) -> _Outputs | None:
     x = _example(base)
     try:
         with evaluating(layer), torch.autocast(base.weight.device.type, enabled=False):
-            outputs = _Outputs(layer.forward(x), base(x))
-        _ = outputs.adapted - outputs.base  # raises if a hook returns something else than a tensor
-        return outputs
+            adapted, plain = layer.forward(x), base(x)
+        _ = adapted - plain  # raises if a hook returns something else than a tensor
+        return adapted, plain
     except Exception as error:  # hooks are the user's own code
         if not _altered(base):  # such as a product in half precision that this device lacks
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -53,10 +54,7 @@ def _linear_layers(model: Any) -> list[str]:
     head = head_names(model)
     asks = getattr(model, "get_output_embeddings", None)
     output = asks() if callable(asks) else None
-    owners: dict[int, int] = {}
-    for module in model.modules():
-        for parameter in module.parameters(recurse=False):
-            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
     return [
         name
         for name, module in model.named_modules()

@@ -96,18 +96,8 @@ class _FusedConv(Fused):
             return super().forward(x, *args, **kwargs)  # type: ignore[misc,no-any-return]
         base = self.base_layer  # type: ignore[attr-defined]
         a, b, bias, scaling = factors(self)
-        return lora_conv(
-            x,
-            base.weight,
-            bias,
-            a,
-            b,
-            scaling=scaling,
-            stride=base.stride,
-            padding=base.padding,
-            dilation=base.dilation,
-            groups=base.groups,
-        )
+        how = {key: getattr(base, key) for key in ("stride", "padding", "dilation", "groups")}
+        return lora_conv(x, base.weight, bias, a, b, scaling=scaling, **how)
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """See `lora._ConvNd.get_delta_weight`, which fails for a 1 x 1 x 1 kernel."""

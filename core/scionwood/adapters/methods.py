@@ -104,9 +104,7 @@ def _plugin_class(name: str) -> type[PeftConfig]:
         raise AdapterError(
             f"adapter method {name!r}", f"{error.value}: {error.rule}", error.remedy
         ) from error
-    if not any(
-        config is registered_class for registered_class in PEFT_TYPE_TO_CONFIG_MAPPING.values()
-    ):
+    if config not in PEFT_TYPE_TO_CONFIG_MAPPING.values():
         raise AdapterError(
             f"adapter method {name!r}",
             f"{config!r} is not a config class decorated with @scionwood.authoring.peft_method",

@@ -43,6 +43,16 @@ def has_adapter(layer: Any, name: str) -> bool:
     return name in layer._all_available_adapter_names()
 
 
+def learned(model: nn.Module, adapter: str) -> list[tuple[str, nn.Parameter]]:
+    """Return the parameters of an adapter that train, each with the name of its layer."""
+    return [
+        (name, parameter)
+        for name, layer in tuner_layers(model).items()
+        for key, parameter in layer.named_parameters()
+        if parameter.requires_grad and adapter in key.split(".")
+    ]
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a model into eval mode in the block, and each module back into its own mode behind it."""

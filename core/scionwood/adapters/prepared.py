@@ -38,24 +38,6 @@ PARTS = ("lora_A", "lora_B", "lora_dropout")
 class Prepared:
     """What a layer with one plain adapter reads at each call."""
 
-    __slots__ = (
-        "actives",
-        "attributes",
-        "base",
-        "down",
-        "downs",
-        "drop",
-        "drops",
-        "group",
-        "hooks",
-        "modules",
-        "name",
-        "recompute",
-        "up",
-        "ups",
-        "watch",
-    )  # fmt: skip
-
     def __init__(self, layer: Any, group: Any) -> None:
         """Prepare a layer without `fused_layers.obstacle`; the `group` reads its input too."""
         attributes = self.attributes = layer.__dict__

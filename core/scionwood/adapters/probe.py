@@ -16,7 +16,7 @@ from peft import PeftConfig, PeftModel
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 
 from scionwood.adapters.head import backbone
-from scionwood.adapters.modules import evaluating, tuner_layers
+from scionwood.adapters.modules import evaluating, learned, tuner_layers
 from scionwood.errors import AdapterError
 
 READ = "the code around it reads its weight and never calls it, so that an adapter learns nothing"
@@ -89,27 +89,23 @@ def _run(model: PeftModel, example: list[torch.Tensor]) -> Any:
 
 def _without_gradient(model: PeftModel, adapter: str, output: Any) -> set[str]:
     """Return the wrapped layers of which no trainable tensor influences the output."""
-    learned = [
-        (name, parameter)
-        for name, layer in tuner_layers(model).items()
-        for key, parameter in layer.named_parameters()
-        if parameter.requires_grad and adapter in key.split(".")
-    ]
-    names = {name for name, _ in learned}
-    total = sum((value.abs().sum() for value in _learned(output)), torch.zeros(()))
-    if not learned or not total.requires_grad:
+    parameters = learned(model, adapter)
+    names = {name for name, _ in parameters}
+    total = sum((value.abs().sum() for value in _recorded(output)), torch.zeros(()))
+    if not parameters or not total.requires_grad:
         return names
-    gradients = torch.autograd.grad(total, [p for _, p in learned], allow_unused=True)
-    return names - {name for (name, _), g in zip(learned, gradients, strict=True) if g is not None}
+    gradients = torch.autograd.grad(total, [p for _, p in parameters], allow_unused=True)
+    reached = zip(parameters, gradients, strict=True)
+    return names - {name for (name, _), gradient in reached if gradient is not None}
 
 
-def _learned(output: Any) -> Iterator[torch.Tensor]:
+def _recorded(output: Any) -> Iterator[torch.Tensor]:
     """Yield the tensors of a nested output that need a gradient."""
     if isinstance(output, torch.Tensor) and output.requires_grad:
         yield output
     elif isinstance(output, Mapping | list | tuple):
         for value in output.values() if isinstance(output, Mapping) else output:
-            yield from _learned(value)
+            yield from _recorded(value)
 
 
 class LeftOutWarning(UserWarning):

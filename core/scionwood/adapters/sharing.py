@@ -34,31 +34,19 @@ Undo = list[tuple[dict[str, Any], str, Any]]
 class Location(NamedTuple):
     """A place in a model that holds a tensor of the base or of the head."""
 
+    name: str
+    """The name of the tensor in the backbone without adapters."""
     place: BasePlace
     """The place of the module that holds the tensor."""
+    tensors: dict[str, Any]
+    """The dictionary of the module that holds the tensor under `key`."""
     key: str
-
-    @property
-    def name(self) -> str:
-        """The name of the tensor in the backbone without adapters."""
-        return f"{self.place.name}.{self.key}".lstrip(".")
+    tensor: torch.Tensor
 
     @property
     def layer(self) -> BaseTunerLayer | None:
         """The adapter layer around the module."""
         return self.place.layer
-
-    @property
-    def tensors(self) -> dict[str, Any]:
-        """The dictionary that holds the tensor under `key`."""
-        module = self.place.module
-        return module._parameters if self.key in module._parameters else module._buffers
-
-    @property
-    def tensor(self) -> torch.Tensor:
-        """The tensor itself."""
-        value: torch.Tensor = self.tensors[self.key]
-        return value
 
 
 @final
@@ -131,9 +119,8 @@ def separate(ties: Iterable[Tie]) -> Undo:
             undo.append((siblings, child, module))
             siblings[child] = copy.deepcopy(module)
             continue
-        shared = changed.tensor
-        undo.append((changed.tensors, changed.key, shared))
-        changed.tensors[changed.key] = _copy(shared)
+        undo.append((changed.tensors, changed.key, changed.tensor))
+        changed.tensors[changed.key] = _copy(changed.tensor)
     return undo
 
 
@@ -146,9 +133,10 @@ def put_back(undo: Undo) -> None:
 def locations(model: nn.Module) -> Iterator[Location]:
     """Yield all places that hold tensors of the backbone, those of adapters left out."""
     for place in base_places(model):
-        for key, value in {**place.module._parameters, **place.module._buffers}.items():
-            if value is not None and not is_lazy(value) and value.numel():
-                yield Location(place, key)
+        for tensors in (place.module._parameters, place.module._buffers):
+            for key, value in tensors.items():
+                if value is not None and not is_lazy(value) and value.numel():
+                    yield Location(f"{place.name}.{key}".lstrip("."), place, tensors, key, value)
 
 
 def _ties(everything: Iterable[Location]) -> list[Tie]:

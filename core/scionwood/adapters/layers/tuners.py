@@ -52,7 +52,19 @@ class AttentionIA3(WeightIA3, StandIn):
     """IA3 on an attention."""
 
 
-class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
+class Places:
+    """Puts the layers of this package in their places; they are on the right device."""
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        if isinstance(new_module, WeightLayer) or isinstance(child, WeightLayer):
+            setattr(parent, child_name, new_module)
+        else:
+            super()._replace_module(parent, child_name, new_module, child)  # type: ignore[misc]
+
+
+class ScienceLora(Places, LoraModel):  # type: ignore[misc]  # peft is untyped
     """The LoRA tuner of peft with the layers of this package, on exactly the named targets."""
 
     def inject_adapter(
@@ -83,13 +95,8 @@ class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
         built: nn.Module = make(target, adapter_name, config=lora_config, **kwargs)
         return built
 
-    def _replace_module(
-        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
-    ) -> None:
-        _replace(super()._replace_module, parent, child_name, new_module, child)
 
-
-class ScienceIA3(IA3Model):  # type: ignore[misc]
+class ScienceIA3(Places, IA3Model):  # type: ignore[misc]
     """The IA3 tuner of peft with the layers of this package."""
 
     @staticmethod
@@ -109,11 +116,6 @@ class ScienceIA3(IA3Model):  # type: ignore[misc]
             return _with_constants(layer, target)
         make = AttentionIA3 if isinstance(target, nn.MultiheadAttention) else WeightIA3
         return make(target, adapter_name, config=ia3_config, **kwargs)
-
-    def _replace_module(
-        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
-    ) -> None:
-        _replace(super()._replace_module, parent, child_name, new_module, child)
 
 
 TUNERS = {"LORA": (LoraModel, ScienceLora), "IA3": (IA3Model, ScienceIA3)}
@@ -224,14 +226,6 @@ def _with_constants(layer: nn.Module, target: nn.Module) -> nn.Module:
         if hasattr(target, name) and not hasattr(layer, name):
             setattr(layer, name, getattr(target, name))
     return layer
-
-
-def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: nn.Module) -> None:
-    """Put a layer in its place, or take one out; those of this package are on the right device."""
-    if isinstance(new, WeightLayer) or isinstance(child, WeightLayer):
-        setattr(parent, name, new)
-    else:
-        of_peft(parent, name, new, child)
 
 
 def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any]:

@@ -25,11 +25,6 @@ class WeightLayer:
     """A layer of peft that changes the weights of any module.
 
     A subclass is also an `nn.Module` and a layer of a method of peft, and defines `changed`.
-
-    Attributes:
-        base_layer: The wrapped module.
-        form: The weights that are adapted.
-        merged_adapters: The names of the merged adapters, in order.
     """
 
     base_layer: nn.Module
