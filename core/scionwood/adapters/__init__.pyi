@@ -3,7 +3,6 @@ from scionwood.adapters.content import load_head as load_head
 from scionwood.adapters.content import save_head as save_head
 from scionwood.adapters.content import state_hash as state_hash
 from scionwood.adapters.content import tensors_hash as tensors_hash
-from scionwood.adapters.findings import inspect_folder as inspect_folder
 from scionwood.adapters.folder import SavedAdapter as SavedAdapter
 from scionwood.adapters.folder import read_folder as read_folder
 from scionwood.adapters.fresh import FrozenHeadWarning as FrozenHeadWarning
@@ -18,6 +17,7 @@ from scionwood.adapters.identity import base_hash as base_hash
 from scionwood.adapters.identity import base_identity as base_identity
 from scionwood.adapters.identity import remembered_identity as remembered_identity
 from scionwood.adapters.identity import stated_identity as stated_identity
+from scionwood.adapters.load import inspect_folder as inspect_folder
 from scionwood.adapters.load import load_adapter as load_adapter
 from scionwood.adapters.methods import config_class as config_class
 from scionwood.adapters.methods import peft_method as peft_method

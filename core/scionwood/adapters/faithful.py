@@ -16,13 +16,13 @@ import torch
 import torch.nn as nn
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
-from torch.nn.modules import module as everywhere
 from torch.nn.utils.parametrize import is_parametrized
 
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import is_dead
 from scionwood.adapters.modules import evaluating, parts
 from scionwood.errors import AdapterError
+from scionwood.kernels.interception import global_hooks, hooked
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 """The largest difference relative to the largest output; 0.05 for the other dtypes."""
@@ -132,10 +132,8 @@ def _comparable(layer: BaseTunerLayer) -> bool:
 
 def _altered(base: nn.Module) -> bool:
     """Return whether something besides the code of torch runs when a module is called."""
-    hooks = (base._forward_hooks, base._forward_pre_hooks)
-    anywhere = (everywhere._global_forward_hooks, everywhere._global_forward_pre_hooks)
     foreign = not type(base).forward.__module__.startswith("torch.nn.")
-    return any((*hooks, *anywhere)) or foreign or "forward" in vars(base)
+    return hooked(base) or global_hooks() or foreign or "forward" in vars(base)
 
 
 @torch.no_grad()

@@ -217,9 +217,7 @@ def _base_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return the tensors of the base by the names that they have without adapters."""
     if not isinstance(model, PeftModel):
         return model.state_dict()
-    if (
-        model.active_peft_config.is_adaption_prompt
-    ):  # peft's own function misses the names of its wrappers
+    if model.active_peft_config.is_adaption_prompt:  # of whose wrappers peft misses the names
         with model.disable_adapter():
             return dict(backbone(model).state_dict())
     return dict(get_base_model_state_dict(model))

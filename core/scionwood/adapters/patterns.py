@@ -91,7 +91,9 @@ def literal(names: Iterable[str]) -> str:
 
 def spelled_out(words: Any, names: Sequence[str]) -> list[str]:
     """Return the names that targets spell out as a whole, in a list or between bars."""
-    listed = set(_names(words) if isinstance(words, str) else map(str, words or ()))
+    if isinstance(words, str):
+        words = [re.sub(r"\\(.)", r"\1", word) for word in words.split("|")]
+    listed = set(map(str, words or ()))
     return [name for name in names if name in listed]
 
 
@@ -170,7 +172,3 @@ def _bound(option: str, entries: Sequence[str]) -> None:
         raise AdapterError(
             f"{option} with {len(entries)} entries", f"at most {ENTRIES} are allowed"
         )
-
-
-def _names(pattern: str) -> list[str]:
-    return [re.sub(r"\\(.)", r"\1", name) for name in pattern.split("|")]

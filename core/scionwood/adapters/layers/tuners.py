@@ -155,22 +155,12 @@ def lora_layer(config: Any, target: nn.Module) -> Any:
         return None
     if isinstance(target, nn.MultiheadAttention):
         return AttentionLora
-    return FlatLinear if is_flat(target) else WeightLora
-
-
-def is_flat(module: nn.Module) -> bool:
-    """Return whether a module is the `Linear` of torch_geometric; the library is not imported."""
-    return FLAT in class_names(module)
+    return FlatLinear if FLAT in class_names(target) else WeightLora
 
 
 def is_foreign_linear(module: nn.Module) -> bool:
     """Return whether a module is a linear layer of torch_geometric or e3nn."""
     return not {FLAT, TYPED, EQUIVARIANT}.isdisjoint(class_names(module))
-
-
-def peft_cannot_open(layer: nn.Module) -> bool:
-    """Return whether peft alone would refuse a layer, or would compute something else in it."""
-    return isinstance(layer, WeightLora | WeightIA3 | FlatLinear)
 
 
 def _check_stored(target: Any, name: str) -> None:
@@ -233,7 +223,8 @@ def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any
     kind = getattr(record["peft_type"], "value", record["peft_type"])
     layers = {key: layer for key, layer in tuner_layers(model).items() if has_adapter(layer, name)}
     bypassed = fast_paths(backbone(model), layers)
-    foreign = bypassed or any(map(peft_cannot_open, layers.values()))
+    own = (WeightLora, WeightIA3, FlatLinear)  # which peft refuses, or computes otherwise
+    foreign = bypassed or any(isinstance(layer, own) for layer in layers.values())
     for key, layer in layers.items():  # the attention of peft is none for `isinstance`
         if isinstance(layer, StandIn) and asks_for_attention(backbone(model), key):
             foreign = True

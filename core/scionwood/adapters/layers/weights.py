@@ -8,6 +8,7 @@ parameters are never written, so that unmerging and the hash of the base stay ex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -156,7 +157,4 @@ def real_dtype(weight: Tensor) -> torch.dtype:
 
 def computing(*tensors: Tensor) -> torch.dtype:
     """Return the dtype in which a changed weight is formed: float32, or wider if a tensor is."""
-    dtype = torch.float32
-    for tensor in tensors:
-        dtype = torch.promote_types(dtype, tensor.dtype)
-    return dtype
+    return reduce(torch.promote_types, (tensor.dtype for tensor in tensors), torch.float32)
