@@ -187,10 +187,7 @@ def option_faults(
             "Upgrade peft",
         )
     for key, value in options.items():
-        try:
-            _check_option(path, key, value)
-        except AdapterFileError as fault:
-            yield fault
+        yield from _option_faults(path, key, value)
 
 
 def _options(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,19 +236,19 @@ def _plugin_class(path: Path, manifest: Manifest) -> type[PeftConfig]:
         ) from error
 
 
-def _check_option(path: Path, key: str, value: Any) -> None:
+def _option_faults(path: Path, key: str, value: Any) -> Iterator[AdapterFileError]:
     if (key in REFUSED and value) or (key == "shadow_model" and value != "mirror"):
-        raise AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
-    if value is not None and not _is_of_its_kind(key, value):
-        raise AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
+        yield AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
+    elif value is not None and not _is_of_its_kind(key, value):
+        yield AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
     is_pattern = key in PATTERNS or key.endswith("_pattern")  # bounded where they are matched
     for item in _leaves(value):
         if isinstance(item, str) and len(item) > 512 and not is_pattern:
-            raise AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
+            yield AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
         if not isinstance(item, int | float) or "seed" in key or "prng" in key:
             continue
         if not abs(item) <= (1 << 40 if isinstance(item, int) and "alpha" not in key else LARGEST):
-            raise AdapterFileError(f"{path}: {key}={item!r:.40}", "is out of bounds")
+            yield AdapterFileError(f"{path}: {key}={item!r:.40}", "is out of bounds")
 
 
 def _is_of_its_kind(key: str, value: Any) -> bool:

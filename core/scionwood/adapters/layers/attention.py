@@ -21,7 +21,7 @@ from torch import Tensor
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.forms import Form
 from scionwood.adapters.layers.matrices import Weight, parameter
-from scionwood.adapters.layers.weights import WeightLayer, computing
+from scionwood.adapters.layers.weights import WeightLayer, check_dropout, computing
 from scionwood.errors import AdapterError
 
 TWICE = 2
@@ -81,12 +81,7 @@ class Attention(WeightLayer, lora.MultiheadAttention, StandIn):  # type: ignore[
         self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **kwargs: Any
     ) -> None:
         """Add an adapter; see `lora.MultiheadAttention.update_layer`."""
-        if config.lora_dropout > 0 and not config.inference_mode:
-            raise AdapterError(
-                f"lora_dropout={config.lora_dropout} on {type(self.base_layer).__name__}",
-                "dropout before its weights would change the base too",
-                "Use lora_dropout=0",
-            )
+        check_dropout(self, config)
         super().update_layer(adapter_name, r, lora_alpha=lora_alpha, config=config, **kwargs)
 
     def changed(self, names: Sequence[str]) -> dict[str, Tensor]:

@@ -15,7 +15,13 @@ from torch import Tensor
 from torch.func import functional_call
 
 from scionwood.adapters.layers.matrices import Weight, assembled, from_matrix, parameter, to_matrix
-from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
+from scionwood.adapters.layers.weights import (
+    WeightLayer,
+    check_dropout,
+    computing,
+    known_form,
+    real_dtype,
+)
 from scionwood.errors import AdapterError
 
 INITS = (True, False, "gaussian")
@@ -83,16 +89,18 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
             self.lora_magnitude_vector[adapter_name] = norms
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """Return the adapted weights under these adapters, by dotted name."""
-        pieces = []
+    def changed(self, names: Sequence[str], *, alone: bool = False) -> dict[str, Tensor]:
+        """Return the adapted weights by dotted name, or the change `alone` with biases of zero."""
+        pieces, biases = [], {}
         with _no_autocast(self):
             for weight in self.form.weights:
                 value = weight.of(self.base_layer)
-                change = self.change(names, weight)
-                new = value.to(change.dtype) + from_matrix(change, value, weight.axes)
+                new = from_matrix(self.change(names, weight), value, weight.axes)
+                new = new if alone else value.to(new.dtype) + new
                 pieces.append((weight, new.to(value.dtype)))
-        return assembled(self.base_layer, pieces)
+                if alone and weight.bias is not None:
+                    biases[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
+        return assembled(self.base_layer, pieces) | biases
 
     def change(self, names: Sequence[str], weight: Weight) -> Tensor:
         """Return what the adapters add to a weight, as matrices (batch, rows, columns)."""
@@ -135,20 +143,11 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         for name in names:
             x, *extra_inputs = args
             inputs = (self.lora_dropout[name](x), *extra_inputs)
-            part = functional_call(self.base_layer, self._only_change(name), inputs, kwargs)
+            part = functional_call(
+                self.base_layer, self.changed([name], alone=True), inputs, kwargs
+            )
             total = total + part.to(total.dtype)
         return total
-
-    def _only_change(self, name: str) -> dict[str, Tensor]:
-        pieces, biases = [], {}
-        with _no_autocast(self):
-            for weight in self.form.weights:
-                value = weight.of(self.base_layer)
-                change = self.change([name], weight)
-                pieces.append((weight, from_matrix(change, value, weight.axes).to(value.dtype)))
-                if weight.bias is not None:
-                    biases[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
-        return assembled(self.base_layer, pieces) | biases
 
     def _rounds(self) -> bool:
         value = parameter(self.base_layer, self.form.weights[0].name)
@@ -194,12 +193,7 @@ def _check_options(layer: WeightLora, r: int, config: LoraConfig) -> None:
             "the norms of the rows of its weight are not those of its output channels",
             "Use use_dora=False, or target other layers",
         )
-    if config.lora_dropout > 0 and not layer.form.linear and not config.inference_mode:
-        raise AdapterError(
-            f"lora_dropout={config.lora_dropout} on {name}",
-            "dropout before its weights would change the base too",
-            "Use lora_dropout=0",
-        )
+    check_dropout(layer, config)
 
 
 def _check_columns(module: nn.Module, weight: Weight, r: int) -> None:

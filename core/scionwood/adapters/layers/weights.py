@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn as nn
+from peft import LoraConfig
 from peft.tuners.tuners_utils import check_adapters_to_merge
 from torch import Tensor
 from torch.func import functional_call
@@ -148,6 +149,16 @@ def known_form(module: nn.Module) -> Form:
             "Target other layers, or name its weights in the class attribute adapter_weights",
         )
     return form
+
+
+def check_dropout(layer: WeightLayer, config: LoraConfig) -> None:
+    """Refuse dropout in a layer whose output is not linear in its weights."""
+    if config.lora_dropout > 0 and not layer.form.linear and not config.inference_mode:
+        name = type(layer.base_layer).__name__
+        rule = "dropout before its weights would change the base too"
+        raise AdapterError(
+            f"lora_dropout={config.lora_dropout} on {name}", rule, "Use lora_dropout=0"
+        )
 
 
 def real_dtype(weight: Tensor) -> torch.dtype:
