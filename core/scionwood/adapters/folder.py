@@ -141,8 +141,8 @@ def manifest_of(folder: Path) -> Manifest | None:
         raise AdapterFileError(
             str(path), f"format {record.get('format')!r}, not {FORMAT}", "Upgrade scionwood"
         )
-    base, lists = stated_identity(record), {"head": [], "untied": []} | record
-    names: list[Any] = [lists.get("modules"), lists["head"], lists["untied"]]
+    base, lists = stated_identity(record), [record.get(key, []) for key in ("head", "untied")]
+    names: list[Any] = [record.get("modules"), *([n] if isinstance(n, str) else n for n in lists)]
     known = all(isinstance(n, list) and all(isinstance(name, str) for name in n) for n in names)
     match record:
         case {"method": str(method), "peft_type": str(kind)} if base is not None and known:

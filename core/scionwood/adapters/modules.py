@@ -144,5 +144,6 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
             children.clear()
             children.update(before)
         for parameter, flag in flags:
-            parameter.requires_grad_(flag)
+            if parameter.requires_grad != flag:  # a parameter without a shape takes no flag
+                parameter.requires_grad_(flag)
         raise
