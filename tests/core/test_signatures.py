@@ -10,7 +10,7 @@ import pytest
 from case_table import table
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
-from scionwood.adapters.peft_types import BUILT_IN
+from scionwood.adapters.methods import BUILT_IN
 from scionwood.plugins import discovery
 from scionwood.recipes import signatures
 from scionwood.recipes.recipe import options_of

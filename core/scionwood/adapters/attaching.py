@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,18 +12,22 @@ import torch.nn as nn
 from peft import PeftConfig, PeftModel, get_peft_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood.adapters.buffers import remember_buffers
 from scionwood.adapters.fresh import FrozenHeadWarning, fresh_head
-from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
-from scionwood.adapters.identity import ATTRIBUTE, remembered_identity
-from scionwood.adapters.layers.targeting import settle_layers
+from scionwood.adapters.head import backbone, keep_statistics, train_head
+from scionwood.adapters.identity import ATTRIBUTE, remember_buffers, remembered_identity
 from scionwood.adapters.layers.tuners import science_layers
-from scionwood.adapters.left_out import DEAD, DeadTargetsError, LeftOutWarning, message
 from scionwood.adapters.methods import LANGUAGE_ONLY, is_tuner
-from scionwood.adapters.modules import restored_on_error
-from scionwood.adapters.probe import check_alive, example_of
+from scionwood.adapters.modules import declared_head, restored_on_error
+from scionwood.adapters.probe import (
+    DEAD,
+    DeadTargetsError,
+    LeftOutWarning,
+    check_alive,
+    example_of,
+    message,
+)
 from scionwood.adapters.sharing import settle_ties
-from scionwood.adapters.targets import narrow
+from scionwood.adapters.targets import narrow, settle_layers
 from scionwood.errors import AdapterError
 
 REWRITES = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -123,7 +126,8 @@ def _built(
 ) -> PeftModel:
     """Wrap the layers and check them, or leave the model as it was."""
     identity = remembered_identity(model)
-    with wrapped(model, config, name, names) as tuned:
+    with restored_on_error(model):
+        tuned = wrap(model, config, name, names)
         object.__setattr__(tuned, ATTRIBUTE, identity)
         check_alive(tuned, name, example)
         settle_ties(tuned, name, untie=untie)
@@ -164,18 +168,6 @@ def check_frozen_base(config: PeftConfig) -> None:
     for option in ("layer_replication", "kasa_config"):
         if getattr(config, option, None):
             raise AdapterError(option, "it changes the base, which stays frozen", "Leave it out")
-
-
-@contextmanager
-def wrapped(
-    model: nn.Module, config: PeftConfig, name: str, names: list[str]
-) -> Iterator[PeftModel]:
-    """Wrap the layers of a model, and restore the model if the wrapping or the block fails.
-
-    Arguments and errors are those of `wrap`.
-    """
-    with restored_on_error(model):
-        yield wrap(model, config, name, names)
 
 
 def wrap(model: nn.Module, config: PeftConfig, name: str, names: list[str]) -> PeftModel:

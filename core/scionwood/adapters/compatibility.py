@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 import torch.nn as nn
@@ -18,12 +17,14 @@ from peft import PeftConfig
 from peft.utils import get_peft_model_state_dict
 
 from scionwood.adapters.attaching import check_frozen_base, wrap
+from scionwood.adapters.content import read_stated
 from scionwood.adapters.folder import SavedAdapter
 from scionwood.adapters.head import backbone, head_names, in_head
-from scionwood.adapters.identity import BaseIdentity, BaseRoundingWarning, remembered_identity
+from scionwood.adapters.identity import BaseRoundingWarning, remembered_identity
 from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.rules import LOADING, Rules
 from scionwood.adapters.targets import settle
-from scionwood.adapters.untrusted import check_specs, read_tensors, specs_of
+from scionwood.adapters.untrusted import spec_faults, specs_of
 from scionwood.errors import AdapterError, AdapterFileError
 
 SPARE = 64 << 20
@@ -35,52 +36,56 @@ NO_SIZES = ("seed", "prng", "alpha", "step", "warmup", "interval", "tinit", "tfi
 _PREFIX = "base_model.model."
 
 
-@dataclass(frozen=True)
-class CheckedAdapter:
-    """An adapter that fits a model and is safe to load into it.
-
-    Attributes:
-        config: The peft config, which holds names of modules and no pattern of the file.
-        modules: The names of the modules that the adapter wraps.
-        tensors: The values by the names in the file; finite, bounded, of the right shapes.
-        base: The identity of the base, as the adapter states it.
-        untied: The names of the tensors that need copies of their own.
-    """
-
-    config: PeftConfig
-    modules: list[str]
-    tensors: dict[str, torch.Tensor]
-    base: BaseIdentity
-    untied: list[str]
-
-
 def check_against(
-    model: nn.Module, saved: SavedAdapter, replaceable: Sequence[str] = ()
-) -> CheckedAdapter:
+    model: nn.Module,
+    saved: SavedAdapter,
+    replaceable: Sequence[str] = (),
+    rules: Rules = LOADING,
+    tensors: dict[str, torch.Tensor] | None = None,
+) -> tuple[list[str], dict[str, torch.Tensor]]:
     """Check that a saved adapter fits a model, then read its tensors.
+
+    Afterwards its config holds names of modules, and no pattern of the file.
 
     Args:
         model: The backbone, or a model with adapters; it is not changed.
         saved: The adapter's files.
         replaceable: The names, or their ends, of modules outside the head that it may replace.
+        rules: How to check.
+        tensors: The values, if an inspection has read them already.
+
+    Returns:
+        The names of the modules that the adapter wraps, and its values by the names in the file.
 
     Raises:
         AdapterError: The adapter was made for another base, changes the base, would allocate too
             much memory, or has tensors that do not fit.
     """
-    config = saved.config
-    identity = check_base(model, saved)
-    check_frozen_base(config)
-    check_task(model, config)
-    listed = saved.manifest.modules if saved.manifest is not None else None
-    names = settle(model, config, listed=listed, foreign=True)
-    check_rank(config, model, names)
-    expected_tensors = blueprint(model, config, names)
-    check_specs(saved.path, saved.specs, specs_of(expected_tensors))
-    tensors = read_tensors(saved.path, saved.specs)
-    check_indices(tensors, expected_tensors, model, config)
-    check_replaced(model, saved, replaceable)
-    return CheckedAdapter(config, names, tensors, identity, check_untied(saved, names))
+    config, manifest = saved.config, saved.manifest
+    with rules("model: base", goes_on=True):
+        check_base(model, saved)
+    with rules("model: base stays frozen", goes_on=True):
+        check_frozen_base(config)
+    with rules("model: task type", goes_on=True):
+        check_task(model, config)
+    with rules("model: replaced modules", goes_on=True):
+        check_replaced(model, saved, replaceable)
+    with rules("model: modules"):
+        listed = manifest.modules if manifest else None
+        names = settle(model, config, listed=listed, foreign=True)
+    with rules("model: untied tensors", goes_on=True):
+        check_untied(saved, names)
+    with rules("model: sizes"):  # a blueprint of too large ones could exhaust the memory
+        check_rank(config, model, names)
+    with rules("model: layers"):
+        expected = blueprint(model, config, names)
+    with rules("model: names and shapes") as faults:
+        faults += spec_faults(saved.path, saved.specs, specs_of(expected))
+    if tensors is None:
+        tensors = read_stated(saved.path, saved.specs, manifest.tensors if manifest else "")
+    with rules("model: indices"):
+        check_indices(tensors, expected, model, config)
+    return names, tensors
 
 
 def check_task(model: nn.Module, config: PeftConfig) -> None:
@@ -118,35 +123,28 @@ def check_replaced(model: nn.Module, saved: SavedAdapter, replaceable: Sequence[
         )
 
 
-def check_untied(saved: SavedAdapter, names: list[str]) -> list[str]:
-    """Return the tensors to untie, which must lie in adapted layers or in the head."""
-    if saved.manifest is None:
-        return []
-    places = (*names, *saved.manifest.head)
-    for tensor in saved.manifest.untied:
+def check_untied(saved: SavedAdapter, names: list[str]) -> None:
+    """Check that the tensors to untie lie in adapted layers or in the head."""
+    places = (*names, *saved.manifest.head) if saved.manifest else ()
+    for tensor in saved.manifest.untied if saved.manifest else ():
         if not any(place and tensor.startswith(f"{place}.") for place in places):
             raise AdapterError(f"untied {tensor[:200]!r}", "it is in no adapted layer or head")
-    return saved.manifest.untied
 
 
-def check_base(model: nn.Module, saved: SavedAdapter) -> BaseIdentity:
-    """Return the identity of the base that the adapter states; the model's must match it.
-
-    Of a base that matches up to rounding the stated identity is returned, so that an adapter that
-    trains on, at another site or after a move, keeps naming the base that it was made for.
+def check_base(model: nn.Module, saved: SavedAdapter) -> None:
+    """Check that the base of a model is the one that the adapter states.
 
     Warns:
         BaseRoundingWarning: The base matches up to rounding, or an earlier version stated no
             sketch by which that could be seen.
     """
-    identity = remembered_identity(model)
     if saved.manifest is None:
         warnings.warn(
             f"{saved.folder} has no scionwood.json: whether it was made for this base is not known",
             stacklevel=4,  # the caller of load_adapter
         )
-        return identity
-    recorded_base = saved.manifest.base
+        return
+    identity, recorded_base = remembered_identity(model), saved.manifest.base
     same = identity.matches(recorded_base)
     if same is False:
         raise AdapterFileError(
@@ -165,7 +163,6 @@ def check_base(model: nn.Module, saved: SavedAdapter) -> BaseIdentity:
             BaseRoundingWarning,
             stacklevel=4,
         )
-    return recorded_base
 
 
 def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
@@ -177,7 +174,9 @@ def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
     width = sum(sum(shape) for shape in sizes)
     widest = max((max(shape, default=1) for shape in sizes), default=1)
     budget = SPARE + 4 * sum(p.numel() * p.element_size() for p in model.parameters())
-    for option, size in sizes_in(config):
+    values = vars(config).items()
+    sized = {o: value for o, value in values if not any(word in o for word in NO_SIZES)}
+    for option, size in ((o, n) for o, value in sized.items() for n in _numbers(value)):
         is_rank = option in ("r", "mini_r", "init_r", "hybrid_r") or "rank" in option
         values_per_unit = width if is_rank else 1
         if (is_rank and size < 0) or (size > widest and 8 * size * values_per_unit > budget):
@@ -187,14 +186,10 @@ def check_rank(config: PeftConfig, model: nn.Module, names: list[str]) -> None:
             )
 
 
-def sizes_in(config: PeftConfig) -> list[tuple[str, int]]:
-    """List the options whose whole numbers may be sizes, those of `_pattern` options included."""
-    sizes = []
-    for option, value in vars(config).items():
-        inner = value.values() if isinstance(value, Mapping) else [value]
-        sized = not any(word in option for word in NO_SIZES)
-        sizes += [(option, n) for n in inner if type(n) is int and sized]
-    return sizes
+def _numbers(value: object) -> list[int]:
+    """List the whole numbers of an option, those of a `_pattern` option included."""
+    values = value.values() if isinstance(value, Mapping) else [value]
+    return [number for number in values if type(number) is int]
 
 
 def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[str, torch.Tensor]:
@@ -221,11 +216,7 @@ def blueprint(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[st
 
 
 def skeleton(model: nn.Module, *, meta: bool) -> nn.Module:
-    """Copy the backbone without its adapters.
-
-    Raises:
-        AdapterError: The backbone has an attribute that cannot be copied.
-    """
+    """Copy the backbone without its adapters, or refuse one that cannot be copied."""
     memo: dict[int, object] = {}
     for module in model.modules() if meta else ():
         values = [*module._parameters.values(), *module._buffers.values(), *vars(module).values()]

@@ -42,12 +42,7 @@ def is_translated(model: nn.Module, config: PeftConfig) -> bool:
 def translate(model: nn.Module, config: PeftConfig) -> None:
     """Replace names of an older transformers, and `all-linear`, as plain peft does.
 
-    Args:
-        model: The backbone, or a model with adapters; `is_translated` is true for it.
-        config: The config, changed in place. Its targets are a list of names or `all-linear`.
-
-    Raises:
-        ValueError: The targets name one of two weights that are stacked now. peft raises it.
+    peft raises a ValueError if the targets name one of two weights that are stacked now.
     """
     _of_peft()(config, backbone(model), None)
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, final
+from typing import Any
 
 import torch
 import torch.nn as nn
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
-from torch.nn.modules import module as everywhere
 from torch.nn.utils.parametrize import is_parametrized
 
 from scionwood.adapters.head import backbone
 from scionwood.adapters.layers.attention import is_dead
+from scionwood.adapters.modules import evaluating, parts
 from scionwood.errors import AdapterError
+from scionwood.kernels.interception import global_hooks, hooked
 
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 """The largest difference relative to the largest output; 0.05 for the other dtypes."""
@@ -44,8 +45,8 @@ _REMEDY = (
 def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
     """Refuse layers whose weight is computed at each call, so that a merged one would be lost."""
     for name, layer in layers.items():
-        parts = (part for part in layer.modules() if isinstance(part, BaseTunerLayer))
-        for base, key in ((part.get_base_layer(), key) for part in parts for key in _keys(part)):
+        bases = ((part.get_base_layer(), key) for part in parts(layer) for key in _keys(part))
+        for base, key in bases:
             stored = key in base._parameters or key in base._buffers
             if stored or not isinstance(getattr(base, key, None), Tensor):
                 continue
@@ -56,8 +57,7 @@ def check_stored(layers: Mapping[str, BaseTunerLayer]) -> None:
 def check_called(model: nn.Module, layers: Mapping[str, BaseTunerLayer]) -> None:
     """Refuse layers that are never called, as a merge would switch their adapters on.
 
-    Raises:
-        AdapterError: There is such a layer. Files of peft have them, from `all-linear`.
+    Files of peft have such layers, from `all-linear`.
     """
     for name in layers:
         if is_dead(backbone(model), name):
@@ -80,14 +80,8 @@ def _origin(base: nn.Module, key: str) -> str:
     return f"computed at each call by {', '.join(names)}" if names else "a plain tensor"
 
 
-@final
-class _Outputs(NamedTuple):
-    """What a layer returns for one random input."""
-
-    adapted: Tensor
-    """With its adapters, merged or not."""
-    base: Tensor
-    """Without adapters; after a merge this is not used."""
+_Outputs = tuple[Tensor, Tensor]
+"""What a layer returns for one random input, with its adapters and without them."""
 
 
 @contextmanager
@@ -104,7 +98,7 @@ def same_outputs(layers: Mapping[str, BaseTunerLayer]) -> Iterator[None]:
         if expected is None:
             continue
         after = _outputs(name, layers[name])
-        if after is None or _differs(expected, after.adapted):
+        if after is None or _differs(*expected, after[0]):
             kind = type(layers[name].get_base_layer()).__name__
             rule = f"{kind} changes its weight, its input or its output in its forward or in a hook"
             raise AdapterError(
@@ -112,15 +106,15 @@ def same_outputs(layers: Mapping[str, BaseTunerLayer]) -> Iterator[None]:
             )
 
 
-def _differs(expected: _Outputs, merged: Tensor) -> bool:
+def _differs(adapted: Tensor, base: Tensor, merged: Tensor) -> bool:
     """Return whether more than rounding separates the outputs.
 
     A small adapter must not be lost within the tolerance, so that the error counts relative to what
     the adapter changes, too.
     """
-    error = (merged - expected.adapted).abs().max()
-    change = (expected.adapted - expected.base).abs().max()
-    dtype, scale = expected.adapted.dtype, expected.adapted.abs().max()
+    error = (merged - adapted).abs().max()
+    change = (adapted - base).abs().max()
+    dtype, scale = adapted.dtype, adapted.abs().max()
     bound = TOLERANCE.get(dtype, 0.05)
     if merged.is_cuda and dtype is torch.float32:
         bound = TF32
@@ -138,10 +132,8 @@ def _comparable(layer: BaseTunerLayer) -> bool:
 
 def _altered(base: nn.Module) -> bool:
     """Return whether something besides the code of torch runs when a module is called."""
-    hooks = (base._forward_hooks, base._forward_pre_hooks)
-    anywhere = (everywhere._global_forward_hooks, everywhere._global_forward_pre_hooks)
     foreign = not type(base).forward.__module__.startswith("torch.nn.")
-    return any((*hooks, *anywhere)) or foreign or "forward" in vars(base)
+    return hooked(base) or global_hooks() or foreign or "forward" in vars(base)
 
 
 @torch.no_grad()
@@ -151,14 +143,12 @@ def _outputs(name: str, layer: BaseTunerLayer) -> _Outputs | None:
     Hooks on the layer of the adapter itself do not run, since they see the same before and after.
     """
     base: Any = layer.get_base_layer()
-    modes = [(part, part.training) for part in layer.modules()]
     x = _example(base)
     try:
-        layer.eval()
-        with torch.autocast(base.weight.device.type, enabled=False):
-            outputs = _Outputs(layer.forward(x), base(x))
-        _ = outputs.adapted - outputs.base  # raises if a hook returns something else than a tensor
-        return outputs
+        with evaluating(layer), torch.autocast(base.weight.device.type, enabled=False):
+            adapted, plain = layer.forward(x), base(x)
+        _ = adapted - plain  # raises if a hook returns something else than a tensor
+        return adapted, plain
     except Exception as error:  # hooks are the user's own code
         if not _altered(base):  # such as a product in half precision that this device lacks
             return None
@@ -167,9 +157,6 @@ def _outputs(name: str, layer: BaseTunerLayer) -> _Outputs | None:
         raise AdapterError(
             f"{name} ({kind})", rule, "Use it unmerged, or remove its hooks"
         ) from error
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 def _example(base: Any) -> Tensor | None:

@@ -18,10 +18,10 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from scionwood.adapters.content import stated_hash
 from scionwood.adapters.identity import BaseIdentity, stated_identity
-from scionwood.adapters.layers.marks import take_layers_of_file, unmarked
-from scionwood.adapters.methods import config_class
+from scionwood.adapters.layers.tuners import take_layers_of_file, unmarked
+from scionwood.adapters.methods import BUILT_IN, config_class
 from scionwood.adapters.patterns import PATTERNS
-from scionwood.adapters.peft_types import BUILT_IN
+from scionwood.adapters.rules import LOADING, Rules
 from scionwood.adapters.save import CONFIG, FORMAT, MANIFEST, TENSORS
 from scionwood.adapters.untrusted import LARGEST, Spec, read_header, read_json
 from scionwood.errors import AdapterError, AdapterFileError
@@ -80,11 +80,6 @@ class Manifest:
     head: list[str]
     untied: list[str]
     tensors: str = ""
-
-    @property
-    def sha256(self) -> str:
-        """The hash of the base, see `base_hash`."""
-        return self.base.sha256
 
 
 @dataclass(frozen=True)
@@ -146,52 +141,33 @@ def manifest_of(folder: Path) -> Manifest | None:
         raise AdapterFileError(
             str(path), f"format {record.get('format')!r}, not {FORMAT}", "Upgrade scionwood"
         )
-    base = stated_identity(record)
+    base, lists = stated_identity(record), [record.get(key, []) for key in ("head", "untied")]
+    names: list[Any] = [record.get("modules"), *([n] if isinstance(n, str) else n for n in lists)]
+    known = all(isinstance(n, list) and all(isinstance(name, str) for name in n) for n in names)
     match record:
-        case {
-            "method": str(method),
-            "peft_type": str(kind),
-            "modules": list(modules),
-            **others,
-        } if base is not None and all(
-            isinstance(name, str) for name in (*modules, *_names(others, "head", "untied"))
-        ):
+        case {"method": str(method), "peft_type": str(kind)} if base is not None and known:
             claimed = str(record.get("distribution") or "")
             name_match = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
             distribution = name_match[0] if name_match else ""
-            head, untied = _names(others, "head"), _names(others, "untied")
+            modules, head, untied = names
             tensor_hash = stated_hash(record, "adapter")
             return Manifest(method, kind, distribution, base, modules, head, untied, tensor_hash)
-        case _:
-            raise AdapterFileError(
-                str(path),
-                "method, peft_type, base.sha256, modules, head or untied is missing or wrong",
-            )
+    rule = "method, peft_type, base.sha256, modules, head or untied is missing or wrong"
+    raise AdapterFileError(str(path), rule)
 
 
-def _names(record: Mapping[str, Any], *keys: str) -> list[Any]:
-    values = [record.get(key, []) for key in keys]
-    return [name for value in values for name in (value if isinstance(value, list) else [value])]
-
-
-def config_of(folder: Path, manifest: Manifest | None) -> PeftConfig:
-    """Build a config from the harmless options of `adapter_config.json`.
-
-    Raises:
-        AdapterFileError: The method is unknown or its plugin is missing. Or an option is unknown,
-            reaches outside the folder, or has a value that is out of bounds.
-    """
+def config_of(folder: Path, manifest: Manifest | None, rules: Rules = LOADING) -> PeftConfig:
+    """Build a config from the harmless options of `adapter_config.json`; see `option_faults`."""
     path = folder / CONFIG
     record = read_json(path)
     kind = record.get("peft_type")
     if not isinstance(kind, str) or (manifest is not None and kind != manifest.peft_type):
         raise AdapterFileError(str(path), f"has no usable peft_type ({kind!r})")
     cls = class_of(path, unmarked(kind), manifest)
-    for fault in option_faults(path, record, cls):
-        raise fault
-    options = _options(record)
+    with rules("config: options") as faults:
+        faults += option_faults(path, record, cls)
     try:
-        config: PeftConfig = cls(**options, inference_mode=True)
+        config: PeftConfig = cls(**_options(record), inference_mode=True)
     except Exception as error:  # peft raises errors of many types
         raise AdapterFileError(str(path), f"{type(error).__name__}: {error}") from error
     take_layers_of_file(config, kind)
@@ -211,10 +187,7 @@ def option_faults(
             "Upgrade peft",
         )
     for key, value in options.items():
-        try:
-            _check_option(path, key, value)
-        except AdapterFileError as fault:
-            yield fault
+        yield from _option_faults(path, key, value)
 
 
 def _options(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,19 +236,19 @@ def _plugin_class(path: Path, manifest: Manifest) -> type[PeftConfig]:
         ) from error
 
 
-def _check_option(path: Path, key: str, value: Any) -> None:
+def _option_faults(path: Path, key: str, value: Any) -> Iterator[AdapterFileError]:
     if (key in REFUSED and value) or (key == "shadow_model" and value != "mirror"):
-        raise AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
-    if value is not None and not _is_of_its_kind(key, value):
-        raise AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
+        yield AdapterFileError(f"{path}: {key}", "a saved adapter may not set this option")
+    elif value is not None and not _is_of_its_kind(key, value):
+        yield AdapterFileError(f"{path}: {key}={value!r:.40}", "is not of the type that peft takes")
     is_pattern = key in PATTERNS or key.endswith("_pattern")  # bounded where they are matched
     for item in _leaves(value):
         if isinstance(item, str) and len(item) > 512 and not is_pattern:
-            raise AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
+            yield AdapterFileError(f"{path}: {key}", "the text has more than 512 characters")
         if not isinstance(item, int | float) or "seed" in key or "prng" in key:
             continue
         if not abs(item) <= (1 << 40 if isinstance(item, int) and "alpha" not in key else LARGEST):
-            raise AdapterFileError(f"{path}: {key}={item!r:.40}", "is out of bounds")
+            yield AdapterFileError(f"{path}: {key}={item!r:.40}", "is out of bounds")
 
 
 def _is_of_its_kind(key: str, value: Any) -> bool:

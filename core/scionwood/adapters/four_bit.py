@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 import torch.nn as nn
 from torch import Tensor
 
-from scionwood.adapters import fused_layers, lora_parts
+from scionwood.adapters import fused_layers, prepared
 from scionwood.adapters.head import head_names, in_head
 from scionwood.kernels.linear import lora_linear
 
@@ -53,10 +54,7 @@ def _linear_layers(model: Any) -> list[str]:
     head = head_names(model)
     asks = getattr(model, "get_output_embeddings", None)
     output = asks() if callable(asks) else None
-    owners: dict[int, int] = {}
-    for module in model.modules():
-        for parameter in module.parameters(recurse=False):
-            owners[id(parameter)] = owners.get(id(parameter), 0) + 1
+    owners = Counter(id(p) for module in model.modules() for p in module.parameters(recurse=False))
     return [
         name
         for name, module in model.named_modules()
@@ -76,10 +74,10 @@ def _register() -> Any:
 
         def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
             """See `Linear4bit.forward`."""
-            if lora_parts.idle(self) or args or kwargs or fused_layers.obstacle(self):
+            if prepared.idle(self) or args or kwargs or fused_layers.obstacle(self):
                 return Linear4bit.forward(self, x, *args, **kwargs)  # type: ignore[no-any-return]
-            a, b, bias, scaling = lora_parts.factors(self)
-            p = lora_parts.dropout_of(self)
+            a, b, bias, scaling = prepared.factors(self)
+            p = prepared.dropout_of(self)
             weight = self.base_layer.weight
 
             def dequantise() -> Tensor:
@@ -88,7 +86,7 @@ def _register() -> Any:
 
             return lora_linear(
                 x, dequantise, bias, a, b,
-                scaling=scaling, dropout=p, recompute=lora_parts.recompute_of(self),
+                scaling=scaling, dropout=p, recompute=prepared.recompute_of(self),
             )  # fmt: skip
 
         def merge(self, *_: Any, **__: Any) -> None:

@@ -13,8 +13,11 @@ import torch.nn as nn
 from peft.tuners.lora import layer as lora
 from torch import Tensor
 
-from scionwood.adapters.lora_parts import (
+from scionwood.adapters.prepared import (
+    CALL,
     SIBLINGS,
+    STATE,
+    Prepared,
     active,
     dropout_in,
     dropout_of,
@@ -23,11 +26,10 @@ from scionwood.adapters.lora_parts import (
     parts_obstacle,
     recompute_of,
 )
-from scionwood.adapters.prepared import CALL, STATE, Prepared
 from scionwood.kernels.again import keep
 from scionwood.kernels.conv import lora_conv, merged_delta
 from scionwood.kernels.conv import why_not as conv_obstacle
-from scionwood.kernels.interception import add_forward, global_hooks, interception
+from scionwood.kernels.interception import add_forward, global_hooks, hooked, interception
 from scionwood.kernels.linear import lora_linear, transformed
 
 
@@ -94,18 +96,8 @@ class _FusedConv(Fused):
             return super().forward(x, *args, **kwargs)  # type: ignore[misc,no-any-return]
         base = self.base_layer  # type: ignore[attr-defined]
         a, b, bias, scaling = factors(self)
-        return lora_conv(
-            x,
-            base.weight,
-            bias,
-            a,
-            b,
-            scaling=scaling,
-            stride=base.stride,
-            padding=base.padding,
-            dilation=base.dilation,
-            groups=base.groups,
-        )
+        how = {key: getattr(base, key) for key in ("stride", "padding", "dilation", "groups")}
+        return lora_conv(x, base.weight, bias, a, b, scaling=scaling, **how)
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """See `lora._ConvNd.get_delta_weight`, which fails for a 1 x 1 x 1 kernel."""
@@ -176,3 +168,48 @@ def obstacle(layer: Any) -> str:
     if len(names) > 1 and getattr(base, "groups", 1) > 1:
         return "several adapters on a grouped convolution"
     return ""
+
+
+def folded(layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
+    """Return the weight and the bias that a linear layer has with its low-rank update.
+
+    An operator that computes several layers at once takes these, and needs no adapter layer of its
+    own. The result is differentiable by the factors.
+
+    Args:
+        layer: an `nn.Linear`, or the layer of LoRA around one.
+
+    Returns:
+        W + scaling B A of shape (out, in), and the bias (out,) or `None`. `None` alone if the layer
+        must be called itself: it is of another kind, or has a hook, dropout, or a variant such as
+        DoRA.
+
+    Example:
+        >>> from peft import LoraConfig
+        >>> model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Linear(16, 1))
+        >>> tuned = scionwood.attach(model, LoraConfig(r=2), targets="0", head=())
+        >>> from scionwood import kernels
+        >>> layer = tuned.get_submodule("base_model.model.0")
+        >>> weight, bias = kernels.folded(layer)
+        >>> x = torch.ones(1, 8)
+        >>> torch.allclose(layer(x), torch.nn.functional.linear(x, weight, bias))
+        True
+    """
+    if global_hooks() or hooked(layer) or "forward" in vars(layer):
+        return None
+    if type(layer) is nn.Linear:
+        return None if interception(layer) else (layer.weight, layer.bias)
+    if type(layer) not in (lora.Linear, FusedLinear):
+        return None
+    wrapped: Any = layer
+    base = wrapped.base_layer
+    if type(base) is not nn.Linear or interception(base):
+        return None
+    if idle(wrapped):
+        return base.weight, base.bias
+    for name in active(wrapped):
+        variant = name in wrapped.lora_variant or dropout_in(wrapped, name) > 0
+        if variant or parts_obstacle(wrapped, name):
+            return None
+    down, up, bias, scaling = factors(wrapped)
+    return base.weight + scaling * (up @ down), bias

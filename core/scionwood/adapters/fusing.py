@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, final
 
 import torch.nn as nn
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from scionwood.adapters.fused_layers import BASE, FUSED, PLAIN, FusedLinear, obstacle, prepared
 from scionwood.adapters.grouping import group, siblings, ungroup
-from scionwood.adapters.kernel_rows import KernelReport, Row
-from scionwood.adapters.lora_parts import RECOMPUTE, WATCH, active, dropout_of
-from scionwood.adapters.prepared import CALL
+from scionwood.adapters.prepared import CALL, RECOMPUTE, WATCH, active, dropout_of
 from scionwood.errors import AdapterError
 from scionwood.kernels.again import CHOICES, Recompute, watched
 from scionwood.kernels.dispatch import choose
@@ -158,3 +156,24 @@ def _swap(model: nn.Module, classes: dict[Any, Any]) -> list[Any]:
 
 def _layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     return ((n, m) for n, m in model.named_modules() if isinstance(m, BaseTunerLayer))
+
+
+@final
+class Row(NamedTuple):
+    """The implementation that runs in one adapter layer."""
+
+    layer: str
+    implementation: str
+    """`addmm`, `triton`, `weight-space`, or `peft` for the forward of peft."""
+    why: str
+
+
+@final
+class KernelReport(tuple[Row, ...]):
+    """One row for each adapter layer of a model; `print` shows a table."""
+
+    def __str__(self) -> str:
+        if not self:
+            return "no adapter layers"
+        wide = [max(len(row[i]) for row in self) for i in (0, 1)]
+        return "\n".join(f"{r[0]:{wide[0]}}  {r[1]:{wide[1]}}  {r[2]}" for r in self)

@@ -8,19 +8,15 @@ layer runs alone, and its group is not used again.
 
 from __future__ import annotations
 
-import ast
-import inspect
-import textwrap
 import weakref
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
-from scionwood.adapters.lora_parts import SIBLINGS
-from scionwood.adapters.prepared import Prepared
+from scionwood.adapters.prepared import SIBLINGS, Prepared
+from scionwood.adapters.sources import together
 from scionwood.kernels import node
 from scionwood.kernels.again import read_late
 
@@ -102,13 +98,7 @@ def _versions(operands: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def group(model: nn.Module, kind: type, prepared: Callable[[Any], Prepared | None]) -> None:
-    """Give each layer of a kind its group; a layer without siblings gets none.
-
-    Args:
-        model: A model.
-        kind: The class of fused linear layers.
-        prepared: The call of a layer; `None` if something acts on it.
-    """
+    """Give each layer of a kind its group; a layer without siblings gets none."""
     ungroup(model)
     for parent in model.modules():
         children = parent._modules
@@ -132,62 +122,3 @@ def siblings(layer: Any) -> Siblings | None:
     """Return the group of a layer."""
     group: Siblings | None = vars(layer).get(SIBLINGS)
     return group
-
-
-def together(kind: type) -> list[tuple[str, ...]]:
-    """Return the names of layers that the forward of a class calls with the same variable.
-
-    A class whose source is not there has none.
-
-    Example:
-        >>> from scionwood.adapters.grouping import together
-        >>> from transformers.models.llama.modeling_llama import LlamaMLP
-        >>> together(LlamaMLP)
-        [('gate_proj', 'up_proj')]
-    """
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(kind.forward))))  # type: ignore[attr-defined]
-    except (OSError, TypeError, SyntaxError):  # a notebook, a compiled module, or generated code
-        return []
-    reader = _Calls()
-    reader.visit(tree)
-    return list(reader.groups())
-
-
-@final
-class _Calls(ast.NodeVisitor):
-    """The calls `self.name(variable)` of a function in the order in which they run."""
-
-    def __init__(self) -> None:
-        self.stores: Counter[str] = Counter()
-        self.calls: dict[tuple[str, int], list[str]] = {}
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        """Visit the value before the names that it is assigned to."""
-        self.visit(node.value)
-        for target in node.targets:
-            self.visit(target)
-
-    def visit_Name(self, node: ast.Name) -> None:
-        """Note that a variable gets another value."""
-        if isinstance(node.ctx, ast.Store):
-            self.stores[node.id] += 1
-
-    def visit_Call(self, node: ast.Call) -> None:
-        """Note a call of a layer with one variable."""
-        self.generic_visit(node)
-        match node:
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="self"), attr=layer),
-                args=[ast.Name(id=variable)],
-                keywords=[],
-            ):
-                self.calls.setdefault((variable, self.stores[variable]), []).append(layer)
-
-    def groups(self) -> Iterator[tuple[str, ...]]:
-        """Yield the names of each group; a layer that is called twice is in none."""
-        often = Counter(name for names in self.calls.values() for name in names)
-        for names in self.calls.values():
-            once = tuple(name for name in names if often[name] == 1)
-            if len(once) > 1:
-                yield once

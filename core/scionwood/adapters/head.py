@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any, NamedTuple, final
 
 import torch
@@ -18,7 +17,8 @@ WRAPPED = ("base_layer", "original_module", "token_adapter")
 """Attributes of the wrappers of peft that hold a module of the base."""
 
 _HEAD_ONLY = "_scionwood_whole_is_head"
-_DECLARED = "_scionwood_head"
+DECLARED = "_scionwood_head"
+"""The attribute of a backbone with the names of the head that `declared_head` has added."""
 
 
 def backbone(model: nn.Module) -> nn.Module:
@@ -54,42 +54,8 @@ def head_names(model: nn.Module) -> tuple[str, ...]:
 
 def given_head(model: nn.Module) -> tuple[str, ...]:
     """Return the names of the head that `declared_head` added to those of the backbone."""
-    names: tuple[str, ...] = getattr(backbone(model), _DECLARED, ())
+    names: tuple[str, ...] = getattr(backbone(model), DECLARED, ())
     return names
-
-
-@contextmanager
-def declared_head(model: nn.Module, names: Sequence[str] | str) -> Iterator[None]:
-    """Add modules to the head of a model, and take them back if the block raises an error.
-
-    Raises:
-        AdapterError: The backbone has no such module. Or the model has adapters already, which
-            were made for a base that includes the module.
-    """
-    base, before = backbone(model), given_head(model)
-    names = (names,) if isinstance(names, str) else tuple(names)
-    new = tuple(name for name in names if not in_head(name, head_names(model)))
-    if "" in new:
-        raise AdapterError("head ''", "the whole model is no head", "Name its last module")
-    if new and isinstance(model, PeftModel):
-        raise AdapterError(
-            f"head {', '.join(new)}",
-            "the model has an adapter, whose base includes this module",
-            "Name the head when the first adapter is attached",
-        )
-    if not new:
-        yield
-        return
-    setattr(base, _DECLARED, before + new)
-    try:
-        head_names(model)  # raises the error if a module does not exist
-        yield
-    except BaseException:
-        if before:
-            setattr(base, _DECLARED, before)
-        else:
-            delattr(base, _DECLARED)
-        raise
 
 
 def in_head(name: str, head: tuple[str, ...]) -> bool:

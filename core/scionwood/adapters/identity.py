@@ -3,12 +3,14 @@
 Weights that are drawn from a seed have other last bits on another processor: the generator's whole
 numbers are the same, but logarithms, the inverse error function and fused multiplications are not.
 So an identity holds a hash, which is exact, and a sketch, which is compared with a tolerance.
+Digests of its buffers tell whether training has changed the base.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,9 @@ import torch.nn as nn
 from peft import PeftModel
 from peft.utils.save_and_load import get_base_model_state_dict
 
-from scionwood.adapters.head import backbone, head_names, in_head
+from scionwood.adapters.content import tensors_hash
+from scionwood.adapters.head import backbone, base_modules, head_names, in_head
+from scionwood.adapters.modules import gathered
 from scionwood.adapters.stored import chunks
 
 ATTRIBUTE = "_scionwood_base"
@@ -36,6 +40,7 @@ SEEDED_PREFIX = "random"
 """How the entry `weights` of a base that is drawn from a seed begins."""
 
 _SUMS, _BINS, _PART = 8, 1024, 1 << 22
+_DIGESTS = "_scionwood_buffers"
 
 
 class BaseRoundingWarning(UserWarning):
@@ -212,9 +217,48 @@ def _base_state(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return the tensors of the base by the names that they have without adapters."""
     if not isinstance(model, PeftModel):
         return model.state_dict()
-    if (
-        model.active_peft_config.is_adaption_prompt
-    ):  # peft's own function misses the names of its wrappers
+    if model.active_peft_config.is_adaption_prompt:  # of whose wrappers peft misses the names
         with model.disable_adapter():
             return dict(backbone(model).state_dict())
     return dict(get_base_model_state_dict(model))
+
+
+class BaseChangedWarning(UserWarning):
+    """A buffer of the frozen base is not what it was when the adapter was attached.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("error", authoring.BaseChangedWarning)  # refuses to save it
+    """
+
+
+def remember_buffers(model: nn.Module) -> None:
+    """Store digests of the persistent buffers of a base, for `warn_if_changed`."""
+    setattr(backbone(model), _DIGESTS, _digests(model))
+
+
+def warn_if_changed(model: nn.Module) -> None:
+    """Warn if a persistent buffer of the base has changed."""
+    before: dict[str, str] = getattr(backbone(model), _DIGESTS, {})
+    now = _digests(model) if before else {}
+    changed = [name for name, digest in before.items() if now.get(name, digest) != digest]
+    if changed:
+        warnings.warn(
+            f"{', '.join(changed[:3])} of the frozen base changed since the adapter was attached. "
+            "No file of the adapter has these values, so that a reloaded model computes something "
+            f"else. Keep {changed[0].rpartition('.')[0]} in eval mode, or name it in `head`",
+            BaseChangedWarning,
+            stacklevel=3,
+        )
+
+
+def _digests(model: nn.Module) -> dict[str, str]:
+    head = head_names(model)
+    return {
+        f"{name}.{key}": tensors_hash({key: gathered(value)})
+        for name, module in base_modules(model)
+        for key, value in module._buffers.items()
+        if value is not None and key not in module._non_persistent_buffers_set
+        if not in_head(name, head) and not value.is_meta
+    }

@@ -6,13 +6,16 @@
    against the model and reads the values. The model is not changed.
 2. Build. `attaching` wraps the layers of the model, and restores the model if a step fails.
 3. Load. This module fills the checked values in, and sets what trains.
+
+`inspect_folder` runs the first step alone, and lists everything that is wrong with an adapter.
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -20,16 +23,27 @@ import torch.nn as nn
 from peft import PeftModel
 from peft.utils import set_peft_model_state_dict
 
-from scionwood.adapters.attaching import wrapped
-from scionwood.adapters.buffers import remember_buffers
+from scionwood.adapters.attaching import wrap
 from scionwood.adapters.compatibility import check_against
-from scionwood.adapters.content import check_content
-from scionwood.adapters.folder import read_folder
-from scionwood.adapters.head import backbone, declared_head, keep_statistics, train_head
-from scionwood.adapters.identity import ATTRIBUTE
+from scionwood.adapters.content import read_stated, record_beside, stated_hash
+from scionwood.adapters.folder import (
+    SavedAdapter,
+    config_of,
+    manifest_of,
+    read_folder,
+    tensors_path,
+)
+from scionwood.adapters.head import backbone, keep_statistics, train_head
+from scionwood.adapters.identity import ATTRIBUTE, remember_buffers, remembered_identity
 from scionwood.adapters.layers.attention import is_dead
+from scionwood.adapters.modules import declared_head
+from scionwood.adapters.rules import Ended, Finding, Rules
+from scionwood.adapters.save import MANIFEST
 from scionwood.adapters.sharing import untie
-from scionwood.errors import AdapterError, AdapterFileError
+from scionwood.adapters.untrusted import read_header, read_json
+from scionwood.errors import AdapterError, AdapterFileError, ScionwoodError
+from scionwood.runs.layout import ADAPTER, FILES, HEAD
+from scionwood.runs.manifest import manifest_faults, read_manifest
 
 
 def load_adapter(
@@ -82,21 +96,21 @@ def load_adapter(
     folder = Path(folder)
     with _name_folder(folder):
         saved = read_folder(folder)
-        head = saved.manifest.head if saved.manifest else []
+        manifest, config = saved.manifest, saved.config
+        # The stated base stays stated if the adapter trains on, at another site or after a move.
+        base = manifest.base if manifest else remembered_identity(model)
+        head = manifest.head if manifest else []
         # `unfreeze` declares a whole model as the head, by an empty name.
         with declared_head(model, [name for name in head if name]):
-            checked = check_against(model, saved, whole)
-            _warn_of_dead(model, checked.modules)
-            check_content(
-                saved.path, checked.tensors, saved.manifest.tensors if saved.manifest else ""
-            )
+            names, tensors = check_against(model, saved, whole)
+            _warn_of_dead(model, names)
             with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                 # The rank pattern of AdaLoRA names tensors and not modules, which is correct.
                 warnings.filterwarnings("ignore", "The following rank_pattern keys did not match")
-                with wrapped(model, checked.config, name, checked.modules) as tuned:
-                    _fill(tuned, checked.tensors, name)
-                    untie(tuned, checked.untied)
-    object.__setattr__(tuned, ATTRIBUTE, checked.base)
+                tuned = wrap(model, config, name, names)
+                _fill(tuned, tensors, name)
+                untie(tuned, manifest.untied if manifest else [])
+    object.__setattr__(tuned, ATTRIBUTE, base)
     _set_training(tuned, name, trainable)
     keep_statistics(tuned)
     if not isinstance(model, PeftModel):
@@ -145,3 +159,70 @@ def _set_training(model: PeftModel, name: str, trainable: bool) -> None:
     else:
         model.set_adapter(name)
     train_head(model)
+
+
+def inspect_folder(folder: str | Path, model: nn.Module | None = None) -> list[Finding]:
+    """Check every rule about a saved adapter, and go on after a fault.
+
+    Nothing is loaded into the model, and no code of the folder runs.
+
+    Args:
+        folder: the folder of the adapter; its head may lie in the folder above.
+        model: the bare backbone for which it was made; None leaves the rules about it out.
+
+    Returns:
+        One finding for each rule that could be reached, in the order in which they are checked.
+
+    Example:
+        >>> from scionwood.adapters import inspect_folder
+        >>> folder = scionwood.find_run("seismic/denoise", quiet=True) / "adapter"
+        >>> [finding.rule for finding in inspect_folder(folder) if finding.faults]
+        []
+    """
+    folder, findings = Path(folder), list[Finding]()
+    rules = Rules(findings)
+    manifest = config = tensors = None
+    _files(rules, folder)
+    with rules(MANIFEST, goes_on=True):
+        manifest = manifest_of(folder)
+    with suppress(Ended), rules("config: can be built"):
+        config = config_of(folder, manifest, rules)
+    with suppress(Ended):
+        with rules("tensors: no pickle"):
+            path = tensors_path(folder)
+        with rules("tensors: header"):
+            specs = read_header(path)
+        tensors = read_stated(path, specs, manifest.tensors if manifest else "", rules)
+    _head(rules, folder)
+    if model is not None and config is not None and tensors is not None:
+        saved = SavedAdapter(folder, manifest, config, path, specs)
+        head = [name for name in manifest.head if name] if manifest else []
+        with declared_head(model, head), warnings.catch_warnings(), suppress(Ended):
+            warnings.simplefilter("ignore")
+            check_against(model, saved, (), rules, tensors)
+    return findings
+
+
+def _files(rules: Rules, folder: Path) -> None:
+    homes = (folder, folder.parent) if folder.name == ADAPTER else (folder,)
+    home = next((home for home in homes if os.path.lexists(home / FILES)), None)
+    if home is None:
+        rules.skip(FILES, "the folder has none")
+        return
+    with rules(FILES, goes_on=True) as faults:
+        if listed := read_manifest(home):
+            faults += manifest_faults(home, listed[1])
+
+
+def _head(rules: Rules, folder: Path) -> None:
+    path = next((p / HEAD for p in (folder.parent, folder) if (p / HEAD).is_file()), None)
+    if path is None or record_beside(path) != folder / MANIFEST:
+        rules.skip("head: hash", "no head lies beside the adapter")
+        return
+    checksum = ""
+    with suppress(ScionwoodError):  # the rule scionwood.json says it
+        checksum = stated_hash(read_json(folder / MANIFEST), "head")
+    with suppress(Ended):
+        with rules("head: header"):
+            specs = read_header(path)
+        read_stated(path, specs, checksum, rules, "head")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,15 @@ import torch.nn as nn
 from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 
-from scionwood.adapters.head import backbone, base_modules
-
-UNTIED = "_scionwood_untied"
-"""The attribute of a backbone with the names of the tensors that got copies of their own."""
+from scionwood.adapters.head import (
+    DECLARED,
+    backbone,
+    base_modules,
+    given_head,
+    head_names,
+    in_head,
+)
+from scionwood.errors import AdapterError
 
 
 def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
@@ -26,6 +31,38 @@ def tuner_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
         if isinstance(module, BaseTunerLayer) and not inside:
             layers[name] = module
     return layers
+
+
+def parts(layer: nn.Module) -> list[BaseTunerLayer]:
+    """Return a layer of an adapter and those inside it, as the attention of peft has one."""
+    return [module for module in layer.modules() if isinstance(module, BaseTunerLayer)]
+
+
+def has_adapter(layer: Any, name: str) -> bool:
+    """Return whether a layer has an adapter of this name."""
+    return name in layer._all_available_adapter_names()
+
+
+def learned(model: nn.Module, adapter: str) -> list[tuple[str, nn.Parameter]]:
+    """Return the parameters of an adapter that train, each with the name of its layer."""
+    return [
+        (name, parameter)
+        for name, layer in tuner_layers(model).items()
+        for key, parameter in layer.named_parameters()
+        if parameter.requires_grad and adapter in key.split(".")
+    ]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode in the block, and each module back into its own mode behind it."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def adapter_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -59,8 +96,33 @@ def writes() -> bool:
 
 
 @contextmanager
+def declared_head(model: nn.Module, names: Sequence[str] | str) -> Iterator[None]:
+    """Add modules to the head of a model; if the block raises an error, the model is as before.
+
+    Raises:
+        AdapterError: The backbone has no such module. Or the model has adapters already, which
+            were made for a base that includes the module.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    new = tuple(name for name in names if not in_head(name, head_names(model)))
+    if "" in new:
+        raise AdapterError("head ''", "the whole model is no head", "Name its last module")
+    if new and isinstance(model, PeftModel):
+        raise AdapterError(
+            f"head {', '.join(new)}",
+            "the model has an adapter, whose base includes this module",
+            "Name the head when the first adapter is attached",
+        )
+    with restored_on_error(model):
+        if new:
+            setattr(backbone(model), DECLARED, given_head(model) + new)
+            head_names(model)  # raises the error if a module does not exist
+        yield
+
+
+@contextmanager
 def restored_on_error(model: nn.Module) -> Iterator[None]:
-    """Restore the module tree and the gradient flags if the block raises an error.
+    """Restore module tree, gradient flags and the backbone's attributes if the block fails.
 
     peft wraps layers one by one, so that an error at the third leaves two wrapped. The values of
     parameters are not restored, and the block must not change them.
@@ -70,10 +132,11 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
         for module in model.modules()
         for children in (module._modules, module._parameters, module._buffers)
     ]
+    base = vars(backbone(model))
+    tree.append((base, dict(base)))
+    if "peft_config" in base:  # the tuner shares this dictionary
+        tree.append((base["peft_config"], dict(base["peft_config"])))
     flags = [(p, p.requires_grad) for p in model.parameters()]
-    attributes = vars(backbone(model))
-    configs = dict(attributes["peft_config"]) if "peft_config" in attributes else None
-    untied = attributes.get(UNTIED)
     try:
         yield
     except BaseException:
@@ -81,15 +144,6 @@ def restored_on_error(model: nn.Module) -> Iterator[None]:
             children.clear()
             children.update(before)
         for parameter, flag in flags:
-            parameter.requires_grad_(flag)
-        attributes.pop(UNTIED, None)
-        if untied is not None:
-            attributes[UNTIED] = untied
-        peft_configs = attributes.pop("peft_config", None)
-        if configs is not None:
-            peft_configs.clear()
-            peft_configs.update(configs)
-            attributes["peft_config"] = (
-                peft_configs  # the same object as before, which the tuner shares
-            )
+            if parameter.requires_grad != flag:  # a parameter without a shape takes no flag
+                parameter.requires_grad_(flag)
         raise

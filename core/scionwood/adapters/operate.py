@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal
 
 import torch
 import torch.nn as nn
@@ -15,7 +15,7 @@ from peft.utils.other import AuxiliaryTrainingWrapper
 
 from scionwood.adapters.faithful import check_called, check_stored, same_outputs
 from scionwood.adapters.fusing import fused_classes
-from scionwood.adapters.modules import tuner_layers
+from scionwood.adapters.modules import has_adapter, parts, tuner_layers
 from scionwood.adapters.sharing import Undo, adapter_ties, put_back, separate
 from scionwood.errors import AdapterError
 
@@ -184,11 +184,8 @@ def _shares(model: PeftModel, weights: Mapping[str, float], mode: str) -> dict[s
         raise AdapterError("the model", "its adapters are merged", "Unmerge before compose")
     for module in model.modules():
         if isinstance(module, AuxiliaryTrainingWrapper):
-            raise AdapterError(
-                "modules_to_save",
-                "copies of modules cannot be added",
-                "Run them one by one",
-            )
+            rule = "copies of modules cannot be added"
+            raise AdapterError("modules_to_save", rule, "Run them one by one")
     total = sum(weights.values()) if mode == "mean" else 1.0
     if not weights or total == 0:
         rule = "they must not be empty or, for a mean, add up to zero"
@@ -199,15 +196,15 @@ def _shares(model: PeftModel, weights: Mapping[str, float], mode: str) -> dict[s
 def _composed(
     layer: BaseTunerLayer, forward: Callable[..., Any], shares: Mapping[str, float]
 ) -> Callable[..., Any]:
-    parts = [module for module in layer.modules() if isinstance(module, BaseTunerLayer)]
-    present = {n: w for n, w in shares.items() if n in layer._all_available_adapter_names()}
+    switched = parts(layer)
+    present = {name: weight for name, weight in shares.items() if has_adapter(layer, name)}
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        with _only(parts, None):
+        with _only(switched, None):
             base = forward(*args, **kwargs)
         total = base
         for name, weight in present.items():
-            with _only(parts, name):
+            with _only(switched, name):
                 total = _add(total, weight, forward(*args, **kwargs), base)
         return total
 
@@ -215,10 +212,10 @@ def _composed(
 
 
 @contextmanager
-def _only(parts: list[BaseTunerLayer], name: str | None) -> Iterator[None]:
+def _only(layers: list[BaseTunerLayer], name: str | None) -> Iterator[None]:
     """Activate one adapter, or no adapter if `name` is `None`; `requires_grad` stays as it is."""
-    before = [(part, part._active_adapter, part._disable_adapters) for part in parts]
-    for part in parts:
+    before = [(part, part._active_adapter, part._disable_adapters) for part in layers]
+    for part in layers:
         part._active_adapter, part._disable_adapters = [name] if name else [], name is None
     try:
         yield
@@ -247,8 +244,7 @@ def _base_tensors(layer: BaseTunerLayer) -> dict[str, torch.Tensor]:
     """Return the tensors of the module inside a wrapper, without those of nested adapters."""
     inner = {
         id(p)
-        for part in layer.base_layer.modules()
-        if isinstance(part, BaseTunerLayer)
+        for part in parts(layer.base_layer)
         for name in part.adapter_layer_names
         for p in getattr(part, name).parameters()
     }
@@ -256,14 +252,8 @@ def _base_tensors(layer: BaseTunerLayer) -> dict[str, torch.Tensor]:
     return {name: p for name, p in state.items() if id(p) not in inner}
 
 
-@final
-class _MergeState(NamedTuple):
-    """What `unmerge` needs."""
-
-    values: dict[str, dict[str, torch.Tensor]]
-    """The old values by the names of layer and tensor, in the memory where they were."""
-    shared: Undo
-    """The shared tensors in the places of which layers have copies."""
+_MergeState = tuple[dict[tuple[str, str], torch.Tensor], Undo]
+"""Old values by the names of layer and tensor, where they were; shared tensors that have copies."""
 
 
 def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -> _MergeState:
@@ -276,24 +266,24 @@ def _keep(model: PeftModel, layers: Mapping[str, BaseTunerLayer], untie: bool) -
         tie
         for tie in adapter_ties(model)
         if (layer := tie.changed.layer) is not None
-        and {*layer._all_available_adapter_names()} & {*layer.active_adapters}
+        and any(has_adapter(layer, name) for name in layer.active_adapters)
     ]
     if not untie and (alone := [tie for tie in ties if tie.other.layer is None]):
         raise alone[0].error()
     shared = separate(ties)
-    values: dict[str, dict[str, torch.Tensor]] = {}
+    values = {}
     for name, layer in layers.items():
-        values[name] = {key: value.data for key, value in _base_tensors(layer).items()}
         for key, value in _base_tensors(layer).items():
-            value.data = values[name][key].clone()
-    return _MergeState(values, shared)
+            values[name, key] = value.data
+            value.data = value.data.clone()
+    return values, shared
 
 
 def _restore(model: PeftModel) -> None:
-    merge_state: _MergeState = model.__dict__.pop(_MERGE_STATE)
+    values, shared = model.__dict__.pop(_MERGE_STATE)
     for name, layer in tuner_layers(model).items():
-        for part in (part for part in layer.modules() if isinstance(part, BaseTunerLayer)):
+        for part in parts(layer):
             part.merged_adapters = []
         for key, value in _base_tensors(layer).items():
-            value.data = merge_state.values[name][key].to(value)  # the model may have moved since
-    put_back(merge_state.shared)
+            value.data = values[name, key].to(value)  # the model may have moved since
+    put_back(shared)

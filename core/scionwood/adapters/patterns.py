@@ -38,16 +38,9 @@ _KEYS = re.compile(r"\^\(\?:(.*)\)\$")  # as `settle_keys` writes them
 def settle_patterns(config: PeftConfig, names: Sequence[str], *, foreign: bool = False) -> None:
     """Replace the patterns that select modules by the names that they match.
 
-    Afterwards peft matches none of them. Keys such as those of `rank_pattern` follow in
-    `settle_keys`, when the targets are known.
-
-    Args:
-        config: The config, changed in place.
-        names: The names of the modules that may be adapted.
-        foreign: Whether the config comes from others. Then no pattern at all may remain.
-
-    Raises:
-        AdapterError: A pattern of others has no linear form, or is one where a name belongs.
+    Keys such as those of `rank_pattern` follow in `settle_keys`, when the targets are known. No
+    pattern of a foreign config remains; one without a linear form, or in place of a name, is
+    refused.
     """
     patterns = Patterns(names, AdapterError)
     for option in PATTERNS:
@@ -64,9 +57,6 @@ def settle_keys(config: PeftConfig, chosen: Sequence[str], *, foreign: bool = Fa
     """Replace the keys of options such as `rank_pattern` that are patterns by the names they match.
 
     The first key that matches a name counts, as in peft.
-
-    Raises:
-        AdapterError: A pattern of others has no linear form, or the option takes names only.
     """
     patterns = Patterns(chosen, AdapterError)
     for option, value in vars(config).items():
@@ -101,7 +91,9 @@ def literal(names: Iterable[str]) -> str:
 
 def spelled_out(words: Any, names: Sequence[str]) -> list[str]:
     """Return the names that targets spell out as a whole, in a list or between bars."""
-    listed = set(_names(words) if isinstance(words, str) else map(str, words or ()))
+    if isinstance(words, str):
+        words = [re.sub(r"\\(.)", r"\1", word) for word in words.split("|")]
+    listed = set(map(str, words or ()))
     return [name for name in names if name in listed]
 
 
@@ -180,7 +172,3 @@ def _bound(option: str, entries: Sequence[str]) -> None:
         raise AdapterError(
             f"{option} with {len(entries)} entries", f"at most {ENTRIES} are allowed"
         )
-
-
-def _names(pattern: str) -> list[str]:
-    return [re.sub(r"\\(.)", r"\1", name) for name in pattern.split("|")]

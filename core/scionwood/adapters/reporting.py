@@ -45,16 +45,14 @@ class Report:
     @property
     def share(self) -> float:
         """The number of trainable parameters divided by `total`."""
-        trainable = self.trainable_adapter + self.trainable_head
-        return trainable / self.total if self.total else 0.0
+        return (self.trainable_adapter + self.trainable_head) / max(self.total, 1)
 
     def __str__(self) -> str:
-        trainable = self.trainable_adapter + self.trainable_head
+        copies = f"; untied copies of {self.untied_bytes:,} bytes" if self.untied_bytes else ""
         return (
-            f"trainable {trainable:,} (adapter {self.trainable_adapter:,}, "
-            f"head {self.trainable_head:,}) of {self.total:,} = {self.share:.2%} "
-            f"of base {self.base:,} + adapter + head"
-            + (f"; untied copies of {self.untied_bytes:,} bytes" if self.untied_bytes else "")
+            f"trainable {self.trainable_adapter + self.trainable_head:,} "
+            f"(adapter {self.trainable_adapter:,}, head {self.trainable_head:,}) of "
+            f"{self.total:,} = {self.share:.2%} of base {self.base:,} + adapter + head{copies}"
         )
 
 

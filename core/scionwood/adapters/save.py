@@ -16,19 +16,17 @@ from typing import Any
 import torch
 from peft import PeftConfig, PeftModel
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
 
-from scionwood.adapters.buffers import warn_if_changed
-from scionwood.adapters.content import KEY, state_hash, stated_hash, tensors_hash, write_record
+from scionwood.adapters.content import KEY, stated_hash, write_record, write_stated
 from scionwood.adapters.head import head_names
-from scionwood.adapters.identity import remembered_identity
-from scionwood.adapters.layers.marks import marked
+from scionwood.adapters.identity import remembered_identity, warn_if_changed
+from scionwood.adapters.layers.tuners import marked
 from scionwood.adapters.methods import origin
-from scionwood.adapters.modules import gathered, tuner_layers, writes
+from scionwood.adapters.modules import gathered, has_adapter, learned, tuner_layers, writes
 from scionwood.adapters.sharing import untied
 from scionwood.errors import AdapterError
 from scionwood.runs.seal import changing
-from scionwood_sandbox.files import atomic_path, writing
+from scionwood_sandbox.files import writing
 
 CONFIG, TENSORS, MANIFEST = "adapter_config.json", "adapter_model.safetensors", "scionwood.json"
 FORMAT = 1
@@ -93,9 +91,7 @@ def save_adapter(
         folder.mkdir(parents=True, exist_ok=True)
         for file, record in records.items():
             write_record(folder / file, record)
-        with atomic_path(folder / TENSORS) as path:
-            save_file(state, path, metadata={"format": "pt"})
-        state_hash(folder / MANIFEST, "adapter", tensors_hash(state))
+        write_stated(folder / TENSORS, state, folder / MANIFEST, "adapter")
 
 
 def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.Tensor]:
@@ -134,14 +130,9 @@ def adapter_state(model: PeftModel, name: str | None = None) -> dict[str, torch.
 
 
 def active_adapter(model: PeftModel) -> str:
-    """Return the name of the active adapter, or of the one that trains if several are active.
-
-    Raises:
-        AdapterError: Several are active and not exactly one of them trains, so the caller must name
-            one.
-    """
+    """Return the name of the active adapter, or of the one that trains if several are active."""
     active: list[str] = list(model.active_adapters)
-    candidates = active if len(active) == 1 else [name for name in active if _trains(model, name)]
+    candidates = active if len(active) == 1 else [name for name in active if learned(model, name)]
     if len(candidates) != 1:
         raise AdapterError(f"active adapters {active}", "one must be chosen", "Give its name")
     return candidates[0]
@@ -187,7 +178,7 @@ def adapted(model: PeftModel, name: str) -> list[str]:
     return [
         module
         for module, layer in tuner_layers(model).items()
-        if name in layer._all_available_adapter_names()
+        if has_adapter(layer, name)
         and not hasattr(layer, "parameter_name")
         and not module.endswith(".token_adapter")
     ]
@@ -199,15 +190,6 @@ def _head_hash(path: Path) -> str:
         return stated_hash(json.loads(path.read_bytes()), "head")
     except (OSError, ValueError, AttributeError):  # there is none, or it is to be replaced
         return ""
-
-
-def _trains(model: PeftModel, name: str) -> bool:
-    return any(
-        parameter.requires_grad
-        for layer in tuner_layers(model).values()
-        for key, parameter in layer.named_parameters()
-        if name in key.split(".") and not key.startswith("base_layer.")
-    )
 
 
 def _version(distribution: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, permutations
 from typing import Any, NamedTuple, final
 
 import torch
@@ -20,8 +20,11 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from scionwood.adapters.head import BasePlace, backbone, base_places, head_names, in_head
-from scionwood.adapters.modules import UNTIED
+from scionwood.adapters.modules import has_adapter
 from scionwood.errors import AdapterError
+
+UNTIED = "_scionwood_untied"
+"""The attribute of a backbone with the names of the tensors that got copies of their own."""
 
 Undo = list[tuple[dict[str, Any], str, Any]]
 """Dictionaries of modules, a key in each, and the value that it had."""
@@ -31,31 +34,19 @@ Undo = list[tuple[dict[str, Any], str, Any]]
 class Location(NamedTuple):
     """A place in a model that holds a tensor of the base or of the head."""
 
+    name: str
+    """The name of the tensor in the backbone without adapters."""
     place: BasePlace
     """The place of the module that holds the tensor."""
+    tensors: dict[str, Any]
+    """The dictionary of the module that holds the tensor under `key`."""
     key: str
-
-    @property
-    def name(self) -> str:
-        """The name of the tensor in the backbone without adapters."""
-        return f"{self.place.name}.{self.key}".lstrip(".")
+    tensor: torch.Tensor
 
     @property
     def layer(self) -> BaseTunerLayer | None:
         """The adapter layer around the module."""
         return self.place.layer
-
-    @property
-    def tensors(self) -> dict[str, Any]:
-        """The dictionary that holds the tensor under `key`."""
-        module = self.place.module
-        return module._parameters if self.key in module._parameters else module._buffers
-
-    @property
-    def tensor(self) -> torch.Tensor:
-        """The tensor itself."""
-        value: torch.Tensor = self.tensors[self.key]
-        return value
 
 
 @final
@@ -76,25 +67,8 @@ class Tie(NamedTuple):
 
 def adapter_ties(model: nn.Module) -> list[Tie]:
     """Return the tensors inside adapted layers that share memory with a place outside the layer."""
-    return [
-        Tie(changed, other)
-        for group in _sharing(locations(model))
-        for changed in group
-        for other in group
-        if changed.layer is not None and changed.layer is not other.layer
-    ]
-
-
-def head_ties(model: nn.Module) -> list[Tie]:
-    """Return the tensors of the head that share memory with the frozen base."""
-    head = head_names(model)
-    return [
-        Tie(changed, other)
-        for group in _sharing(locations(model) if head else ())
-        for changed in group
-        for other in group
-        if in_head(changed.name, head) and not in_head(other.name, head)
-    ]
+    ties = _ties(locations(model))
+    return [tie for tie in ties if tie.changed.layer not in (None, tie.other.layer)]
 
 
 def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
@@ -102,8 +76,10 @@ def settle_ties(model: PeftModel, name: str, *, untie: bool) -> None:
 
     Tied layers that all have adapters are no fault, since `merge` gives each a copy of its own.
     """
-    ties = [tie for tie in adapter_ties(model) if _has(tie.changed.layer, name)]
-    ties = [tie for tie in ties if tie.other.layer is None] + head_ties(model)
+    ties = [tie for tie in adapter_ties(model) if has_adapter(tie.changed.layer, name)]
+    ties = [tie for tie in ties if tie.other.layer is None]
+    if head := head_names(model):  # a tensor of the head that the frozen base has too
+        ties += [tie for tie in _ties(locations(model)) if _alone_in(head, tie)]
     if ties and not untie:
         raise ties[0].error()
     _remember(model, ties)
@@ -115,16 +91,8 @@ def untie(model: nn.Module, names: Sequence[str]) -> None:
     tensor_names = {place.name for place in everything}
     if missing := [name for name in names if name not in tensor_names]:
         raise AdapterError(f"untied {missing[0][:200]!r}", "the base has no such tensor")
-    _remember(
-        model,
-        [
-            Tie(changed, other)
-            for group in _sharing(everything)
-            for changed in group
-            for other in group
-            if changed.name in names and other.name not in names
-        ],
-    )
+    ties = _ties(everything)
+    _remember(model, [t for t in ties if t.changed.name in names and t.other.name not in names])
 
 
 def untied(model: nn.Module) -> dict[str, int]:
@@ -151,9 +119,8 @@ def separate(ties: Iterable[Tie]) -> Undo:
             undo.append((siblings, child, module))
             siblings[child] = copy.deepcopy(module)
             continue
-        shared = changed.tensor
-        undo.append((changed.tensors, changed.key, shared))
-        changed.tensors[changed.key] = _copy(shared)
+        undo.append((changed.tensors, changed.key, changed.tensor))
+        changed.tensors[changed.key] = _copy(changed.tensor)
     return undo
 
 
@@ -166,13 +133,14 @@ def put_back(undo: Undo) -> None:
 def locations(model: nn.Module) -> Iterator[Location]:
     """Yield all places that hold tensors of the backbone, those of adapters left out."""
     for place in base_places(model):
-        for key, value in {**place.module._parameters, **place.module._buffers}.items():
-            if value is not None and not is_lazy(value) and value.numel():
-                yield Location(place, key)
+        for tensors in (place.module._parameters, place.module._buffers):
+            for key, value in tensors.items():
+                if value is not None and not is_lazy(value) and value.numel():
+                    yield Location(f"{place.name}.{key}".lstrip("."), place, tensors, key, value)
 
 
-def _sharing(everything: Iterable[Location]) -> list[list[Location]]:
-    """Group the places whose tensors overlap in memory, without those that overlap with none."""
+def _ties(everything: Iterable[Location]) -> list[Tie]:
+    """Return all pairs of places whose tensors overlap in memory, in both orders."""
     by_storage: dict[Any, list[tuple[int, int, Location]]] = defaultdict(list)
     for place in everything:
         storage, start, stop = _span(place.tensor)
@@ -185,7 +153,7 @@ def _sharing(everything: Iterable[Location]) -> list[list[Location]]:
                 groups.append([])
             groups[-1].append(place)
             end = max(end, stop)
-    return [group for group in groups if len(group) > 1]
+    return [Tie(*pair) for group in groups for pair in permutations(group, 2)]
 
 
 def _span(tensor: torch.Tensor) -> tuple[Any, int, int]:
@@ -200,8 +168,8 @@ def _span(tensor: torch.Tensor) -> tuple[Any, int, int]:
     return local.untyped_storage()._cdata, first, stop
 
 
-def _has(layer: Any, name: str) -> bool:
-    return layer is not None and name in layer._all_available_adapter_names()
+def _alone_in(head: tuple[str, ...], tie: Tie) -> bool:
+    return in_head(tie.changed.name, head) and not in_head(tie.other.name, head)
 
 
 def _remember(model: nn.Module, ties: list[Tie]) -> None:

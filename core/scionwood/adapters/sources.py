@@ -8,7 +8,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, final
 
 import torch.nn as nn
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -82,9 +82,60 @@ def _tensor_of(node: ast.AST) -> str:
 def _sources(kind: type) -> Iterator[ast.AST]:
     """Yield the syntax trees of a class and of its bases, as far as they were made from files."""
     for cls in kind.__mro__:
-        if cls in (nn.Module, object):
-            continue
-        try:
-            yield ast.parse(textwrap.dedent(inspect.getsource(cls)))
-        except (OSError, TypeError, SyntaxError):  # made without a file, as in an interpreter
-            continue
+        if cls not in (nn.Module, object):
+            yield from _parsed(cls)
+
+
+def _parsed(thing: Any) -> list[ast.AST]:
+    """Return the syntax tree of a class or function, or nothing if it was made without a file."""
+    try:
+        return [ast.parse(textwrap.dedent(inspect.getsource(thing)))]
+    except (OSError, TypeError, SyntaxError):  # a notebook, a compiled module, or generated code
+        return []
+
+
+def together(kind: type) -> list[tuple[str, ...]]:
+    """Return the names of layers that the forward of a class calls with the same variable."""
+    reader = _Calls()
+    for tree in _parsed(inspect.unwrap(kind.forward)):  # type: ignore[attr-defined]
+        reader.visit(tree)
+    return list(reader.groups())
+
+
+@final
+class _Calls(ast.NodeVisitor):
+    """The calls `self.name(variable)` of a function in the order in which they run."""
+
+    def __init__(self) -> None:
+        self.stores: Counter[str] = Counter()
+        self.calls: dict[tuple[str, int], list[str]] = {}
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        """Visit the value before the names that it is assigned to."""
+        self.visit(node.value)
+        for target in node.targets:
+            self.visit(target)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """Note that a variable gets another value."""
+        if isinstance(node.ctx, ast.Store):
+            self.stores[node.id] += 1
+
+    def visit_Call(self, node: ast.Call) -> None:
+        """Note a call of a layer with one variable."""
+        self.generic_visit(node)
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="self"), attr=layer),
+                args=[ast.Name(id=variable)],
+                keywords=[],
+            ):
+                self.calls.setdefault((variable, self.stores[variable]), []).append(layer)
+
+    def groups(self) -> Iterator[tuple[str, ...]]:
+        """Yield the names of each group; a layer that is called twice is in none."""
+        often = Counter(name for names in self.calls.values() for name in names)
+        for names in self.calls.values():
+            once = tuple(name for name in names if often[name] == 1)
+            if len(once) > 1:
+                yield once

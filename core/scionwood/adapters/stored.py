@@ -32,11 +32,7 @@ _deferring: ContextVar[bool] = ContextVar("_deferring", default=False)
 
 @final
 class Place(NamedTuple):
-    """Where a tensor lies.
-
-    Attributes:
-        path: a safetensors file.
-        key: the name of the tensor in it.
+    """Where a tensor lies: a safetensors file, and the name of the tensor in it.
 
     Example:
         >>> from pathlib import Path
@@ -119,14 +115,7 @@ def empty_weights() -> Iterator[bool]:
 
 
 def places(path: Path) -> dict[str, Place]:
-    """Return where the tensors of a safetensors file, or of an index of several, lie.
-
-    Args:
-        path: `NAME.safetensors`, or `NAME.safetensors.index.json` in the folder of its files.
-
-    Raises:
-        WeightsError: the index has no map of weights, or names a file outside its folder.
-    """
+    """Return where the tensors of a safetensors file, or of an index of several, lie."""
     if not path.name.endswith(INDEX):
         with safe_open(path, framework="pt") as file:
             return {key: Place(path, key) for key in file.keys()}  # noqa: SIM118

@@ -10,10 +10,13 @@ from typing import Any
 
 import torch.nn as nn
 from peft import PeftConfig
-from peft.tuners.tuners_utils import _maybe_include_all_linear_layers
+from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers
+from torch.nn.parameter import is_lazy
 
 from scionwood.adapters.experts import is_translated, parameter_names, translate, unfit
 from scionwood.adapters.head import backbone, head_names, in_head
+from scionwood.adapters.layers.attention import whole_attention
+from scionwood.adapters.layers.tuners import is_foreign_linear
 from scionwood.adapters.methods import is_tuner
 from scionwood.adapters.modules import tuner_layers
 from scionwood.adapters.patterns import (
@@ -21,11 +24,16 @@ from scionwood.adapters.patterns import (
     matched,
     settle_keys,
     settle_patterns,
+    spelled_out,
 )
+from scionwood.adapters.probe import READ, refused, without
+from scionwood.adapters.sources import read_only
 from scionwood.errors import AdapterError
 
 NARROWING = ("exclude_modules", "layers_to_transform")
 """Options that exclude modules from those that the targets match."""
+
+ALL = "all-linear"
 
 
 def settle(
@@ -43,19 +51,13 @@ def settle(
     Args:
         model: The bare backbone, or a model with adapters.
         config: The config, changed in place. The config of a prompt method is left alone.
-        targets: A preset of `model.adapter_targets`, a pattern over whole module names, or
-            `all-linear`. `None` means the targets of the config, or the first preset if the config
-            has none.
+        targets: As in `attach`.
         listed: The names that the targets must resolve to, as a saved adapter lists them. No
-            pattern of the config then selects modules. `None` means no such list.
+            pattern of the config then selects modules.
         foreign: Whether the config comes from others, whose patterns never reach Python's `re`.
 
     Returns:
         The names of the modules in the order of the model.
-
-    Raises:
-        AdapterError: No module matches; the message lists similar names and types. Or the config
-            selects other modules than the listed ones.
     """
     if not is_tuner(config.peft_type.value):
         return []
@@ -198,3 +200,73 @@ def _kinds(model: nn.Module, names: list[str]) -> list[str]:
         if next(module.parameters(recurse=False), None) is not None:
             examples.setdefault(type(module).__name__, name)
     return list(examples.values())
+
+
+def settle_layers(
+    model: nn.Module, config: PeftConfig, targets: str | None, *, probed: bool
+) -> tuple[list[str], dict[str, str], list[str]]:
+    """Resolve the targets of a new adapter; see `settle`.
+
+    In addition, `all-linear` includes the linear layers of torch_geometric and e3nn, and the
+    output projection of an attention stands for the attention. If the model is not `probed`, that
+    is run on an example, which shows dead layers, the source around the layers is read.
+
+    Returns:
+        The names of the modules, the reasons by the names of those that a pattern selects and that
+        have no adapter, and the names that the targets spell out.
+    """
+    base = backbone(model)
+    for name, value in base.named_parameters():
+        if is_lazy(value):
+            rule = "its shape is not known yet"
+            raise AdapterError(f"parameter {name}", rule, "Run the model once first")
+    if not is_tuner(config.peft_type.value):
+        return settle(model, config, targets), {}, []
+    words = chosen_targets(model, config, targets)
+    everything, left_out = words == ALL, dict[str, str]()
+    if everything:
+        targets, left_out = _all_linear(model, config)
+    names = settle(model, config, targets)
+    candidates = whole_attention(model, config, names)
+    spelled = spelled_out(words, candidates)
+    gone = refused(model, config, candidates)
+    if not probed:
+        gone |= {name: READ for name in candidates if read_only(base, name)}
+    target_names = without(candidates, gone, spelled) if gone else candidates
+    if target_names != names:
+        narrow(config, target_names, model)
+    if everything:
+        left_out |= _mixture(model, config, target_names)
+    return target_names, left_out | gone, spelled
+
+
+def _all_linear(model: nn.Module, config: PeftConfig) -> tuple[str, dict[str, str]]:
+    """Return the targets that `all-linear` means, and the linear layers that have no adapter."""
+    named_layers = [(name, backbone(model).get_submodule(name)) for name in module_names(model)]
+    foreign = {name for name, module in named_layers if is_foreign_linear(module)}
+    other = {
+        name: f"{type(module).__name__} of {type(module).__module__} has no form of an adapter"
+        for name, module in named_layers
+        if type(module).__name__.endswith("Linear")
+        and not isinstance(module, nn.Linear | BaseTunerLayer)
+        and name not in foreign
+        and module._parameters.get("weight") is not None
+    }
+    if not foreign:
+        return ALL, other
+    chosen = [n for n, module in named_layers if n in foreign or isinstance(module, nn.Linear)]
+    return literal(chosen), other
+
+
+def _mixture(model: nn.Module, config: PeftConfig, names: list[str]) -> dict[str, str]:
+    """Return what `all-linear` leaves out of a mixture of experts."""
+    if not is_translated(model, config):
+        return {}
+    if option := unfit(config):
+        all_of_it = copy.copy(config)
+        all_of_it.target_modules = ALL
+        translate(model, all_of_it)
+        reason = f"peft adapts stacked experts and routers without {option} alone"
+        return dict.fromkeys(parameter_names(model, all_of_it), reason)
+    reason = "peft takes its name for that of the stacked experts (a pattern can name it)"
+    return {name: reason for name in linear_names(model, config) if name not in names}

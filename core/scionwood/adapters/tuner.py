@@ -21,6 +21,8 @@ class LayerTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
     new adapter, peft calls them in this order: `prepare` once, `wrap` and `fill` for each target in
     the order of the model, `finish` once. `wrap` is skipped for a target that has a layer already.
     A layer takes its place in the model after `fill`, so that a refusal leaves the target as it is.
+    Hooks get the `config` of the adapter, its `name`, and as `key` the name of a module in the
+    model. Each may raise an `AdapterError`.
 
     Attributes:
         prefix: the name of the method and an underscore. The names of the attributes that hold the
@@ -56,55 +58,22 @@ class LayerTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
     peft_config: dict[str, Any]
 
     def prepare(self, model: nn.Module, config: Any, name: str, keys: list[str]) -> None:
-        """Check the targets and set up what all layers share, before anything is wrapped.
-
-        Args:
-            model: the model that gets the adapter.
-            config: the config of the adapter.
-            name: the name of the adapter.
-            keys: the names of the modules that the config targets, in the order of the model.
-
-        Raises:
-            AdapterError: the targets do not fit together or do not fit the config.
-        """
+        """Check the targets and set up what all layers share, before anything is wrapped."""
 
     def wrap(self, target: nn.Module, key: str) -> nn.Module:
-        """Return the method's layer for a target, without an adapter.
-
-        Args:
-            target: the module to wrap; it is not a layer of another adapter method.
-            key: the name of the module in the model.
-
-        Raises:
-            AdapterError: the method does not support the module.
-        """
+        """Return the method's layer, without an adapter, for a module without any adapter."""
         layer: nn.Module = self.tuner_layer_cls(target)
         return layer
 
     def fill(self, layer: Any, config: Any, name: str, key: str) -> None:
-        """Add an adapter to a layer. The default calls `layer.update_layer(name, config)`.
+        """Add an adapter to a layer of the method, which may have other adapters.
 
-        Args:
-            layer: a layer of the method, new or with other adapters.
-            config: the config of the adapter.
-            name: the name of the adapter.
-            key: the name of the layer in the model.
-
-        Raises:
-            AdapterError: the options do not fit the layer.
+        The default calls `layer.update_layer(name, config)`.
         """
         layer.update_layer(name, config)
 
     def finish(self, config: Any, name: str) -> None:
-        """Check or record the result, after all layers are in place.
-
-        Args:
-            config: the config of the adapter.
-            name: the name of the adapter.
-
-        Raises:
-            AdapterError: the layers do not fit together or do not fit the config.
-        """
+        """Check or record the result, after all layers are in place."""
 
     def inject_adapter(
         self,
@@ -114,11 +83,7 @@ class LayerTuner(BaseTuner):  # type: ignore[misc]  # peft has no type hints
         low_cpu_mem_usage: bool = False,
         state_dict: dict[str, Tensor] | None = None,
     ) -> None:
-        """Put the layers of a new adapter in place; peft calls this for each adapter.
-
-        Raises:
-            AdapterError: a hook refuses the adapter.
-        """
+        """Put the layers of a new adapter in place; peft calls this for each adapter."""
         config = self.peft_config[adapter_name]
         names = [key for key, _ in model.named_modules() if key]
         keys = [key for key in names if self._check_target_module_exists(config, key)]

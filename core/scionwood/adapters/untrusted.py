@@ -113,10 +113,7 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
 def read_header(path: Path) -> dict[str, Spec]:
     """Read names, dtypes and shapes of a safetensors file from its header alone.
 
-    Raises:
-        AdapterFileError: The file is missing or not a regular file. The header is too large or
-            damaged. Or it does not describe the file: tensors overlap or leave gaps, a name occurs
-            twice, or the length is wrong.
+    The header must describe the file: no tensors overlap or leave gaps, and the length is right.
     """
     with _opened(path) as file:
         return _header(file, path)
@@ -155,16 +152,10 @@ def specs_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, Spec]:
     return {name: Spec(value.dtype, tuple(value.shape)) for name, value in tensors.items()}
 
 
-def check_specs(path: Path, specs: Mapping[str, Spec], expected_specs: Mapping[str, Spec]) -> None:
-    """Check that a file has exactly the wanted tensors, each with its shape and kind of number."""
-    for fault in spec_faults(path, specs, expected_specs):
-        raise fault
-
-
 def spec_faults(
     path: Path, specs: Mapping[str, Spec], expected_specs: Mapping[str, Spec]
 ) -> Iterator[AdapterFileError]:
-    """Yield each way in which the tensors of a file are not the wanted ones; see `check_specs`."""
+    """Yield what differs from the wanted names, shapes and kinds of number."""
     if foreign := sorted(set(specs) - set(expected_specs)):
         yield AdapterFileError(str(path), f"has foreign tensors: {_abbreviate(foreign)}")
     if missing := sorted(set(expected_specs) - set(specs)):
@@ -177,23 +168,6 @@ def spec_faults(
             )
         if have.dtype.is_floating_point != want.dtype.is_floating_point:
             yield AdapterFileError(f"{path}: {name}", f"is {have.dtype}, not {want.dtype}")
-
-
-def read_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tensor]:
-    """Read the tensors of a file whose header was checked.
-
-    Args:
-        path: The safetensors file.
-        specs: Its tensors, from `read_header`.
-
-    Raises:
-        AdapterFileError: A value is not finite or larger than `LARGEST`, or the file has changed
-            since its header was read.
-    """
-    tensors = raw_tensors(path, specs)
-    for fault in value_faults(path, tensors):
-        raise fault
-    return tensors
 
 
 def raw_tensors(path: Path, specs: Mapping[str, Spec]) -> dict[str, torch.Tensor]:
@@ -236,7 +210,10 @@ def read_untrusted(path: Path) -> dict[str, torch.Tensor]:
         >>> read_untrusted(Path("head.safetensors"))
         {'weight': tensor([1., 1.])}
     """
-    return read_tensors(path, read_header(path))
+    tensors = raw_tensors(path, read_header(path))
+    for fault in value_faults(path, tensors):
+        raise fault
+    return tensors
 
 
 def _values(file: io.BufferedReader, start: int, spec: Spec, path: Path) -> torch.Tensor:

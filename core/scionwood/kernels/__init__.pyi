@@ -1,4 +1,4 @@
-from scionwood.adapters.folding import folded as folded
+from scionwood.adapters.fused_layers import folded as folded
 from scionwood.adapters.fusing import disable as disable
 from scionwood.adapters.fusing import enable as enable
 from scionwood.adapters.fusing import kernel_report as kernel_report

@@ -113,20 +113,10 @@ def _form(weight: Tensor, device: torch.device, rank: int, groups: int, dtype: t
 
 
 def merged_delta(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int) -> Tensor:
-    """Return the kernel B o A, which merging scales and adds to the weight.
+    """Return the kernel B o A, which merging scales and adds to the weight; see `lora_conv`.
 
-    Args:
-        a: (r, in, *kernel), lora_A of peft.
-        b: (out, r, 1, ...), lora_B of peft.
-        weight_shape: (out, in, *kernel).
-        groups: The groups of the base convolution; only 1 can be merged.
-
-    Returns:
-        A tensor of `weight_shape` in float32 or float64, so that the sum with the weight is rounded
-        only once.
-
-    Raises:
-        AdapterError: There are several groups, or the factors do not fit.
+    It is in float32 or float64, so that the sum with the weight is rounded only once. Only one
+    group can be merged.
     """
     if groups != 1:
         rule = "lora_A of peft reads all input channels, which a grouped kernel cannot represent"
@@ -137,14 +127,7 @@ def merged_delta(a: Tensor, b: Tensor, weight_shape: Sequence[int], groups: int)
 
 
 def why_not(layer: nn.Module) -> str:
-    """Return why `lora_conv` does not support a base layer, or an empty string if it does.
-
-    Args:
-        layer: The layer that an adapter wraps.
-
-    Returns:
-        The reason, as a phrase for a report.
-    """
+    """Return why `lora_conv` does not support a base layer, or an empty string if it does."""
     # Subclasses may compute something else: parametrised, lazy, standardised or quantised layers.
     if not isinstance(layer, PLAIN) or type(layer) not in PLAIN:
         return f"not a plain Conv1d, Conv2d or Conv3d: {type(layer).__name__}"

@@ -49,42 +49,22 @@ class Card(NamedTuple):
 
     name: str
     capability: tuple[int, int]
-    processors: int
-    """The number of multiprocessors."""
-    shared: int
-    """Bytes of shared memory for one program."""
 
 
 @lru_cache(maxsize=64)
 def card(index: int) -> Card:
     """Return the card with an index."""
     about: Any = torch.cuda.get_device_properties(index)
-    return Card(
-        about.name,
-        (about.major, about.minor),
-        about.multi_processor_count,
-        about.shared_memory_per_block_optin,
-    )
+    return Card(about.name, (about.major, about.minor))
 
 
 @lru_cache(maxsize=4096)
 def choose(
-    device: str,
-    dtype: torch.dtype,
-    rows: int,
-    width: int,
-    rank: int,
-    index: int = 0,
+    device: str, dtype: torch.dtype, rows: int, width: int, rank: int, index: int = 0
 ) -> Choice:
-    """Return the implementation for a layer.
+    """Return the implementation for a layer on a type of device, for a number of tokens.
 
-    Args:
-        device: The type of the device, such as `cpu` or `cuda`.
-        dtype: The dtype of the computation.
-        rows: The number of tokens, m.
-        width: The larger side of the weight, max(n, k).
-        rank: The number of rows of A, those of a gate included.
-        index: The index of the device.
+    The width is the larger side of the weight, and the rank includes the rows of a gate.
     """
     if device != "cuda":
         return Choice("addmm", "products of the library, which add the rank term in place")
@@ -134,11 +114,7 @@ def _tried(index: int) -> str:
 
 
 def attempt(device: torch.device) -> None:
-    """Run the kernels of a small layer, and compare them with the products of the library.
-
-    Raises:
-        RuntimeError: A result is wrong. The errors of compiler and driver pass through.
-    """
+    """Run the kernels of a small layer, and compare them with the products of the library."""
     from scionwood.kernels import triton_lora  # needs Triton
 
     rng = torch.Generator(device).manual_seed(0)  # a user's random numbers stay as they are

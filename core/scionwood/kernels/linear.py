@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from scionwood.kernels import mask, reference
+from scionwood.kernels import mask
 from scionwood.kernels.again import Recompute
 from scionwood.kernels.node import Call, Weight, run, working
 from scionwood.kernels.products import as_dtype
@@ -77,9 +78,32 @@ def lora_linear(
     if transformed(x):
         stored = weight if isinstance(weight, Tensor) else weight()
         x, w, c, low_a, low_b, d = (as_dtype(t, dtype) for t in (x, stored, bias, a, b, gate_bias))
-        return reference.lora_linear(x, w, c, low_a, low_b, d, seed, scaling, dropout)[0]
+        return reference(x, w, c, low_a, low_b, d, seed, scaling, dropout)
     call = Call(dtype, (weight,), (scaling,), recompute, (), seed, dropout, gate is not None)
     return run(x, call, a, b, bias, *(() if gate is None else (gate_bias,)))[0]
+
+
+def reference(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    a: Tensor,
+    b: Tensor,
+    gate_bias: Tensor | None,
+    seed: Tensor | None,
+    scaling: float,
+    p: float,
+) -> Tensor:
+    """Return what defines `lora_linear`, in plain torch and in the dtype of x.
+
+    With a gate, A has the r rows of the adapter followed by the r rows of the gate.
+    """
+    dropped = x if seed is None else mask.masked(x, seed, p) * mask.growth(p)
+    h = F.linear(dropped, a)
+    if gate_bias is not None:
+        value, gate = h.chunk(2, -1)
+        h = value * (gate + gate_bias).sigmoid()
+    return torch.add(F.linear(x, weight, bias), F.linear(h, b), alpha=scaling)
 
 
 def transformed(x: Tensor) -> bool:

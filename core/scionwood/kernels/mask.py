@@ -7,6 +7,8 @@ dropped if its bits are below `threshold(p)`, so the probability is rounded to a
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -18,42 +20,20 @@ CHUNK = 1 << 16
 
 
 def new_seed(device: torch.device) -> Tensor:
-    """Draw a seed from the global generator of a device.
-
-    Returns:
-        () int32. It is a tensor, since reading its value would stall a GPU.
-    """
+    """Draw a seed, () int32, that is not read: a GPU would stall."""
     return torch.randint(-(2**31), 2**31, (), dtype=torch.int32, device=device)
 
 
 def threshold(p: float) -> int:
-    """Return how many of the 2^16 values of 16 bits drop an entry.
-
-    Args:
-        p: The probability that an entry is dropped, in [0, 1).
-
-    Raises:
-        ValueError: p is outside [0, 1).
-    """
+    """Return how many of the 2^16 values of 16 bits drop an entry with a probability in [0, 1)."""
     if not 0 <= p < 1:
         raise ValueError(f"dropout {p}: a probability lies in [0, 1). Choose another")
     return min(round(p * RANGE), RANGE - 1)
 
 
 def keep(seed: Tensor, shape: torch.Size | tuple[int, ...], p: float) -> Tensor:
-    """Return which entries of an array dropout keeps, by their position in row-major order.
-
-    Args:
-        seed: () int32.
-        shape: The shape of the array.
-        p: The probability that an entry is dropped.
-
-    Returns:
-        A bool tensor of `shape` on the device of the seed.
-    """
-    count = 1
-    for size in shape:
-        count *= size
+    """Return which entries of an array dropout keeps, by their position in row-major order."""
+    count = math.prod(shape)
     words = (count + 1) // 2
     limit = threshold(p) - RANGE // 2
     parts = [

@@ -176,13 +176,7 @@ def product_tile(m: int, n: int) -> Tile:
 def groups(m: int, rows: int, others: int) -> tuple[int, int]:
     """Divide the tiles of rows into groups so that the programs fill a card.
 
-    Args:
-        m: The number of tokens.
-        rows: Those of a tile.
-        others: The number of programs of each group.
-
-    Returns:
-        The number of groups, and the number of tiles of rows in each group.
+    A group has `others` programs. Returned are the groups and the tiles of rows in each.
     """
     row_tiles = parts(m, rows)
     steps = parts(row_tiles, max(1, PROGRAMS // others))

@@ -29,7 +29,8 @@ from peft import (
 from safetensors.torch import load_file, save_file
 
 from scionwood.adapters import attach, load_adapter, load_head, save_adapter, save_head
-from scionwood.adapters.untrusted import read_header, read_tensors
+from scionwood.adapters.content import restate
+from scionwood.adapters.untrusted import raw_tensors, read_header
 from scionwood.errors import AdapterFileError
 
 
@@ -160,7 +161,7 @@ def test_values_are_read_exactly_for_every_type_and_shape(tmp_path):
         "long": torch.arange(5),
     }
     save_file(state, path)
-    read = read_tensors(path, read_header(path))
+    read = raw_tensors(path, read_header(path))
     assert {name: value.dtype for name, value in read.items()} == {
         name: value.dtype for name, value in state.items()
     }
@@ -172,16 +173,16 @@ def test_a_file_that_is_swapped_after_its_check_is_refused(folder):
     specs = read_header(path)
     save_file({"other": torch.zeros(2)}, path)
     with pytest.raises(AdapterFileError, match="changed while it was read"):
-        read_tensors(path, specs)
+        raw_tensors(path, specs)
     path.unlink()
     (folder / "elsewhere").write_bytes(b"")
     path.symlink_to(folder / "elsewhere")
     with pytest.raises(AdapterFileError, match="it is a link"):
-        read_tensors(path, specs)
+        raw_tensors(path, specs)
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(AdapterFileError, match="not a regular file"):
-        read_tensors(path, specs)
+        raw_tensors(path, specs)
 
 
 @pytest.mark.filterwarnings("ignore:.*has no scionwood.json")
@@ -227,14 +228,14 @@ INDICES = {
 @table("value", [-1, 10_000])
 @table("key", INDICES)
 def test_refuses_indices_out_of_range(key, value, tmp_path):
-    net = Net()
     save_adapter(attach(Net(), INDICES[key], targets="mlp"), tmp_path)
     load_adapter(Net(), tmp_path)
     state = load_file(tmp_path / TENSORS)
     next(tensor for name, tensor in state.items() if key in name).view(-1)[0] = value
     save_file(state, tmp_path / TENSORS)
+    restate(tmp_path)
     with pytest.raises(AdapterFileError, match="index that is not in"):
-        load_adapter(net, tmp_path)
+        load_adapter(Net(), tmp_path)
 
 
 HEADS: dict[str, Callable[[dict[str, torch.Tensor]], Any]] = {

@@ -24,8 +24,7 @@ from scionwood.adapters import (
     save_adapter,
     save_head,
 )
-from scionwood.adapters.methods import config_class, methods, origin
-from scionwood.adapters.peft_types import BUILT_IN, extend_enum
+from scionwood.adapters.methods import BUILT_IN, config_class, extend_enum, methods, origin
 from scionwood.authoring import peft_method
 from scionwood.errors import AdapterError, AdapterFileError
 from scionwood.plugins import discovery

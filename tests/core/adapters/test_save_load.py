@@ -253,8 +253,8 @@ def test_a_kill_between_the_files_leaves_a_folder_that_loads(model, tmp_path, mo
     def killed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for step in ("save_file", "state_hash"):
-        monkeypatch.setattr(f"scionwood.adapters.save.{step}", killed)
+    for step in ("save_file", "tensors_hash"):
+        monkeypatch.setattr(f"scionwood.adapters.content.{step}", killed)
         with pytest.raises(KeyboardInterrupt):
             save_adapter(model, tmp_path)
         monkeypatch.undo()

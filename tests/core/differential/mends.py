@@ -41,7 +41,7 @@ _PREPARED = "adapters/prepared.py"
 _FUSED = "adapters/fused_layers.py"
 _LAYERS = "adapters/layers"
 _FAITHFUL = "adapters/faithful.py"
-_TARGETING = f"{_LAYERS}/targeting.py"
+_TARGETING = "adapters/targets.py"
 _OUTPUTS = Edit(_FAITHFUL, "if after is None or _differs(", "if False and _differs(")
 _STORED = Edit(_FAITHFUL, "if stored or not", "if True or not")
 
@@ -58,7 +58,7 @@ MENDS: dict[str, tuple[Edit, ...]] = {
     "the guard of hooks on a layer": (
         Edit(_INTERCEPTION, 'if hooked(module) else ""', 'if False else ""'),
     ),
-    "the guard of A, B and dropout": (Edit("adapters/lora_parts.py", "in PARTS:", "in ():"),),
+    "the guard of A, B and dropout": (Edit("adapters/prepared.py", "in PARTS:", "in ():"),),
     "the guard of hooks on all modules": (Edit(_FUSED, "if global_hooks():", "if False:"),),
     "the guard of hooks in a prepared call": (Edit(_PREPARED, "or any(self.hooks)", "or False"),),
     "keeping an input that a layer with hooks reads too": (

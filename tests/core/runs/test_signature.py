@@ -86,9 +86,8 @@ def test_with_keys_required_only_their_runs_load(way, run, tmp_path, monkeypatch
     monkeypatch.setenv(REQUIRED, str(tmp_path / "ours"))
     load()
     load = loads(run)[way]
-    monkeypatch.setattr("scionwood.adapters.untrusted.read_tensors", None)
-    monkeypatch.setattr("scionwood.adapters.compatibility.read_tensors", None)
-    monkeypatch.setattr("scionwood.adapters.head_file.read_tensors", None)
+    monkeypatch.setattr("scionwood.adapters.untrusted.raw_tensors", None)
+    monkeypatch.setattr("scionwood.adapters.content.raw_tensors", None)
     monkeypatch.setenv(REQUIRED, str(tmp_path / "theirs"))
     with pytest.raises(AdapterFileError, match="not of one of the keys"):
         load()

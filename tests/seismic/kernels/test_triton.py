@@ -61,7 +61,7 @@ def test_other_devices_use_the_reference():
 
 def test_an_old_card_is_named_and_the_reference_runs(monkeypatch):
     pytest.importorskip("triton")
-    old = Card("Tesla T4", (7, 5), 40, 64 * 1024)
+    old = Card("Tesla T4", (7, 5))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(dispatch, "card", lambda _: old)
     monkeypatch.setattr(dispatch, "_tried", dispatch._tried.__wrapped__)

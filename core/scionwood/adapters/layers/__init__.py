@@ -2,6 +2,6 @@
 
 `forms` says which weights of a layer are adapted, and `matrices` how each is read as a matrix.
 `lora` and `ia3` adapt those weights. `attention` keeps the tensors of peft for
-`nn.MultiheadAttention`. `tuners` lets peft build these layers inside `attach` and `load_adapter`.
-`targeting` resolves targets to them. `marks` marks the saved folders that peft alone cannot open.
+`nn.MultiheadAttention`. `tuners` lets peft build these layers inside `attach` and `load_adapter`,
+and marks the saved folders that peft alone cannot open.
 """

@@ -9,22 +9,20 @@ saved by either gives the same output in the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch.nn as nn
 from peft import LoraConfig, PeftConfig
 from peft.tuners.lora import layer as lora
-from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor
-from torch.func import functional_call
 
 from scionwood.adapters.head import backbone
-from scionwood.adapters.layers.matrices import parameter
+from scionwood.adapters.layers.forms import Form
+from scionwood.adapters.layers.matrices import Weight, parameter
+from scionwood.adapters.layers.weights import WeightLayer, check_dropout, computing
 from scionwood.errors import AdapterError
-
-WEIGHTS = ("in_proj_weight", "out_proj.base_layer.weight")
-
 
 TWICE = 2
 """How often peft adds the change of the output projection; a test compares it with peft."""
@@ -44,15 +42,21 @@ class StandIn(nn.MultiheadAttention):
 
 
 class OutProjection(lora.Linear):  # type: ignore[misc]  # peft is untyped
-    """The LoRA layer of the output projection, whose weight the attention reads."""
+    """The LoRA layer of the output projection, whose weight the attention reads and merges."""
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """Return what an adapter adds to the weight."""
         delta: Tensor = TWICE * super().get_delta_weight(adapter)
         return delta
 
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Do nothing: the attention around it merges both weights."""
 
-class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft is untyped
+    def unmerge(self) -> None:
+        """Do nothing."""
+
+
+class Attention(WeightLayer, lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # untyped
     """The LoRA attention layer of peft, which leaves the weights of the base alone.
 
     Raises:
@@ -60,82 +64,42 @@ class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft
             attention is no parameter, such as one with `weight_norm`.
     """
 
+    form = Form((Weight("in_proj_weight", "oi"), Weight("out_proj.base_layer.weight", "oi")))
     base_layer: Any
     lora_A: Any
     lora_B: Any
     scaling: Any
-    merged_adapters: list[str]
 
     def __init__(self, base_layer: nn.Module, adapter_name: str, **options: Any) -> None:
         for name in ("in_proj_weight", "out_proj.weight"):
             parameter(base_layer, name)
         super().__init__(base_layer, adapter_name, **options)  # type: ignore[call-arg]
+        self._unmerged = {}
         self.base_layer.out_proj.__class__ = OutProjection
 
     def update_layer(
         self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **kwargs: Any
     ) -> None:
         """Add an adapter; see `lora.MultiheadAttention.update_layer`."""
-        if config.lora_dropout > 0 and not config.inference_mode:
-            raise AdapterError(
-                f"lora_dropout={config.lora_dropout} on {type(self.base_layer).__name__}",
-                "dropout before its weights would change the base too",
-                "Use lora_dropout=0",
-            )
+        check_dropout(self, config)
         super().update_layer(adapter_name, r, lora_alpha=lora_alpha, config=config, **kwargs)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the attention with the weights that the active adapters change."""
-        if kwargs.pop("adapter_names", None) is not None:
-            raise AdapterError(
-                "adapter_names for MultiheadAttention",
-                "one weight serves the whole batch",
-                "Run the adapters one by one",
-            )
-        inner: Any = self.base_layer.out_proj
-        if self.disable_adapters and self.merged:
-            self.unmerge()
-            inner.unmerge()
-        off = self.disable_adapters
-        new = {} if off or self.merged else self._changed(self, WEIGHTS[0])
-        new |= {} if off or inner.merged else self._changed(inner, WEIGHTS[1])
-        return functional_call(self.base_layer, new, args, kwargs)
-
-    def _changed(self, layer: Any, name: str) -> dict[str, Tensor]:
-        names = [
-            adapter_name for adapter_name in layer.active_adapters if adapter_name in layer.lora_A
-        ]
-        weight = self.base_layer.get_parameter(name)
-        total = weight.float() if weight.dtype.itemsize < 4 else weight
-        for adapter in names:
-            total = total + layer.get_delta_weight(adapter)
-        return {name: total.to(weight.dtype)} if names else {}
+    def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """Return the weights of the input and output projections under these adapters."""
+        changed = {}
+        for layer, weight in zip((self, self.base_layer.out_proj), self.form.weights, strict=True):
+            value = weight.of(self.base_layer)
+            total = value.to(computing(value))
+            for name in names:
+                total = total + layer.get_delta_weight(name)
+            changed[weight.name] = total.to(value.dtype)
+        return changed
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """Return what an adapter adds to the weight of the three input projections."""
         a, b = self.lora_A[adapter].weight, self.lora_B[adapter].weight
-        delta: Tensor = self.scaling[adapter] * (
-            b.float() @ a.float() if b.dtype.itemsize < 4 else b @ a
-        )
+        delta: Tensor = self.scaling[adapter] * (b.to(computing(b)) @ a.to(computing(a)))
         return delta
-
-    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Merge the input projections; the output projection merges as the layer that it is."""
-        names = check_adapters_to_merge(self, adapter_names)
-        weight = self.base_layer.in_proj_weight
-        for name in (adapter for adapter in names if adapter in self.lora_A):
-            new = weight.data + self.get_delta_weight(name).to(weight.dtype)
-            if safe_merge and not bool(new.isfinite().all()):
-                raise ValueError(f"the merged weights of {name} are not finite")
-            weight.data = new
-            self.merged_adapters.append(name)
-
-    def unmerge(self) -> None:
-        """Subtract the merged adapters; `scionwood.unmerge` then puts the exact weights back."""
-        weight = self.base_layer.in_proj_weight
-        while self.merged_adapters:
-            name = self.merged_adapters.pop()
-            weight.data = weight.data - self.get_delta_weight(name).to(weight.dtype)
 
     def unload_and_optionally_merge_module(
         self, merge: bool, safe_merge: bool, adapter_names: list[str] | None
@@ -143,7 +107,6 @@ class Attention(lora.MultiheadAttention, StandIn):  # type: ignore[misc]  # peft
         """Return the attention of torch without adapters, merged if asked."""
         if merge:
             self.merge(safe_merge, adapter_names)
-            self.base_layer.out_proj.merge(safe_merge, adapter_names)
         base: nn.Module = self.base_layer
         base.out_proj = self.base_layer.out_proj.base_layer
         return base
@@ -165,9 +128,6 @@ def whole_attention(model: nn.Module, config: PeftConfig, names: list[str]) -> l
     """Replace the output projections among the names of targets by the attention around them.
 
     `nn.MultiheadAttention` reads the weight of `out_proj` and never calls it.
-
-    Raises:
-        AdapterError: The method has no form for an attention.
     """
     base = backbone(model)
     dead = [name for name in names if is_dead(base, name)]

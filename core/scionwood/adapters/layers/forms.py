@@ -67,13 +67,7 @@ def form_of(module: nn.Module) -> Form | None:
 
 
 def class_names(module: nn.Module) -> list[str]:
-    """Return the qualified names of the class of a module and of its bases.
-
-    Example:
-        >>> from scionwood.adapters.layers.forms import class_names
-        >>> class_names(torch.nn.Linear(1, 1))[0]
-        'torch.nn.modules.linear.Linear'
-    """
+    """Return the qualified names of the class of a module and of its bases."""
     return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__]
 
 
@@ -95,17 +89,17 @@ def _declared(module: nn.Module) -> Form | None:
 
 
 def _linear(axes: str) -> Callable[[Any], Form]:
-    def make(module: Any) -> Form:
-        bias = "bias" if getattr(module, "bias", None) is not None else None
-        return Form((Weight("weight", axes, bias),), linear=True)
+    return lambda module: Form((Weight("weight", axes, _present(module, "bias")),), linear=True)
 
-    return make
+
+def _present(module: Any, bias: str) -> str | None:
+    """Return the name of a bias, or `None` if the module does without it."""
+    return None if getattr(module, bias, None) is None else bias
 
 
 def _convolution(module: Any) -> Form:
-    bias = "bias" if module.bias is not None else None
-    linear = own_forward(module)
-    return Form((Weight("weight", "oi*", bias),), linear=linear, dora=linear, ia3=linear)
+    weight, linear = Weight("weight", "oi*", _present(module, "bias")), own_forward(module)
+    return Form((weight,), linear=linear, dora=linear, ia3=linear)
 
 
 def own_forward(module: nn.Module) -> bool:
@@ -122,19 +116,17 @@ def torch_class(conv: nn.Module) -> Any:
 
 
 def _transposed(module: Any) -> Form:
-    bias = "bias" if module.bias is not None else None
-    if module.groups == 1:
-        return Form((Weight("weight", "io*", bias),), linear=True)
     # With groups, each input channel has its own row, as for the depthwise layers of a U-Net.
-    return Form((Weight("weight", "oi*", bias),), linear=True, dora=False, ia3=False)
+    plain = module.groups == 1
+    weight = Weight("weight", "io*" if plain else "oi*", _present(module, "bias"))
+    return Form((weight,), linear=True, dora=plain, ia3=plain)
 
 
 def _attention(module: Any) -> Form:
     bias = "out_proj.bias" if module.out_proj.bias is not None else None
     out = Weight("out_proj.weight", "oi", bias)
     if module._qkv_same_embed_dim:
-        bias = "in_proj_bias" if module.in_proj_bias is not None else None
-        return Form((Weight("in_proj_weight", "oi", bias), out))
+        return Form((Weight("in_proj_weight", "oi", _present(module, "in_proj_bias")), out))
     three = (Weight(f"{letter}_proj_weight", "oi") for letter in "qkv")
     # One bias serves the three weights, so that it cannot be scaled with one of them.
     return Form((*three, out), ia3=module.in_proj_bias is None)
@@ -182,7 +174,7 @@ def _neuralop(module: Any) -> Form:
             "Use factorization=None or 'tucker', or target other layers",
         )
     is_dense = name == "tensor"
-    bias = "bias" if is_dense and module.bias is not None else None
+    bias = _present(module, "bias") if is_dense else None
     axes = "o*" if module.separable else "io*"
     return Form((Weight(f"weight.{name}", axes, bias),), linear=True, dora=is_dense, ia3=is_dense)
 

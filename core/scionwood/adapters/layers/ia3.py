@@ -22,12 +22,6 @@ class WeightIA3(WeightLayer, nn.Module, IA3Layer):  # type: ignore[misc]  # peft
     IA3 (Liu et al. 2022, arXiv:2205.05638) scales the output of a layer. Scaling the rows of the
     weight and the bias gives the same output for every layer that is linear in them.
 
-    Args:
-        base_layer: The module to adapt.
-        adapter_name: The name of the first adapter.
-        config: The config of the adapter.
-        is_feedforward: Whether the input is to be scaled, which only the layers of peft do.
-
     Raises:
         AdapterError: The module has no form, or its form has no output channels to scale.
     """

@@ -14,14 +14,14 @@ from peft.tuners.lora import layer as lora
 from torch import Tensor
 from torch.func import functional_call
 
-from scionwood.adapters.layers.matrices import (
-    Weight,
-    assembled,
-    from_matrix,
-    parameter,
-    to_matrix,
+from scionwood.adapters.layers.matrices import Weight, assembled, from_matrix, parameter, to_matrix
+from scionwood.adapters.layers.weights import (
+    WeightLayer,
+    check_dropout,
+    computing,
+    known_form,
+    real_dtype,
 )
-from scionwood.adapters.layers.weights import WeightLayer, computing, known_form, real_dtype
 from scionwood.errors import AdapterError
 
 INITS = (True, False, "gaussian")
@@ -35,13 +35,6 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
     A (batch, r, columns) and `lora_B` holds B (batch, rows, r). An axis `batch` of 1 is left out.
     For a complex weight the factors are complex, and are stored as real tensors with a last axis of
     2 for real and imaginary part. DoRA (`lora_magnitude_vector`) scales each row to a trained norm.
-
-    Args:
-        base_layer: The module to adapt.
-        adapter_name: The name of the first adapter.
-        config: The config of the adapter.
-        r: The rank of each matrix.
-        lora_alpha: The scale is lora_alpha / r, or lora_alpha / sqrt(r) for rsLoRA.
 
     Raises:
         AdapterError: The module has no form, or the config asks for what the form cannot do.
@@ -76,11 +69,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
     def update_layer(
         self, adapter_name: str, r: int, lora_alpha: int, config: LoraConfig, **_: Any
     ) -> None:
-        """Add an adapter; see `lora.LoraLayer.update_layer`.
-
-        Raises:
-            AdapterError: The config asks for what the form cannot do. The message names the option.
-        """
+        """Add an adapter; see `lora.LoraLayer.update_layer`."""
         _check_options(self, r, config)
         self.r[adapter_name], self.lora_alpha[adapter_name] = r, lora_alpha
         self.use_rslora[adapter_name] = config.use_rslora
@@ -100,16 +89,18 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
             self.lora_magnitude_vector[adapter_name] = norms
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def changed(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """Return the adapted weights under these adapters, by dotted name."""
-        pieces = []
+    def changed(self, names: Sequence[str], *, alone: bool = False) -> dict[str, Tensor]:
+        """Return the adapted weights by dotted name, or the change `alone` with biases of zero."""
+        pieces, biases = [], {}
         with _no_autocast(self):
             for weight in self.form.weights:
                 value = weight.of(self.base_layer)
-                change = self.change(names, weight)
-                new = value.to(change.dtype) + from_matrix(change, value, weight.axes)
+                new = from_matrix(self.change(names, weight), value, weight.axes)
+                new = new if alone else value.to(new.dtype) + new
                 pieces.append((weight, new.to(value.dtype)))
-        return assembled(self.base_layer, pieces)
+                if alone and weight.bias is not None:
+                    biases[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
+        return assembled(self.base_layer, pieces) | biases
 
     def change(self, names: Sequence[str], weight: Weight) -> Tensor:
         """Return what the adapters add to a weight, as matrices (batch, rows, columns)."""
@@ -131,11 +122,7 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         return total
 
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """Return what an adapter adds to the only weight of the layer, in the weight's shape.
-
-        Raises:
-            AdapterError: The layer has several weights.
-        """
+        """Return what an adapter adds to the only weight of the layer, in the weight's shape."""
         if len(self.form.weights) > 1:
             raise AdapterError(type(self.base_layer).__name__, "it has several adapted weights")
         (weight,) = self.form.weights
@@ -156,20 +143,11 @@ class WeightLora(WeightLayer, nn.Module, lora.LoraLayer):  # type: ignore[misc] 
         for name in names:
             x, *extra_inputs = args
             inputs = (self.lora_dropout[name](x), *extra_inputs)
-            part = functional_call(self.base_layer, self._only_change(name), inputs, kwargs)
+            part = functional_call(
+                self.base_layer, self.changed([name], alone=True), inputs, kwargs
+            )
             total = total + part.to(total.dtype)
         return total
-
-    def _only_change(self, name: str) -> dict[str, Tensor]:
-        pieces, biases = [], {}
-        with _no_autocast(self):
-            for weight in self.form.weights:
-                value = weight.of(self.base_layer)
-                change = self.change([name], weight)
-                pieces.append((weight, from_matrix(change, value, weight.axes).to(value.dtype)))
-                if weight.bias is not None:
-                    biases[weight.bias] = torch.zeros_like(parameter(self.base_layer, weight.bias))
-        return assembled(self.base_layer, pieces) | biases
 
     def _rounds(self) -> bool:
         value = parameter(self.base_layer, self.form.weights[0].name)
@@ -215,12 +193,7 @@ def _check_options(layer: WeightLora, r: int, config: LoraConfig) -> None:
             "the norms of the rows of its weight are not those of its output channels",
             "Use use_dora=False, or target other layers",
         )
-    if config.lora_dropout > 0 and not layer.form.linear and not config.inference_mode:
-        raise AdapterError(
-            f"lora_dropout={config.lora_dropout} on {name}",
-            "dropout before its weights would change the base too",
-            "Use lora_dropout=0",
-        )
+    check_dropout(layer, config)
 
 
 def _check_columns(module: nn.Module, weight: Weight, r: int) -> None:

@@ -50,13 +50,7 @@ class Weight:
 
 
 def parameter(module: nn.Module, name: str) -> Tensor:
-    """Return a parameter by its dotted name, as it is stored.
-
-    Example:
-        >>> from scionwood.adapters.layers.matrices import parameter
-        >>> parameter(torch.nn.MultiheadAttention(8, 2), "out_proj.weight").shape
-        torch.Size([8, 8])
-    """
+    """Return a parameter by its dotted name, as it is stored."""
     owner, _, last = name.rpartition(".")
     value = module.get_submodule(owner)._parameters.get(last)
     if value is None:

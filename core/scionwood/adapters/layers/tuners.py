@@ -1,4 +1,9 @@
-"""Let peft build the layers of this package inside `attach` and `load_adapter`."""
+"""Let peft build the layers of this package inside `attach` and `load_adapter`.
+
+Saved adapters that peft alone cannot open are marked, so that it refuses them by name: the
+`peft_type` in their files is a sentence that tells how to open the folder. peft does not know such
+a type, and shows it in its error.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +20,15 @@ from peft.tuners.lora.model import LoraModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch.nn.utils.parametrize import is_parametrized
 
-from scionwood.adapters.experts import hide, is_translated
-from scionwood.adapters.layers.attention import Attention, StandIn, close_fast_paths
+from scionwood.adapters.experts import hide, is_translated, stays
+from scionwood.adapters.head import backbone
+from scionwood.adapters.layers.attention import Attention, StandIn, close_fast_paths, fast_paths
 from scionwood.adapters.layers.forms import class_names, form_of, own_forward, torch_class
 from scionwood.adapters.layers.ia3 import WeightIA3
 from scionwood.adapters.layers.lora import FlatLinear, WeightLora
 from scionwood.adapters.layers.weights import WeightLayer
+from scionwood.adapters.modules import has_adapter, tuner_layers
+from scionwood.adapters.sources import asks_for_attention
 from scionwood.errors import AdapterError
 
 LAYERS_ATTRIBUTE = "_scionwood_layers"
@@ -31,6 +39,10 @@ FLAT = "torch_geometric.nn.dense.linear.Linear"
 TYPED = "torch_geometric.nn.dense.linear.HeteroLinear"
 EQUIVARIANT = "e3nn.o3._linear.Linear"
 
+HOW = "open this folder with scionwood.load_adapter"
+MARKED = {kind: f"SCIONWOOD_{kind}: {HOW}" for kind in ("LORA", "IA3")}
+"""The `peft_type` in the files, by the type in memory."""
+
 
 class AttentionLora(WeightLora, StandIn):
     """LoRA on an attention that peft has no layer for."""
@@ -40,7 +52,19 @@ class AttentionIA3(WeightIA3, StandIn):
     """IA3 on an attention."""
 
 
-class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
+class Places:
+    """Puts the layers of this package in their places; they are on the right device."""
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        if isinstance(new_module, WeightLayer) or isinstance(child, WeightLayer):
+            setattr(parent, child_name, new_module)
+        else:
+            super()._replace_module(parent, child_name, new_module, child)  # type: ignore[misc]
+
+
+class ScienceLora(Places, LoraModel):  # type: ignore[misc]  # peft is untyped
     """The LoRA tuner of peft with the layers of this package, on exactly the named targets."""
 
     def inject_adapter(
@@ -71,13 +95,8 @@ class ScienceLora(LoraModel):  # type: ignore[misc]  # peft is untyped
         built: nn.Module = make(target, adapter_name, config=lora_config, **kwargs)
         return built
 
-    def _replace_module(
-        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
-    ) -> None:
-        _replace(super()._replace_module, parent, child_name, new_module, child)
 
-
-class ScienceIA3(IA3Model):  # type: ignore[misc]
+class ScienceIA3(Places, IA3Model):  # type: ignore[misc]
     """The IA3 tuner of peft with the layers of this package."""
 
     @staticmethod
@@ -98,23 +117,13 @@ class ScienceIA3(IA3Model):  # type: ignore[misc]
         make = AttentionIA3 if isinstance(target, nn.MultiheadAttention) else WeightIA3
         return make(target, adapter_name, config=ia3_config, **kwargs)
 
-    def _replace_module(
-        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
-    ) -> None:
-        _replace(super()._replace_module, parent, child_name, new_module, child)
-
 
 TUNERS = {"LORA": (LoraModel, ScienceLora), "IA3": (IA3Model, ScienceIA3)}
 
 
 @contextmanager
 def science_layers(model: nn.Module, config: PeftConfig) -> Iterator[None]:
-    """Let peft build the layers of this package inside the block.
-
-    Args:
-        model: The backbone, or a model with adapters.
-        config: The config of the adapter that is added in the block.
-    """
+    """Let peft build the layers of this package for the adapter that the block adds."""
     kind = config.peft_type.value
     plain, extended_tuner = TUNERS.get(kind, (None, None))
     if plain is None or PEFT_TYPE_TO_TUNER_MAPPING.get(kind) is not plain:
@@ -133,11 +142,7 @@ def science_layers(model: nn.Module, config: PeftConfig) -> Iterator[None]:
 
 
 def lora_layer(config: Any, target: nn.Module) -> Any:
-    """Return the class of the LoRA layer for a module, or `None` if peft has the right one.
-
-    Raises:
-        AdapterError: The layer is known, and this instance cannot be adapted.
-    """
+    """Return the class of the LoRA layer for a module, or `None` if peft has the right one."""
     attention = isinstance(target, nn.MultiheadAttention) and target._qkv_same_embed_dim
     if attention and not config.use_dora:
         return Attention
@@ -150,22 +155,12 @@ def lora_layer(config: Any, target: nn.Module) -> Any:
         return None
     if isinstance(target, nn.MultiheadAttention):
         return AttentionLora
-    return FlatLinear if is_flat(target) else WeightLora
-
-
-def is_flat(module: nn.Module) -> bool:
-    """Return whether a module is the `Linear` of torch_geometric; the library is not imported."""
-    return FLAT in class_names(module)
+    return FlatLinear if FLAT in class_names(target) else WeightLora
 
 
 def is_foreign_linear(module: nn.Module) -> bool:
     """Return whether a module is a linear layer of torch_geometric or e3nn."""
     return not {FLAT, TYPED, EQUIVARIANT}.isdisjoint(class_names(module))
-
-
-def peft_cannot_open(layer: nn.Module) -> bool:
-    """Return whether peft alone would refuse a layer, or would compute something else in it."""
-    return isinstance(layer, WeightLayer | FlatLinear)
 
 
 def _check_stored(target: Any, name: str) -> None:
@@ -223,9 +218,26 @@ def _with_constants(layer: nn.Module, target: nn.Module) -> nn.Module:
     return layer
 
 
-def _replace(of_peft: Any, parent: nn.Module, name: str, new: nn.Module, child: nn.Module) -> None:
-    """Put a layer in its place, or take one out; those of this package are on the right device."""
-    if isinstance(new, WeightLayer) or isinstance(child, WeightLayer):
-        setattr(parent, name, new)
-    else:
-        of_peft(parent, name, new, child)
+def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any]:
+    """Return the content of `adapter_config.json` or `scionwood.json`, marked if it has to be."""
+    kind = getattr(record["peft_type"], "value", record["peft_type"])
+    layers = {key: layer for key, layer in tuner_layers(model).items() if has_adapter(layer, name)}
+    bypassed = fast_paths(backbone(model), layers)
+    own = (WeightLora, WeightIA3, FlatLinear)  # which peft refuses, or computes otherwise
+    foreign = bypassed or any(isinstance(layer, own) for layer in layers.values())
+    for key, layer in layers.items():  # the attention of peft is none for `isinstance`
+        if isinstance(layer, StandIn) and asks_for_attention(backbone(model), key):
+            foreign = True
+    if kind in MARKED and (foreign or not stays(model, model.peft_config[name])):
+        return {**record, "peft_type": MARKED[kind]}
+    return record
+
+
+def unmarked(kind: Any) -> Any:
+    """Return the type in memory for the `peft_type` of a file."""
+    return next((plain for plain, written in MARKED.items() if written == kind), kind)
+
+
+def take_layers_of_file(config: PeftConfig, kind: Any) -> None:
+    """Let a config build the layers that its file, with this `peft_type`, was written with."""
+    setattr(config, LAYERS_ATTRIBUTE, kind in MARKED.values())

@@ -8,10 +8,12 @@ parameters are never written, so that unmerging and the hash of the base stay ex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import torch
 import torch.nn as nn
+from peft import LoraConfig
 from peft.tuners.tuners_utils import check_adapters_to_merge
 from torch import Tensor
 from torch.func import functional_call
@@ -25,11 +27,6 @@ class WeightLayer:
     """A layer of peft that changes the weights of any module.
 
     A subclass is also an `nn.Module` and a layer of a method of peft, and defines `changed`.
-
-    Attributes:
-        base_layer: The wrapped module.
-        form: The weights that are adapted.
-        merged_adapters: The names of the merged adapters, in order.
     """
 
     base_layer: nn.Module
@@ -143,11 +140,7 @@ class WeightLayer:
 
 
 def known_form(module: nn.Module) -> Form:
-    """Return the form of a module that has one.
-
-    Raises:
-        AdapterError: The module has no form.
-    """
+    """Return the form of a module, or refuse a module that has none."""
     form = form_of(module)
     if form is None:
         raise AdapterError(
@@ -158,20 +151,21 @@ def known_form(module: nn.Module) -> Form:
     return form
 
 
-def real_dtype(weight: Tensor) -> torch.dtype:
-    """Return the real dtype of the factors of a weight, the same precision as the weight.
+def check_dropout(layer: WeightLayer, config: LoraConfig) -> None:
+    """Refuse dropout in a layer whose output is not linear in its weights."""
+    if config.lora_dropout > 0 and not layer.form.linear and not config.inference_mode:
+        name = type(layer.base_layer).__name__
+        rule = "dropout before its weights would change the base too"
+        raise AdapterError(
+            f"lora_dropout={config.lora_dropout} on {name}", rule, "Use lora_dropout=0"
+        )
 
-    Example:
-        >>> from scionwood.adapters.layers.weights import real_dtype
-        >>> real_dtype(torch.zeros(1, dtype=torch.complex64))
-        torch.float32
-    """
+
+def real_dtype(weight: Tensor) -> torch.dtype:
+    """Return the real dtype of the factors of a weight, the same precision as the weight."""
     return weight.dtype.to_real() if weight.is_complex() else weight.dtype
 
 
 def computing(*tensors: Tensor) -> torch.dtype:
     """Return the dtype in which a changed weight is formed: float32, or wider if a tensor is."""
-    dtype = torch.float32
-    for tensor in tensors:
-        dtype = torch.promote_types(dtype, tensor.dtype)
-    return dtype
+    return reduce(torch.promote_types, (tensor.dtype for tensor in tensors), torch.float32)
