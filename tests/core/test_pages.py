@@ -125,10 +125,10 @@ def test_a_page_states_its_language_and_the_type_of_each_image():
 
 
 def test_a_figure_for_a_dark_screen_is_chosen_by_the_browser():
-    page = Checked(render(Page("t", [Figure("a", PNG, dark=b"dark", lead=True)])))
+    page = Checked(render(Page("t", [Figure("a", PNG, dark=PNG, lead=True)])))
     (source,) = page.of("source")
     assert source["media"] == "(prefers-color-scheme:dark)"
-    assert source["srcset"] == f"data:image/png;base64,{base64.b64encode(b'dark').decode()}"
+    assert source["srcset"] == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
     assert page.of("figure") == [{"class": "lead"}]
     assert page.of("picture") == [{}]
 

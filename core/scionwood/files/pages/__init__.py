@@ -52,7 +52,7 @@ class Figure:
 
     Attributes:
         caption: any text.
-        data: the bytes of the image, PNG or SVG.
+        data: the bytes of the image: PNG, GIF, JPEG or SVG.
         alternative: what a reader without the image should know; empty means the caption.
         dark: the bytes of the same image for a dark screen, if there is one.
         lead: whether the image is made to fit the height of the screen.
@@ -220,5 +220,6 @@ def _kind(cells: Sequence[str]) -> str:
 
 
 def _uri(image: bytes) -> str:
-    media = "image/svg+xml" if image.lstrip().startswith(b"<") else "image/png"
-    return f"data:{media};base64,{base64.b64encode(image).decode('ascii')}"
+    starts = {b"\x89PNG": "png", b"GIF8": "gif", b"\xff\xd8": "jpeg"}
+    kind = next((kind for start, kind in starts.items() if image.startswith(start)), "svg+xml")
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"

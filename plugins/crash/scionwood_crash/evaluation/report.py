@@ -81,15 +81,15 @@ def write_report(
         for name in track([*jobs, "animation"], "drawing", console=console, transient=True):
             caption = CAPTIONS.get(name, name.replace("probe-", "Motion of node "))
             if name == "animation":
-                target, media = folder / "deformed.gif", "image/gif"
+                target = folder / "deformed.gif"
                 series = {"simulated": simulated, "predicted": predicted}
                 histories = {label: run.displacement() for label, run in series.items()}
                 mesh = simulated.mesh
                 animate(mesh.points, mesh.cells, histories, target, overwrite=overwrite)
             else:
-                target, media = folder / f"{name}.png", "image/png"
+                target = folder / f"{name}.png"
                 _save(jobs[name](), target, overwrite)
-            pictures.append(Picture(caption, target.read_bytes(), media))
+            pictures.append(Picture(caption, target.read_bytes()))
         with atomic_path(folder / REPORT, overwrite=overwrite) as part:
             page = _page(simulated, errors, pictures)
             part.write_text(render(page), encoding="utf-8")
