@@ -121,21 +121,12 @@ Objection = Callable[[Pair], str]
 
 
 def same_person(person: str, verb: Word) -> bool:
-    """Return whether a verb has the person of a subject, at any level.
-
-    Args:
-        person: one of `SUBJECTS`.
-        verb: the verb.
-    """
+    """Return whether a verb has the person of a subject, at any level."""
     return any(person in group and verb.subjects & group for group in (SECOND, THIRD))
 
 
 def why_not_judged(pair: Pair) -> str:
-    """Return why a verb that disagrees with its subject is not judged, or an empty string.
-
-    Args:
-        pair: the verb and the subject.
-    """
+    """Return why a verb that disagrees with its subject is not judged, or an empty string."""
     if not same_person(pair.subject.person, pair.verb):
         return _conflict_of_person(pair)
     if reason := _first((_order, _discourse, _far), pair):

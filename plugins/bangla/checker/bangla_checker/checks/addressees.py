@@ -87,11 +87,7 @@ def address_faults(
 
 
 def has_no_marks(text: str) -> bool:
-    """Return whether a text of some length has no punctuation, so that speakers cannot be told.
-
-    Args:
-        text: the normalised text.
-    """
+    """Return whether a text of some length has no punctuation, so that speakers cannot be told."""
     words = len(re.findall(f"[{BENGALI}]+", text.strip()))
     return words > _UNMARKED and not re.search(r"[।॥?!.,;:\"\n]", text.strip())
 

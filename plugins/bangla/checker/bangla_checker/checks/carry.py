@@ -16,20 +16,13 @@ def changes_subject(word: Word) -> bool:
     """Return whether a word ends its clause: "if you say so, he comes".
 
     Such words are conditionals and oblique verbal nouns.
-
-    Args:
-        word: the word.
     """
     tenses = {reading.tense for reading in word.readings if reading.subject is None}
     return bool(tenses & {"conditional", "verbal_noun"}) and not word.text.endswith(("া", "র"))
 
 
 def may_change_subject(word: Word) -> bool:
-    """Return whether a new subject may start at a word.
-
-    Args:
-        word: the word.
-    """
+    """Return whether a new subject may start at a word."""
     if word.pause and word.pause != "comma":
         return True
     if word.text in fw.CLAUSE_STARTS - THEN:
@@ -39,11 +32,7 @@ def may_change_subject(word: Word) -> bool:
 
 
 def is_transparent(word: Word) -> bool:
-    """Return whether a word is surely no subject of the next verb.
-
-    Args:
-        word: the word.
-    """
+    """Return whether a word is surely no subject of the next verb."""
     has_analysis = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
     has_analysis = has_analysis or word.text in fw.APPOSITIONS
     return has_analysis or word.text in joining() or fw.is_oblique(word.text)

@@ -63,9 +63,6 @@ def words_of(sentence: list[Token]) -> list[Word]:
     """Return the words of a sentence, each with flags about the words that follow it.
 
     Two passes over the tokens keep the time linear.
-
-    Args:
-        sentence: the tokens of the sentence, punctuation included.
     """
     words, pause = [], ""
     marks: list[str] = []

@@ -48,11 +48,6 @@ class Replacement:
 def verb_instead(word: str, readings: tuple[Reading, ...], subject: str) -> Replacement:
     """Return a verb form with its ending, in the same tense and mood, for another subject.
 
-    Args:
-        word: the normalised word, with its endings.
-        readings: its readings as a verb.
-        subject: one of `SUBJECTS`.
-
     Example:
         >>> from bangla_checker.lexicon import readings
         >>> verb_instead("করোনি", readings("করোনি"), "apni").form
@@ -79,13 +74,7 @@ def verb_instead(word: str, readings: tuple[Reading, ...], subject: str) -> Repl
 
 
 def pronoun_instead(word: str, pronoun: Pronoun, subject: str) -> Replacement:
-    """Return a pronoun with its ending, in the same case, for another subject.
-
-    Args:
-        word: the normalised word, with its endings.
-        pronoun: its reading.
-        subject: one of `SUBJECTS`.
-    """
+    """Return a pronoun with its ending, in the same case, for another subject."""
     bare = word if word in pronouns() else word[:-1]
     return Replacement(pronoun_for(subject, pronoun.case) + word[len(bare) :])
 

@@ -50,11 +50,7 @@ def _is_clear(form: str, reading: Reading) -> bool:
 
 
 def pronoun_of(word: str) -> Pronoun | None:
-    """Return the reading of a word as a pronoun, after removal of an emphatic clitic.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return the reading of a word as a pronoun, after removal of an emphatic clitic."""
     if word == "সেই":
         return None  # 'that', very rarely 'he himself'
     for form in (word, word.removesuffix("ই"), word.removesuffix("ও")):

@@ -107,20 +107,12 @@ SINGLE = _words("না নি কি তো কিন্তু যে আবা
 
 
 def is_plural_noun(word: str) -> bool:
-    """Return whether a word ends like the plural of a noun for persons.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return whether a word ends like the plural of a noun for persons."""
     return word.endswith("রা")
 
 
 def is_oblique(word: str) -> bool:
-    """Return whether a word ends like an oblique case or an adverb, and so is no subject.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return whether a word ends like an oblique case or an adverb, and so is no subject."""
     return word.endswith(_OBLIQUE)
 
 
