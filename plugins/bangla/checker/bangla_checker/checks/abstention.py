@@ -23,7 +23,7 @@ from bangla_checker.checks.kinds import (
 from bangla_checker.checks.structure import SPAN
 from bangla_checker.lexicon import LEVELS
 from bangla_checker.lexicon import function_words as fw
-from bangla_checker.lexicon.words import is_homograph, joining
+from bangla_checker.lexicon.words import is_homograph
 from bangla_checker.text.normalise import normalise
 
 SECOND = frozenset(LEVELS)
@@ -223,7 +223,7 @@ def _later_agrees(pair: Pair) -> str:
     for word in pair.words[pair.i + 1 : pair.i + SPAN]:
         if word.text in _NO_NEGATION:
             continue
-        if word.pause or word.text in fw.CLAUSE_STARTS | joining() or is_nominative(word):
+        if word.pause or word.text in fw.CLAUSE_STARTS | fw.JOINING or is_nominative(word):
             return ""
         if pair.subject.person in word.subjects and not word.ambiguous:
             return "a later verb agrees with the pronoun"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bangla_checker.checks.clauses import Word
 from bangla_checker.checks.structure import SPAN
 from bangla_checker.lexicon import function_words as fw
-from bangla_checker.lexicon.words import joining
 from bangla_checker.text.normalise import normalise
 
 THEN = frozenset(map(normalise, ("তখন", "কিন্তু", "তাই")))
@@ -35,7 +34,7 @@ def is_transparent(word: Word) -> bool:
     """Return whether a word is surely no subject of the next verb."""
     has_analysis = word.pronoun is not None or bool(word.readings) or word.text in fw.ADVERBS
     has_analysis = has_analysis or word.text in fw.APPOSITIONS
-    return has_analysis or word.text in joining() or fw.is_oblique(word.text)
+    return has_analysis or word.text in fw.JOINING or fw.is_oblique(word.text)
 
 
 def has_other_subject(words: list[Word], at: int) -> bool:

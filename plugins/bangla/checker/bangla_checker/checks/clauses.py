@@ -7,19 +7,12 @@ from typing import Literal
 
 from bangla_checker.checks.tokens import Token
 from bangla_checker.lexicon import Pronoun, Reading, pronoun_of, readings
-from bangla_checker.lexicon.words import (
-    blessers,
-    conjunctions,
-    is_homograph,
-    joining,
-    noun_joining,
-    parenthetic,
-    particles,
-)
+from bangla_checker.lexicon import function_words as fw
+from bangla_checker.lexicon.words import is_homograph
 
 Role = Literal["finite", "not_finite", "unclear", "other"]
 _PAUSES = ("end", "line", "comma", "dash", "colon")
-_SOFT = joining()
+_SOFT = fw.JOINING
 
 
 @dataclass
@@ -80,7 +73,7 @@ def words_of(sentence: list[Token]) -> list[Word]:
     closes = True
     for word in reversed(words):
         word.closes, word.is_question = closes, is_question
-        closes = closes and word.text in particles()
+        closes = closes and word.text in fw.PARTICLES
     return words
 
 
@@ -100,10 +93,10 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
         return "not_finite"
     if _impersonal(word, before):
         return "other"
-    if word.text in parenthetic() and not (led and word.last):
+    if word.text in fw.PARENTHETIC and not (led and word.last):
         return "other"
     after = words[i + 1] if i + 1 < len(words) else None
-    if is_homograph(word.text) and after is not None and after.text in noun_joining():
+    if is_homograph(word.text) and after is not None and after.text in fw.NOUN_JOINING:
         return "other"  # "tea or coffee"
     if is_homograph(word.text) and not _stands_as_verb(word, before, led):
         return "unclear" if word.final else "other"
@@ -116,7 +109,7 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
 def is_order(word: Word, words: list[Word]) -> bool:
     """Return whether a form is a command to the addressee, not a wish about a third person."""
     orders = all("imperative" in r.tense for r in word.readings if r.subject)
-    return orders and not any(other.text in blessers() for other in words)
+    return orders and not any(other.text in fw.BLESSERS for other in words)
 
 
 def _word(token: Token, pause: str) -> Word:
@@ -131,14 +124,14 @@ def _look_ahead(words: list[Word], marks: list[str]) -> None:
     for word, mark in zip(reversed(words), reversed(marks), strict=True):
         if mark in _PAUSES:
             final = True
-        if word.text in conjunctions() and word.text not in _SOFT:
+        if word.text in fw.CONJUNCTIONS and word.text not in _SOFT:
             later = False
         word.last, word.final = not later, final
         surely = word.subjects and not word.ambiguous
         if surely and (final or not is_homograph(word.text)):
             later = True
-        joins = word.text in conjunctions()
-        final = (final and word.text in particles()) or joins
+        joins = word.text in fw.CONJUNCTIONS
+        final = (final and word.text in fw.PARTICLES) or joins
 
 
 def _stands_as_verb(word: Word, before: Word | None, led: bool) -> bool:

@@ -7,7 +7,6 @@ from itertools import pairwise
 from bangla_checker.checks.clauses import Word
 from bangla_checker.lexicon import LEVELS
 from bangla_checker.lexicon import function_words as fw
-from bangla_checker.lexicon.words import joining, others, pointed_at
 from bangla_checker.text.normalise import normalise
 
 _DEFINITE = tuple(map(normalise, ("টুকু", "টা", "টি", "টায়", "টিতে", "টাতে", "গুলো", "গুলি")))
@@ -28,7 +27,7 @@ def is_determiner(words: list[Word], i: int, subject: Word | None) -> bool:
     if i + 1 == len(words) or words[i + 1].pause:
         return False
     noun = words[i + 1]
-    if noun.text in pointed_at():
+    if noun.text in fw.POINTED_AT:
         return True
     if subject is not None and subject.text != "সে" and not words[i].pause:
         return True
@@ -56,7 +55,7 @@ def is_listed(words: list[Word], i: int) -> bool:
     if left or after is None:
         return left
     right = after.pause == "comma" and _is_member(words[i])
-    last = after.text in joining() and _is_member(words[i]) and _is_member(words[i - 1])
+    last = after.text in fw.JOINING and _is_member(words[i]) and _is_member(words[i - 1])
     return right or last or after.text == _AND_SO_ON
 
 
@@ -75,7 +74,7 @@ def is_title(words: list[Word], i: int) -> bool:
 def is_other_subject(words: list[Word], i: int) -> bool:
     """Return whether a noun behind a comma starts a clause of its own."""
     follows = i > 0 and words[i - 1].pronoun is not None
-    return words[i].text in others() and not follows and words[i].pause == "comma"
+    return words[i].text in fw.OTHERS and not follows and words[i].pause == "comma"
 
 
 def starts_clause(words: list[Word], i: int, subject: int) -> bool:

@@ -36,7 +36,7 @@ from bangla_checker.checks.structure import (
 from bangla_checker.lexicon import SUBJECTS
 from bangla_checker.lexicon import function_words as fw
 from bangla_checker.lexicon.morphology import analyse
-from bangla_checker.lexicon.words import is_homograph, joining, postpositions
+from bangla_checker.lexicon.words import is_homograph
 from bangla_checker.messages import Message
 from bangla_checker.text.normalise import normalise
 
@@ -105,7 +105,7 @@ class _Reader:
             self._pronoun(i)
         elif state.subject is not None and starts_clause(self.words, i, state.subject.at):
             state.subject = None
-        elif word.text in joining():
+        elif word.text in fw.JOINING:
             self._conjunction(i)
         elif is_other_subject(self.words, i):
             state.subject = None
@@ -144,7 +144,7 @@ class _Reader:
         after = self.words[i + 1].text if i + 1 < len(self.words) else ""
         if before is not None and before.text == _YOURSELF:
             return  # "by itself"
-        if after in postpositions() and word.pronoun.nominative:
+        if after in fw.POSTPOSITIONS and word.pronoun.nominative:
             return
         self._record.pronoun(word)
         subject = Subject(word, i, word.pronoun.subject)
@@ -180,7 +180,7 @@ class _Reader:
         if all(cases) or (cases[0] == cases[1] and distance == 1):
             return
         between = self.words[other.at : subject.at]
-        if any(word.text in joining() for word in between):
+        if any(word.text in fw.JOINING for word in between):
             return
         names = {"word": subject.word.text, "other": other.word.text}
         reason = Message("{word} stands beside {other}", **names)
@@ -265,7 +265,7 @@ class _Reader:
             return False
         if not all(is_transparent(other) for other in between[:-1]):
             return False
-        links = joining() | THEN
+        links = fw.JOINING | THEN
         return bool(word.pause) or any(w.text in links or bool(w.pause) for w in between)
 
     def _without_subject(self, i: int) -> None:

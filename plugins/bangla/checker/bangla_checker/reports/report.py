@@ -13,7 +13,7 @@ from bangla_checker.text.reading import mixed_words, script_shares
 
 
 def as_text(findings: Findings, language: Language = "en") -> str:
-    """Return the text with numbered faults in brackets, then each fault with rule and suggestion."""
+    """Return the text with numbered faults in brackets, and below it what each of them is."""
     faults = findings.faults
     pieces, at = [], 0
     for number, fault in enumerate(faults, 1):
