@@ -17,7 +17,7 @@ def changes_subject(word: Word) -> bool:
     Such words are conditionals and oblique verbal nouns.
     """
     tenses = {reading.tense for reading in word.readings if reading.subject is None}
-    return bool(tenses & {"conditional", "verbal_noun"}) and not word.text.endswith(("া", "র"))
+    return bool(tenses & {"conditional", "verbal_noun"}) and not word.text.endswith(("া", "ো", "র"))
 
 
 def may_change_subject(word: Word) -> bool:

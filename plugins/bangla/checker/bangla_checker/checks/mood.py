@@ -63,18 +63,23 @@ def settled(words: list[Word], i: int, *, led: bool) -> tuple[Reading, ...]:
     return group
 
 
-def is_order_form(words: list[Word], i: int, clause: list[Word]) -> bool:
+def is_order_form(
+    words: list[Word], i: int, clause: list[Word], group: tuple[Reading, ...]
+) -> bool:
     """Return whether a form without a subject stands where an order stands.
 
     Args:
         words: the words of the sentence.
         i: the index of the form, which may also be a noun or a verb of the third person.
         clause: the words of its clause before it.
+        group: its readings as a verb.
     """
     word = words[i]
-    if not any(r.tense == "imperative" and r.subject in LEVELS for r in word.readings):
+    if not any(r.tense == "imperative" and r.subject in LEVELS for r in group):
         return False
-    if not word.closes or word.is_question or _is_habit(words) or not clause:
+    others = [*words[:i], *words[i + 1 :]]  # a form may be a relative word elsewhere, as যা is
+    asks = word.is_question or any(other.text in fw.QUESTION_WORDS for other in others)
+    if not word.closes or asks or _is_habit(others) or not clause:
         return False
     return not any(other.pronoun is not None and other.pronoun.nominative for other in words)
 

@@ -21,6 +21,7 @@ from bangla_checker.text.normalise import normalise
 
 _CLEAR = ("continuous", "perfect", "past_continuous", "past_perfect", "participle")
 _CLEAR_ENDINGS = tuple(map(normalise, ("লাম", "লেন", "তাম", "তেন", "বেন")))
+_ORDER_ENDINGS = tuple(map(normalise, ("ো", "ুন")))
 
 
 @lru_cache(maxsize=1 << 16)  # a text repeats its words, and has fewer different ones
@@ -45,6 +46,8 @@ def readings(word: str) -> tuple[Reading, ...]:
 
 def _is_clear(form: str, reading: Reading) -> bool:
     if reading.verb not in rare_verbs():
+        return True
+    if reading.subject in LEVELS and form.endswith(_ORDER_ENDINGS):
         return True
     return reading.tense in _CLEAR or (reading.tense != "present" and form.endswith(_CLEAR_ENDINGS))
 

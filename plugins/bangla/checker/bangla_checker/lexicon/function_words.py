@@ -84,7 +84,7 @@ SUPPOSING = _words("করেন করো করুন")
 EXISTENCE = _words("কোনো কোন কিছু কত অনেক কেউ জন্য কাছে মধ্যে সম্পর্কে")
 """Words that show that 'there is' is said of something."""
 
-NOT_GENITIVE = _words("আর খবর পর বার")
+NOT_GENITIVE = _words("আর খবর পর বার সংসার খাবার উপহার চাদর")
 """Words that end like a genitive."""
 
 ONE = _words("একজন এক")
@@ -144,6 +144,12 @@ OTHERS = _words(
     বন্ধুরা লোকেরা ছাত্ররা শিক্ষকরা শিক্ষকেরা ছেলেটি মেয়েটি ছেলে মেয়ে বৃষ্টি সব সবকিছু"""
 )
 """Third persons that start a new clause after a comma."""
+
+ORDER_STEMS = _words("পর ফের পাঠান চালান বানান হারান জমান সার ছাড় ঢাল ঝাড় মাপ মাজ মেল বাঁধ ভর হারাও কাটাও কেনো")
+"""Nouns and adverbs that are orders where a sentence without another verb ends."""
+
+NO_OBJECT = _words("একটা একটি এক এই সেই ওই এটা এটি এরা কোনো কোন ছোট বড় ভালো নতুন আরেক প্রথম শুদ্ধ ভুল সঠিক")
+"""Words before which such a word is a noun."""
 
 PARENTHETIC = _words("ধরুন ধরো ধর যাক হোক আসুক বলুক মানে")
 """Verb forms that may also be discourse markers."""
