@@ -41,6 +41,8 @@ _SENTENCE = re.compile(r"[^।?!\n]+[।?!]")
 _WORD = re.compile("[\u0980-\u09ff\u200c\u200d]+")
 _SPEECH = re.compile("[\"'“”\u2018\u2019:;\u2013\u2014()A-Za-z-]")
 _ENDS = ("ই", "ও")
+_NO_ORDER = frozenset(normalise("যেন কি কী কে কেন কোথায় কখন কবে কেমন").split())
+"""Words of wishes and questions, in which the verb is no order."""
 
 
 _CONTEXT = {
@@ -135,7 +137,8 @@ def orders(folder: Path, part: str) -> list[Pair]:
             continue
         start = max(i for i, w in enumerate(words) if pronoun_of(w)) + 1
         between = words[start:-1][-3:]
-        if between and not any(readings(word) for word in between):
+        is_order = not _NO_ORDER & {*words}
+        if between and is_order and not any(readings(word) for word in between):
             found.setdefault(cell.reading.verb, " ".join(between))
     pairs = []
     for verb, head in found.items():

@@ -56,7 +56,10 @@ def settled(words: list[Word], i: int, *, led: bool) -> tuple[Reading, ...]:
         return _only(group, ("future",))  # a polite order in the future, too: "you will come"
     if _states(words, i, led):
         return _only(group, ("present",))
-    if not led and not _is_habit(words):
+    asks = any(other.text in fw.QUESTION_WORDS for other in words)
+    if asks and led:
+        return _only(group, ("present",))
+    if not led and not asks and not _is_habit(words):
         return _only(group, order)
     if any(other.text in _ASKS for other in words):
         return _only(group, order)
@@ -85,7 +88,7 @@ def is_order_form(
 
 
 def _states(words: list[Word], i: int, led: bool) -> bool:
-    if words[i].is_question or any(other.text in fw.QUESTION_WORDS for other in words):
+    if words[i].is_question:
         return True
     verbs = {r.verb for r in words[i].readings}
     felt = i > 0 and words[i - 1].text in _FEELINGS

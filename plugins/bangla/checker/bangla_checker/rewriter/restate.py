@@ -20,6 +20,7 @@ from bangla_checker.text.normalise import normalise
 _ROUNDS = 4
 _SET_APART = "it is a heading or a verse, which stays as it is"
 _LOOSE = "its subject is not certain"
+_REPORTS = frozenset(map(normalise, ("বলা", "ভাবা", "দেখা", "শোনা", "জানা", "বোঝা", "চাওয়া", "করা")))
 _IMPERSONAL = frozenset(map(normalise, ("হওয়া", "লাগা")))
 
 Doubts = dict[int, str]
@@ -68,7 +69,8 @@ def rewrite(text: str, level: str) -> Rewriting:
     doubts |= _unclear(original, before, level, place, changes)
     after, findings = _agreeing(before, original.text, changes, level)
     for sentence in sentences(before):
-        doubts |= _left_behind([place[token.start] for token in sentence], before, after, level)
+        numbers = [place[token.start] for token in sentence]
+        doubts = _left_behind(numbers, before, after, level) | doubts
     place = {token.start: number for number, token in enumerate(after)}
     for fault in findings.faults:
         if fault.rule != "structure":
@@ -204,12 +206,19 @@ def _left_behind(numbers: list[int], old: list[Token], new: list[Token], level: 
         if not subjects & levels or level in subjects:
             continue
         if None in subjects or is_homograph(text):
-            stays = verbs  # a conditional or a noun, beside the verb of the subject
+            # A conditional or a noun, beside the verb of the subject: "if you go, I come".
+            told = any(reading.verb in _REPORTS for reading in group)
+            stays = verbs or (_other_subject(old, words, number) and not told)
         else:
             stays = not subjects <= set(LEVELS) and (third or _is_impersonal(group))
         if not stays:
             doubts[number] = _LOOSE
     return doubts
+
+
+def _other_subject(tokens: list[Token], words: list[int], after: int) -> bool:
+    later = (pronoun_of(tokens[number].text) for number in words if number > after)
+    return any(p is not None and p.nominative and p.subject not in LEVELS for p in later)
 
 
 def _is_wish(word: str) -> bool:
