@@ -28,6 +28,7 @@ _HABITS = frozenset(
         "প্রতি বারে যখনই যদি যখন যে যেহেতু কারণ যেখানে যত যেমন যা যেন এখনও এখনো"
     ).split()
 )
+_EVERY = normalise("প্রতি")
 _ASKS = frozenset(normalise("দয়া অনুগ্রহ প্লিজ").split())
 
 
@@ -101,7 +102,13 @@ def _is_addressed(word: Word) -> bool:
 
 
 def _is_habit(words: list[Word]) -> bool:
-    return any(word.text in _HABITS for word in words)
+    places = zip((None, *words), words, strict=False)
+    return any(w.text in _HABITS and not _is_towards(before, w) for before, w in places)
+
+
+def _is_towards(before: Word | None, word: Word) -> bool:
+    # প্রতি is "every", and behind a genitive "towards".
+    return word.text == _EVERY and before is not None and before.text.endswith("র")
 
 
 def _is_finite(words: list[Word], i: int) -> bool:

@@ -43,7 +43,6 @@ from bangla_checker.text.normalise import normalise
 _CARRIED, _MIXED, _STALE = 9, 8, 8
 _AND, _OR_MORE, _YOURSELF = normalise("এবং"), normalise("আর"), normalise("আপনা")
 _BE = normalise("হওয়া")
-_WHEN = frozenset(map(normalise, ("যেমনি", "যেই", "যখন", "যখনই", "যবে", "যেদিন")))
 
 
 @dataclass
@@ -242,7 +241,7 @@ class _Reader:
         kind = role(self.words, i, led=state.subject is not None)
         if kind == "not_finite" and changes_subject(word) and state.subject is not None:
             state.stale = state.subject if state.subject.person in SECOND else state.stale
-            if not any(other.text in _WHEN for other in self.words):
+            if not any(other.text in fw.WHEN for other in self.words):
                 self._bound_to(state.subject)  # "if you go": a form without a level
             state.subject = None
         if kind == "unclear":

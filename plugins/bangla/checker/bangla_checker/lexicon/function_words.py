@@ -145,11 +145,16 @@ OTHERS = _words(
 )
 """Third persons that start a new clause after a comma."""
 
-ORDER_STEMS = _words("পর ফের পাঠান চালান বানান হারান জমান সার ছাড় ঢাল ঝাড় মাপ মাজ মেল বাঁধ ভর হারাও কাটাও কেনো")
+ORDER_STEMS = _words(
+    "পর ফের পাঠান চালান বানান হারান জমান সার ছাড় ঢাল ঝাড় মাপ মাজ মেল বাঁধ ভর হারাও কাটাও কেনো পরান পরাও পাঠা"
+)
 """Nouns and adverbs that are orders where a sentence without another verb ends."""
 
 NO_OBJECT = _words("একটা একটি এক এই সেই ওই এটা এটি এরা কোনো কোন ছোট বড় ভালো নতুন আরেক প্রথম শুদ্ধ ভুল সঠিক")
 """Words before which such a word is a noun."""
+
+WHEN = _words("যেমনি যেই যখন যখনই যবে যেদিন")
+"""Words of a clause whose verb is finite: 'when you came'."""
 
 PARENTHETIC = _words("ধরুন ধরো ধর যাক হোক আসুক বলুক মানে")
 """Verb forms that may also be discourse markers."""

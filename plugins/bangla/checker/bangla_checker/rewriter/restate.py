@@ -208,7 +208,8 @@ def _left_behind(numbers: list[int], old: list[Token], new: list[Token], level: 
         if None in subjects or is_homograph(text):
             # A conditional or a noun, beside the verb of the subject: "if you go, I come".
             told = any(reading.verb in _REPORTS for reading in group)
-            stays = verbs or (_other_subject(old, words, number) and not told)
+            when = None in subjects and any(old[n].text in fw.WHEN for n in words)
+            stays = not when and (verbs or (_other_subject(old, words, number) and not told))
         else:
             stays = not subjects <= set(LEVELS) and (third or _is_impersonal(group))
         if not stays:
