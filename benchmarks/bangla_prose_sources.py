@@ -64,9 +64,8 @@ _MARKS = re.compile(r"''|[“”\"]|(?<!\w)'|'(?!\w)")
 _SHOBDO = "shobdo/data/dictionary.db"
 _CHAPTERS = "package/dist/quran_bn.json"
 _HOQUE = "usr/share/texlive/texmf-dist/tex/latex/quran-bn/qurantext-bni.translation.def"
-_CODE = re.compile(
-    r"```.*?(?:```|$)|~~~.*?~~~|`[^`\n]*`|<[^>\n]*>|\]\([^)\n]*\)|^(?: {4}|\t).*$", re.S | re.M
-)
+_FENCE = re.compile(r"```.*?(?:```|$)|~~~.*?~~~", re.S)
+_CODE = re.compile(r"`[^`\n]*`|<[^>\n]*>|\]\([^)\n]*\)|^(?: {4}|\t).*$", re.M)
 _SEEN_TUTORIALS = ("python", "sql")
 SOURCES = {
     "tune": _SHOBDO,
@@ -135,4 +134,4 @@ def _messages(folder: Path) -> Iterator[str]:
 def _tutorials(folder: Path, *, seen: bool) -> Iterator[str]:
     for path in sorted(folder.rglob("*.md")):
         if (path.relative_to(folder).parts[0] in _SEEN_TUTORIALS) == seen:
-            yield _CODE.sub("", path.read_text("utf-8", errors="replace"))
+            yield _CODE.sub("", _FENCE.sub("", path.read_text("utf-8", errors="replace")))
