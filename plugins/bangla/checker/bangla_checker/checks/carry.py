@@ -38,12 +38,7 @@ def is_transparent(word: Word) -> bool:
 
 
 def has_other_subject(words: list[Word], at: int) -> bool:
-    """Return whether the main clause has its own subject: "what you do, He knows".
-
-    Args:
-        words: the words of the sentence.
-        at: the index of the subject of the previous verb.
-    """
+    """Return whether the main clause has its own subject: "what you do, He knows"."""
     for word in reversed(words[max(0, at - SPAN) : at]):
         if word.text in fw.RELATIVES or word.text in fw.PERSONS:
             return True

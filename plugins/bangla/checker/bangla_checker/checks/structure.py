@@ -17,13 +17,7 @@ SPAN = 40
 
 
 def is_determiner(words: list[Word], i: int, subject: Word | None) -> bool:
-    """Return whether the pronoun `se` means 'that' before a noun.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the pronoun.
-        subject: the subject that still needs its verb, or `None`.
-    """
+    """Return whether the pronoun `se` means 'that' before a noun."""
     if i + 1 == len(words) or words[i + 1].pause:
         return False
     noun = words[i + 1]
@@ -44,12 +38,7 @@ def is_stars(words: list[Word], i: int) -> bool:
 
 
 def is_listed(words: list[Word], i: int) -> bool:
-    """Return whether the comma before a word separates the members of a list.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the word behind the comma.
-    """
+    """Return whether the comma before a word separates the members of a list."""
     after = words[i + 1] if i + 1 < len(words) else None
     left = i >= 2 and words[i - 1].pause == "comma" and _is_member(words[i - 1])
     if left or after is None:

@@ -13,26 +13,6 @@ from pathlib import Path
 
 from bangla_checker.extensions.archives import npm, pyodide, run, source, zipped
 from bangla_checker.page.__main__ import page
-from bangla_checker.version import VERSION
-
-_TYPES = b"""<?xml version="1.0" encoding="utf-8"?>
-<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">
-<Default Extension="json" ContentType="application/json"/>
-<Default Extension="vsixmanifest" ContentType="text/xml"/>
-<Default Extension="js" ContentType="application/javascript"/>
-<Default Extension="pyz" ContentType="application/zip"/>
-</Types>"""
-_MANIFEST = f"""<?xml version="1.0" encoding="utf-8"?>
-<PackageManifest Version="2.0.0" xmlns="http://schemas.microsoft.com/developer/vsx-schema/2011">
-<Metadata>
-<Identity Language="en-US" Id="bangla-checker" Version="{VERSION}" Publisher="scionwood"/>
-<DisplayName>Bangla: levels of address</DisplayName>
-<Description xml:space="preserve">Marks faults of address in Bangla texts</Description>
-</Metadata>
-<Installation><InstallationTarget Id="Microsoft.VisualStudio.Code"/></Installation>
-<Dependencies/>
-<Assets><Asset Type="Microsoft.VisualStudio.Code.Manifest" Path="extension/package.json"/></Assets>
-</PackageManifest>"""
 
 
 def build(folder: Path, archive: Path | None = None) -> Path:
@@ -78,7 +58,9 @@ def vscode() -> bytes:
         fetched = _files(place / "node_modules", "node_modules/")
     content = {**own, **fetched, "checker.pyz": source()}
     members = {f"extension/{name}": part for name, part in content.items()}
-    heads = {"[Content_Types].xml": _TYPES, "extension.vsixmanifest": _MANIFEST.encode()}
+    types = members.pop("extension/types.xml")
+    manifest = members.pop("extension/manifest.xml")
+    heads = {"[Content_Types].xml": types, "extension.vsixmanifest": manifest}
     return zipped({**heads, **members})
 
 

@@ -10,7 +10,7 @@ from bangla_checker.checks import check_text
 from bangla_checker.checks.findings import Evidence, Fault, Findings
 from bangla_checker.checks.replacement import QUOTED
 from bangla_checker.checks.tokens import Token, sentences, tokenise
-from bangla_checker.lexicon import LEVELS, Reading, pronoun_of, readings
+from bangla_checker.lexicon import LEVELS, pronoun_of, readings
 from bangla_checker.lexicon import function_words as fw
 from bangla_checker.lexicon.words import is_homograph
 from bangla_checker.messages import Message
@@ -211,7 +211,9 @@ def _left_behind(numbers: list[int], old: list[Token], new: list[Token], level: 
             when = None in subjects and any(old[n].text in fw.WHEN for n in words)
             stays = not when and (verbs or (_other_subject(old, words, number) and not told))
         else:
-            stays = not subjects <= set(LEVELS) and (third or _is_impersonal(group))
+            stays = not subjects <= set(LEVELS) and (
+                third or any(reading.verb in _IMPERSONAL for reading in group)
+            )
         if not stays:
             doubts[number] = _LOOSE
     return doubts
@@ -224,10 +226,6 @@ def _other_subject(tokens: list[Token], words: list[int], after: int) -> bool:
 
 def _is_wish(word: str) -> bool:
     return any((r.tense, r.subject) == ("imperative", "se") for r in readings(word))
-
-
-def _is_impersonal(group: tuple[Reading, ...]) -> bool:
-    return any(reading.verb in _IMPERSONAL for reading in group)
 
 
 def _whole_sentences(tokens: list[Token], numbers: Iterable[int]) -> set[int]:
