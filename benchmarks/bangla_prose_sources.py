@@ -44,6 +44,8 @@ that a search for "howtocode.dev" gave: tutorials on programming by many volunte
 - `dev_tutorials`: those on Python and SQL. They may be seen.
 - `kept_tutorials`: the eleven others. A Markdown file is a text, without its code. They are
   measured when the rules are final, and all flags are read.
+- `kept_patterns`: the Markdown files of kamrul1157024/Design-Patterns-Shorthand-Bengali, cloned to
+  prose/patterns, for the rules after the flags of `kept_tutorials` were read and mended.
 
 The rule named the other translation of that package too, by Muhiuddin Khan. It was measured, and
 then its flags turned out to be those of `dev_prose` and `kept_prose`: of its 6,236 verses, 5,385
@@ -78,6 +80,7 @@ SOURCES = {
     "kept_unmarked": _HOQUE,
     "dev_tutorials": "tutorials",
     "kept_tutorials": "tutorials",
+    "kept_patterns": "patterns",
 }
 """The file or folder of each corpus below the folder of the unpacked packages."""
 
@@ -90,7 +93,7 @@ def texts(folder: Path, corpus: str) -> list[str]:
     path = folder / SOURCES[corpus]
     if corpus == "kept_messages":
         return list(_messages(path))
-    if SOURCES[corpus] == "tutorials":
+    if SOURCES[corpus] in ("tutorials", "patterns"):
         return list(_tutorials(path, seen=corpus in READ_BEFORE))
     if corpus == "kept_pairs":
         pairs = (line.partition("\t")[2] for line in path.read_text("utf-8").splitlines())

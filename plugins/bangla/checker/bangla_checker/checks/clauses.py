@@ -9,9 +9,12 @@ from bangla_checker.checks.tokens import Token
 from bangla_checker.lexicon import Pronoun, Reading, pronoun_of, readings
 from bangla_checker.lexicon import function_words as fw
 from bangla_checker.lexicon.words import is_homograph
+from bangla_checker.text.normalise import normalise
 
 Role = Literal["finite", "not_finite", "unclear", "other"]
 _PAUSES = ("end", "line", "comma", "dash", "colon")
+_PASSIVE = frozenset(map(normalise, ("হওয়া", "যাওয়া")))
+_VERBAL_NOUN_TOO = normalise("াও")
 _SOFT = fw.JOINING
 
 
@@ -96,8 +99,12 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
     if word.text in fw.PARENTHETIC and not (led and word.last):
         return "other"
     after = words[i + 1] if i + 1 < len(words) else None
-    if is_homograph(word.text) and after is not None and after.text in fw.NOUN_JOINING:
+    if is_homograph(word.text) and after is not None and after.text in fw.JOINING:
         return "other"  # "tea or coffee"
+    if word.ambiguous and after is not None and after.text in fw.CONJUNCTIONS and not after.pause:
+        return "not_finite"  # "if you do this or that"
+    if word.text.endswith(_VERBAL_NOUN_TOO) and after is not None and _is_passive(after):
+        return "other"  # "even if it is typed"
     if is_homograph(word.text) and not _stands_as_verb(word, before, led):
         return "unclear" if word.final else "other"
     leads = after is not None and bool(after.readings) and not after.pause  # "having gone, ..."
@@ -110,6 +117,10 @@ def is_order(word: Word, words: list[Word]) -> bool:
     """Return whether a form is a command to the addressee, not a wish about a third person."""
     orders = all("imperative" in r.tense for r in word.readings if r.subject)
     return orders and not any(other.text in fw.BLESSERS for other in words)
+
+
+def _is_passive(after: Word) -> bool:
+    return not after.pause and any(reading.verb in _PASSIVE for reading in after.readings)
 
 
 def _word(token: Token, pause: str) -> Word:

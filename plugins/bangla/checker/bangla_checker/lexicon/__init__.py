@@ -48,7 +48,7 @@ def _is_clear(form: str, reading: Reading) -> bool:
     if reading.verb not in rare_verbs():
         return True
     if reading.tense in ("imperative", "present") and form.endswith(_ORDER_ENDINGS):
-        return reading.subject in LEVELS
+        return reading.subject in ("tumi", "apni")
     return reading.tense in _CLEAR or (reading.tense != "present" and form.endswith(_CLEAR_ENDINGS))
 
 

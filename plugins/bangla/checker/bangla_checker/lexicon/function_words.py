@@ -111,9 +111,6 @@ CONJUNCTIONS = _words("এবং আর ও কিংবা অথবা বা 
 JOINING = _words("ও আর এবং কিংবা অথবা বা")
 """Conjunctions that can coordinate two subjects."""
 
-NOUN_JOINING = _words("ও কিংবা অথবা বা")
-"""Conjunctions that join two nouns rather than two clauses."""
-
 PARTICLES = _words("না নি নাই নাকো কি তো নাকি কিন্তু যে গো রে হে না-কি বটে আর কেন")
 """Particles that may follow a verb at the end of its clause."""
 
