@@ -80,14 +80,7 @@ def npm(*words: str, folder: Path) -> None:
 
 
 def run(name: str, about: str | None, target: str, build: Callable[..., object]) -> int:
-    """Build what a command line names, and return the exit status.
-
-    Args:
-        name: the module that runs.
-        about: its help.
-        target: the help of the file or folder to write.
-        build: writes it, from the path and the archive of Pyodide.
-    """
+    """Build what a command line names, and return the exit status."""
     parser = argparse.ArgumentParser(f"python -m {name}", description=about)
     parser.add_argument("target", type=Path, help=target)
     parser.add_argument("--archive", type=Path, help=f"pyodide-{PYODIDE}.tgz, without a network")
