@@ -25,7 +25,7 @@ from pathlib import Path
 from random import Random
 
 from bangla_prose_sources import texts
-from runner import machine, option, parsed, replace_rows
+from runner import machine, option, parsed, read, replace_rows
 
 from bangla_checker import inflect, normalise, pronoun_for, pronoun_of, readings, rewrite
 from bangla_checker.lexicon.dialect import is_regional
@@ -150,6 +150,23 @@ def orders(folder: Path, part: str) -> list[Pair]:
     return pairs[:ORDERS]
 
 
+def marked(folder: Path) -> list[Pair]:
+    """Return 300 sentences of real text that were marked by hand, each with what should change."""
+    texts_of = {corpus: texts(folder, corpus) for corpus in KEPT}
+    pairs = []
+    for row in read("bangla_rewriter_marked"):
+        text, start = normalise(texts_of[row["corpus"]][int(row["text"])]), int(row["start"])
+        match = _SENTENCE.match(text, start)
+        assert match, row
+        source = match[0].strip()
+        pieces, at = re.split(f"({_WORD.pattern})", source), 0
+        for old, new in (edit.split(">") for edit in row["wanted"].split()):
+            at = pieces.index(old, at)
+            pieces[at] = new.partition("|")[0]
+        pairs.append(Pair("marked", source, "".join(pieces), row["target"]))
+    return pairs
+
+
 def judge(pair: Pair) -> tuple[int, int, list[tuple[str, str, str]], int]:
     """Return the needed changes, those made, other changes (old, wanted, new), and half changes."""
     result = rewrite(pair.source, pair.target).text
@@ -181,8 +198,9 @@ def main() -> None:
     for kind, pairs in (
         ("sentences", templates(options.folder, options.part)),
         ("orders", orders(options.folder, options.part)),
+        ("marked", marked(options.folder)),
     ):
-        for direction in (*DIRECTIONS, None):
+        for direction in (*DIRECTIONS, None) if kind != "marked" else (None,):
             chosen = [p for p in pairs if direction is None or p.target == direction[1]]
             if direction is not None:
                 chosen = pairs[DIRECTIONS.index(direction) :: len(DIRECTIONS)]
