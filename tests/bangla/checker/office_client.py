@@ -33,7 +33,9 @@ spelling = create("com.sun.star.linguistic2.SpellChecker")
 record = {
     "configured": services.getConfiguredServices("com.sun.star.linguistic2.Proofreader", bangla),
     "marks": [(m.nErrorStart, m.nErrorLength, m.aRuleIdentifier, m.aSuggestions) for m in marks],
-    "speller": spelling.hasLocale(bangla) and spelling.isValid("আপনী", bangla, ()),
+    "spelling": [spelling.isValid(word, bangla, ()) for word in ("আপনি", "আপনী")]
+    if spelling.hasLocale(bangla)
+    else [],
 }
 print(json.dumps(record))
 create("com.sun.star.frame.Desktop").terminate()

@@ -87,15 +87,14 @@ def test_libreoffice_marks_a_word_behind_an_emoji(built, tmp_path):
     try:
         shutil.copy(built / "bangla-checker.oxt", place)
         place.chmod(0o777)
-        user = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        user = (
+            ["setpriv", *["--reuid=65534", "--regid=65534", "--clear-groups"]]
+            if os.geteuid() == 0
+            else []
+        )
         shutil.copy(HERE / "office_client.py", place)
-        command = [
-            *user,
-            "/usr/bin/python3",
-            "office_client.py",
-            place,
-            place / "bangla-checker.oxt",
-        ]
+        client = [place / name for name in ("office_client.py", "", "bangla-checker.oxt")]
+        command = [*user, "/usr/bin/python3", *client]
         env = {"HOME": str(place), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         done = subprocess.run(command, cwd=place, env=env, stdout=subprocess.PIPE, check=True)
     finally:
@@ -103,7 +102,7 @@ def test_libreoffice_marks_a_word_behind_an_emoji(built, tmp_path):
     told = json.loads(done.stdout)
     assert told["configured"] == ["org.scionwood.BanglaProofreader"]
     assert told["marks"] == [[13, 2, "agreement", [normalise("আছেন")]]]
-    assert not told["speller"]  # spelling is the work of hunspell-bn, where it is installed
+    assert told["spelling"] in ([], [True, False])  # hunspell-bn is apart, where it is installed
 
 
 @pytest.mark.slow
@@ -114,11 +113,9 @@ def test_chromium_marks_a_text_field(built, tmp_path):
     browser = tmp_path / "browser.sh"
     browser.write_text(f'#!/bin/sh\nexec chromium {SWITCH} --load-extension={tmp_path}/x "$@"\n')
     browser.chmod(0o755)
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with started(str(browser)) as tab:
+    answers = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), answers) as server, started(str(browser)) as tab:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         tab.ask("Page.navigate", url=f"http://127.0.0.1:{server.server_port}/a.html")
         until(tab, "document.readyState === 'complete' && Boolean(window.field)")
         tab.value(
@@ -127,7 +124,7 @@ def test_chromium_marks_a_text_field(built, tmp_path):
         until(tab, f"{BADGE}?.querySelector('#list button') != null")
         tab.value(f"{BADGE}.querySelector('#list button').click()")
         assert normalise(tab.value("field.value")) == normalise("আপনি কেমন আছেন?")
-    server.shutdown()
+        server.shutdown()
 
 
 @pytest.mark.slow
