@@ -74,7 +74,8 @@ def rewrite(text: str, level: str) -> Rewriting:
     place = {token.start: number for number, token in enumerate(after)}
     for fault in findings.faults:
         if fault.rule != "structure":
-            doubts.setdefault(place[fault.start], fault.question)
+            why = fault.question or (_LOOSE if _is_wish(fault.word) else "")
+            doubts.setdefault(place[fault.start], why)
     left = _whole_sentences(before, doubts)
     chosen = {n: new.text for n, new in enumerate(after) if n not in left}
     result = check_text(_replaced(before, original.text, chosen), [level])
