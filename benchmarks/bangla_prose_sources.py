@@ -7,6 +7,10 @@
     apt-get download mediawiki && dpkg-deb -x mediawiki_*.deb prose        # GPL-2.0+
     apt-get download texlive-lang-other && dpkg-deb -x texlive-*.deb prose # quran-bn: LPPL-1.3c
 
+    for name in python sql laravel php arduino c dl ds golang django git java sh; do
+      git clone --depth 1 https://github.com/howtocode-dev/$name.howtocode.dev prose/tutorials/$name
+    done                                                               # only measured, not copied
+
 The split was fixed and committed before any rule was changed for it:
 
 - `tune`: the example sentences of the dictionary `shobdo` under headwords with an even number.
@@ -33,6 +37,16 @@ was changed for it, and nobody who changed the checker had read it:
 - `kept_unmarked`: `kept_hoque` without its quotation marks, under the same rule, since speech
   without marks is what the checker finds hard.
 
+Prose that addresses its reader came last, for a checker that judges more verbs. The rule was
+committed before any of it was read, and names all repositories of the organisation howtocode-dev
+that a search for "howtocode.dev" gave: tutorials on programming by many volunteers.
+
+- `dev_tutorials`: those on Python and SQL. They may be seen.
+- `kept_tutorials`: the eleven others. A Markdown file is a text, without its code. They are
+  measured when the rules are final, and all flags are read.
+- `kept_patterns`: the Markdown files of kamrul1157024/Design-Patterns-Shorthand-Bengali, cloned to
+  prose/patterns, for the rules after the flags of `kept_tutorials` were read and mended.
+
 The rule named the other translation of that package too, by Muhiuddin Khan. It was measured, and
 then its flags turned out to be those of `dev_prose` and `kept_prose`: of its 6,236 verses, 5,385
 are the same to the letter. It is no new text, so its rows were removed.
@@ -52,6 +66,9 @@ _MARKS = re.compile(r"''|[“”\"]|(?<!\w)'|'(?!\w)")
 _SHOBDO = "shobdo/data/dictionary.db"
 _CHAPTERS = "package/dist/quran_bn.json"
 _HOQUE = "usr/share/texlive/texmf-dist/tex/latex/quran-bn/qurantext-bni.translation.def"
+_FENCE = re.compile(r"```.*?(?:```|$)|~~~.*?~~~", re.S)
+_CODE = re.compile(r"`[^`\n]*`|<[^>\n]*>|\]\([^)\n]*\)|^(?: {4}|\t).*$", re.M)
+_SEEN_TUTORIALS = ("python", "sql")
 SOURCES = {
     "tune": _SHOBDO,
     "dev_prose": _CHAPTERS,
@@ -61,10 +78,13 @@ SOURCES = {
     "kept_pairs": "bendeep-1.2/data/translation/eng-ben.txt",
     "kept_hoque": _HOQUE,
     "kept_unmarked": _HOQUE,
+    "dev_tutorials": "tutorials",
+    "kept_tutorials": "tutorials",
+    "kept_patterns": "patterns",
 }
 """The file or folder of each corpus below the folder of the unpacked packages."""
 
-READ_BEFORE = ("tune", "dev_prose")
+READ_BEFORE = ("tune", "dev_prose", "dev_tutorials")
 """The corpora at which one may look while rules are changed."""
 
 
@@ -73,6 +93,8 @@ def texts(folder: Path, corpus: str) -> list[str]:
     path = folder / SOURCES[corpus]
     if corpus == "kept_messages":
         return list(_messages(path))
+    if SOURCES[corpus] in ("tutorials", "patterns"):
+        return list(_tutorials(path, seen=corpus in READ_BEFORE))
     if corpus == "kept_pairs":
         pairs = (line.partition("\t")[2] for line in path.read_text("utf-8").splitlines())
         return list(dict.fromkeys(filter(None, pairs)))
@@ -110,3 +132,9 @@ def _messages(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("i18n/**/bn.json")):
         messages = json.loads(path.read_text("utf-8"))
         yield from (text for text in messages.values() if isinstance(text, str) and text)
+
+
+def _tutorials(folder: Path, *, seen: bool) -> Iterator[str]:
+    for path in sorted(folder.rglob("*.md")):
+        if (path.relative_to(folder).parts[0] in _SEEN_TUTORIALS) == seen:
+            yield _CODE.sub("", _FENCE.sub("", path.read_text("utf-8", errors="replace")))

@@ -8,7 +8,10 @@ its pronouns and verbs of the first person, which are never ambiguous, are put a
 second person, and the same at another level is what the rewriter should write. All other words are
 those of the author. The templates of `dev` are from the example sentences of even headwords, those
 of `test` from odd headwords and the sentences of volunteers; this was fixed before the rewriter was
-changed. Orders without a pronoun are the object of such a sentence with the order of its verb.
+changed. Since 830 kept templates had been measured, every second one (`seen`, by its number in the
+random order) may now be read, and `test` is the others. Orders without a pronoun are the object of
+such a sentence with the order of its verb. Those of the kept templates have been read, so those of
+`test` are of the kept chapters and the other translation of the book, which nobody read for this.
 """
 
 from __future__ import annotations
@@ -17,24 +20,29 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from random import Random
 
 from bangla_prose_sources import texts
-from runner import machine, option, parsed, replace_rows
+from runner import machine, option, parsed, read, replace_rows
 
 from bangla_checker import inflect, normalise, pronoun_for, pronoun_of, readings, rewrite
 from bangla_checker.lexicon.dialect import is_regional
 from bangla_checker.lexicon.morphology import Analysis, analyse, generate
 
-PARTS = {"dev": ("tune",), "test": ("test_sentences", "kept_pairs")}
-DIRECTIONS = (("tumi", "apni"), ("apni", "tumi"), ("tui", "apni"), ("tumi", "tui"))
+KEPT = ("test_sentences", "kept_pairs")
+PARTS = {"dev": ("tune",), "seen": KEPT, "test": KEPT}
+ORDERED = {"dev": ("tune",), "seen": KEPT, "test": ("kept_prose", "kept_hoque")}
+DIRECTIONS = tuple(permutations(("tui", "tumi", "apni"), 2))
 LEVELS = {"tui", "tumi", "apni"}
 TEMPLATES, ORDERS = 2000, 240
 _SENTENCE = re.compile(r"[^।?!\n]+[।?!]")
 _WORD = re.compile("[\u0980-\u09ff\u200c\u200d]+")
 _SPEECH = re.compile("[\"'“”\u2018\u2019:;\u2013\u2014()A-Za-z-]")
 _ENDS = ("ই", "ও")
+_NO_ORDER = frozenset(normalise("যেন কি কী কে কেন কোথায় কখন কবে কেমন").split())
+"""Words of wishes and questions, in which the verb is no order."""
 
 
 _CONTEXT = {
@@ -55,9 +63,9 @@ class Pair:
     target: str
 
 
-def _sentences(folder: Path, part: str) -> Iterator[list[str]]:
+def _sentences(folder: Path, corpora: Sequence[str]) -> Iterator[list[str]]:
     seen = set()
-    for corpus in PARTS[part]:
+    for corpus in corpora:
         for text in texts(folder, corpus):
             for match in _SENTENCE.finditer(normalise(text)):
                 pieces = re.split(f"({_WORD.pattern})", match[0].strip())
@@ -106,8 +114,9 @@ def _at(pieces: Sequence[str], level: str) -> str | None:
 
 def templates(folder: Path, part: str) -> list[Pair]:
     """Return the sentences in all directions, from randomly drawn templates."""
-    found = [pieces for pieces in _sentences(folder, part) if _is_template(pieces[1::2])]
+    found = [pieces for pieces in _sentences(folder, PARTS[part]) if _is_template(pieces[1::2])]
     Random(0).shuffle(found)
+    found = found if part == "dev" else found[part == "test" :: 2]
     pairs, used = [], 0
     for pieces in found:
         levels = {level: _at(pieces, level) for level in ("tui", "tumi", "apni")}
@@ -122,13 +131,14 @@ def templates(folder: Path, part: str) -> list[Pair]:
 def orders(folder: Path, part: str) -> list[Pair]:
     """Return orders without a pronoun: up to three words of a real sentence, and its verb."""
     found: dict[str, str] = {}
-    for pieces in _sentences(folder, part):
+    for pieces in _sentences(folder, ORDERED[part]):
         words = pieces[1::2]
         if not _is_template(words) or (cell := _cell(words[-1])) is None or cell.ending:
             continue
         start = max(i for i, w in enumerate(words) if pronoun_of(w)) + 1
         between = words[start:-1][-3:]
-        if between and not any(readings(word) for word in between):
+        is_order = not _NO_ORDER & {*words}
+        if between and is_order and not any(readings(word) for word in between):
             found.setdefault(cell.reading.verb, " ".join(between))
     pairs = []
     for verb, head in found.items():
@@ -138,6 +148,23 @@ def orders(folder: Path, part: str) -> list[Pair]:
             made = {level: f"{_CONTEXT[level]} {order}" for level, order in made.items()}
             pairs += [Pair("order", made[a], made[b], b) for a, b in DIRECTIONS]
     return pairs[:ORDERS]
+
+
+def marked(folder: Path) -> list[Pair]:
+    """Return 300 sentences of real text that were marked by hand, each with what should change."""
+    texts_of = {corpus: texts(folder, corpus) for corpus in KEPT}
+    pairs = []
+    for row in read("bangla_rewriter_marked"):
+        text, start = normalise(texts_of[row["corpus"]][int(row["text"])]), int(row["start"])
+        match = _SENTENCE.match(text, start)
+        assert match, row
+        source = match[0].strip()
+        pieces, at = re.split(f"({_WORD.pattern})", source), 0
+        for old, new in (edit.split(">") for edit in row["wanted"].split()):
+            at = pieces.index(old, at)
+            pieces[at] = new.partition("|")[0]
+        pairs.append(Pair("marked", source, "".join(pieces), row["target"]))
+    return pairs
 
 
 def judge(pair: Pair) -> tuple[int, int, list[tuple[str, str, str]], int]:
@@ -171,8 +198,9 @@ def main() -> None:
     for kind, pairs in (
         ("sentences", templates(options.folder, options.part)),
         ("orders", orders(options.folder, options.part)),
+        ("marked", marked(options.folder)),
     ):
-        for direction in (*DIRECTIONS, None):
+        for direction in (*DIRECTIONS, None) if kind != "marked" else (None,):
             chosen = [p for p in pairs if direction is None or p.target == direction[1]]
             if direction is not None:
                 chosen = pairs[DIRECTIONS.index(direction) :: len(DIRECTIONS)]

@@ -490,8 +490,10 @@ WITH line(nr, title, subject) AS (VALUES
   (2, 'sentences, apni to tumi', 'sentences, test, apni to tumi'),
   (3, 'sentences, tui to apni', 'sentences, test, tui to apni'),
   (4, 'sentences, tumi to tui', 'sentences, test, tumi to tui'),
-  (5, 'all sentences', 'sentences, test, all'),
-  (6, 'orders without a pronoun', 'orders, test, all')
+  (5, 'sentences, apni to tui', 'sentences, test, apni to tui'),
+  (6, 'sentences, tui to tumi', 'sentences, test, tui to tumi'),
+  (7, 'all sentences', 'sentences, test, all'),
+  (8, 'orders without a pronoun, of two books', 'orders, test, all')
 )
 SELECT title AS kept,
   digits(max(value) FILTER (WHERE measure = 'sentences'), '.0f') AS number,
@@ -512,7 +514,10 @@ WITH text(nr, corpus, title, read_before) AS (VALUES
   (5, 'kept_messages', 'messages of a wiki', 0),
   (6, 'kept_pairs', 'sentences of volunteers', 0),
   (7, 'kept_hoque', 'the book by another translator', 0),
-  (8, 'kept_unmarked', 'the same without its quotation marks', 0)
+  (8, 'kept_unmarked', 'the same without its quotation marks', 0),
+  (9, 'dev_tutorials', 'tutorials on Python and SQL, seen', 1),
+  (10, 'kept_tutorials', 'eleven other tutorials', 0),
+  (11, 'kept_patterns', 'a text on design patterns', 0)
 ), line AS (
   SELECT nr, title, read_before, max(value) FILTER (WHERE measure = 'words') + 0 AS words,
     max(value) FILTER (WHERE measure = 'flags') AS flags,
@@ -548,9 +553,25 @@ FROM flip GROUP BY nr;
 -- table: bangla_prose_read
 SELECT reason AS "what the reader saw", verdict, sum(corpus = 'test_sentences') AS dictionary,
   sum(corpus = 'kept_prose') AS book, sum(corpus = 'kept_pairs') AS volunteers,
-  sum(corpus = 'kept_hoque') AS "the other translator"
+  sum(corpus = 'kept_hoque') AS "the other translator",
+  sum(corpus = 'kept_tutorials') AS tutorials
 FROM bangla_prose_flags GROUP BY verdict, reason
 ORDER BY verdict <> 'right', count(*) DESC, reason;
+
+-- table: bangla_coverage
+WITH text(nr, subject, title) AS (VALUES
+  (1, 'dev_tutorials', 'tutorials'), (2, 'tune', 'a dictionary'), (3, 'dev_prose', 'a book')
+)
+SELECT title AS "share of all verbs",
+  digits(max(value) FILTER (WHERE measure = 'judged'), '.2f') AS judged,
+  digits(max(value) FILTER (WHERE measure = 'addressee'), '.2f') AS "by the level of the text",
+  digits(max(value) FILTER (WHERE measure = 'carried'), '.2f') AS "carried from the sentence before",
+  digits(max(value) FILTER (WHERE measure = 'tagged'), '.2f') AS "by a classifier",
+  digits(max(value) FILTER (WHERE measure = 'tagger, new flags'), '.0f') AS "its new flags",
+  digits(max(value) FILTER (WHERE measure = 'no level'), '.2f') AS "show no level",
+  digits(max(value) FILTER (WHERE measure = 'judged')
+    / (1 - max(value) FILTER (WHERE measure = 'no level')), '.2f') AS "judged, of those that show one"
+FROM text JOIN bangla_coverage USING (subject) GROUP BY nr ORDER BY nr;
 
 -- table: bangla_trl
 SELECT family, mode AS across, difference AS cell FROM bangla_trl;

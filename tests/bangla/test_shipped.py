@@ -12,7 +12,7 @@ from scionwood import RecipeError, find_run, load_run
 from scionwood.authoring import read_origin
 from scionwood.cli import main
 from scionwood.runs import reference
-from scionwood_bangla import GenerateOptions, WriterOptions, generate, ship
+from scionwood_bangla import GenerateOptions, generate, ship
 from scionwood_bangla.inference import SHIPPED, load_writer
 from scionwood_export import export_run
 
@@ -44,7 +44,7 @@ def test_a_named_model_writes_without_the_shipped_run(capsys):
         for run, model in ((None, None), (SHIPPED, None), (None, "tiny"))
     )
     assert shipped == by_name != model
-    assert not hasattr(load_writer(WriterOptions(model="tiny")).model, "disable_adapter")
+    assert not hasattr(load_writer(GenerateOptions(model="tiny")).model, "disable_adapter")
     capsys.readouterr()
     options = ["--model", "tiny", "--max-new-tokens", "8", "--json"]
     assert main(["bangla", "generate", PROMPT, *options]) == 0
@@ -64,17 +64,7 @@ def test_the_shipped_run_has_the_score_that_it_states():
     assert ship.register_match(folder) == pytest.approx([ours, base, constant], abs=0.04)
 
 
-def test_generate_names_the_level_in_the_prompt_as_the_command_does(capsys):
-    plain, polite = (
-        generate([PROMPT], GenerateOptions(register=register, max_new_tokens=8))
-        for register in (None, "apni")
-    )
-    assert plain != polite
-    capsys.readouterr()
-    command = ["bangla", "generate", PROMPT, PROMPT, "--register", "apni"]
-    assert main([*command, "--max-new-tokens", "8", "--json"]) == 0
-    records = json.loads(capsys.readouterr().out)
-    assert [record["text"] for record in records] == [polite[0].text] * 2
+def test_a_level_that_is_unknown_is_refused():
     with pytest.raises(RecipeError, match="not a level"):
         generate([PROMPT], GenerateOptions(register="vous"))
 

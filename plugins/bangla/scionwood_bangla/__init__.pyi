@@ -12,7 +12,6 @@ from scionwood_bangla.verbs.generate import GenerateOptions as GenerateOptions
 from scionwood_bangla.verbs.generate import GenerateRequest as GenerateRequest
 from scionwood_bangla.verbs.generate import generate as generate
 from scionwood_bangla.verbs.options import CheckRequest as CheckRequest
-from scionwood_bangla.verbs.options import WriterOptions as WriterOptions
 from scionwood_language import Answer as Answer
 from scionwood_language import Decoding as Decoding
 from scionwood_language import merge as merge

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, final
 
 import scionwood_language
 from bangla_checker import LEVELS, normalise
 from scionwood import RecipeError
-from scionwood_bangla.model.weights import TINY, causal_lm, place_of, plain
+from scionwood_bangla.model.weights import causal_lm, plain
 from scionwood_bangla.text.examples import Message
 from scionwood_language import Answer, Decoding
 
 if TYPE_CHECKING:
-    from scionwood_bangla.verbs.options import WriterOptions
+    from scionwood_language import ModelOptions
 
 SHIPPED = "bangla/register_tiny"
 """The run that writes if neither a run nor a model is given."""
-
 
 _NAMES = {"tui": "তুই", "tumi": "তুমি", "apni": "আপনি"}
 _LEVEL = normalise("সম্বোধন: {level}। সব সর্বনাম ও ক্রিয়া এই স্তরের হবে।")
@@ -38,11 +36,6 @@ class Writer(scionwood_language.Writer):
         >>> answer.ended
         False
     """
-
-    @classmethod
-    def of_adapter(cls, folder: str | Path, model: str, device: str = "cpu") -> Self:
-        """Load a model with the adapter of a plain peft folder; `tiny` is the Bangla model."""
-        return super().of_adapter(folder, place_of(model), device)
 
     def write(  # type: ignore[override]  # turns here are frozen records, with a role each
         self,
@@ -86,24 +79,14 @@ def with_instructions(prompt: Sequence[Message], level: str) -> tuple[Message, .
     return (*before, Message(last.role, f"{last.content}\n{wanted}"))
 
 
-def load_writer(options: WriterOptions) -> Writer:
-    """Load the model of a run, or a model with or without an adapter.
-
-    Args:
-        options: the run, or the model and its adapter.
+def load_writer(options: ModelOptions) -> Writer:
+    """Load the model of a run, or a model without an adapter; the shipped run if none is named.
 
     Raises:
-        RecipeError: both `run` and `peft` are given.
         TrainingError: the folder is not a finished run.
         AdapterFileError: the adapter is damaged, or was made for another base.
         WeightsError: the model cannot be loaded.
     """
-    run, peft, model = options.run, options.peft, options.model
-    if run is not None and peft is not None:
-        rule = "only one of them can be given"
-        raise RecipeError(f"run={run}, peft={peft}", rule, "Leave one of them out")
-    if peft is not None and run is None:
-        return Writer.of_adapter(peft, model or TINY, options.device)
-    if model is not None and run is None:
-        return Writer(causal_lm(model).to(options.device))
-    return Writer.of_run(SHIPPED if run is None else run, options.device)
+    if options.model is not None and options.run is None:
+        return Writer(causal_lm(options.model).to(options.device))
+    return Writer.of_run(options.run or SHIPPED, options.device)

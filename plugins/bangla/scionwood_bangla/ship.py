@@ -22,9 +22,6 @@ CONSTANT = normalise("তোমাকে ধন্যবাদ। তুমি �
 def train(target: Path = TARGET) -> Origin:
     """Train by the recipe on one thread, and write the run as the package carries it.
 
-    Args:
-        target: the folder of the run, which is replaced.
-
     Returns:
         The origin of the run, with its score and its digest.
     """
@@ -35,9 +32,6 @@ def train(target: Path = TARGET) -> Origin:
 def score(run: Path) -> str:
     """Measure a run on the 60 hand-written prompts that were not used to choose any setting.
 
-    Args:
-        run: the run folder.
-
     Returns:
         The register match of greedy answers, next to that of the base and of one constant answer.
     """
@@ -47,11 +41,7 @@ def score(run: Path) -> str:
 
 
 def register_match(run: Path) -> list[float]:
-    """Return the share of answers at an accepted level: of a run, its base, and `CONSTANT`.
-
-    Args:
-        run: the run folder.
-    """
+    """Return the share of answers at an accepted level: of a run, its base, and `CONSTANT`."""
     chosen = prompts(half="test")
     requests, decoding = [item.example().prompt for item in chosen], Decoding(max_new_tokens=120)
     writer = Writer.of_run(run)

@@ -18,7 +18,8 @@ PACKAGE = Path(bangla_checker.__file__).parent
 
 def test_only_the_standard_library_is_imported():
     allowed = sys.stdlib_module_names | {"bangla_checker"}
-    for path in PACKAGE.rglob("*.py"):
+    office = PACKAGE / "extensions" / "office"  # LibreOffice runs it, in its own Python
+    for path in set(PACKAGE.rglob("*.py")) - set(office.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -11,7 +11,6 @@ audio find there nope out.txt -> nope: there is no such file
 audio score nope there -> nope: there is no such file
 bangla check nope -> nope: there is no such file
 bangla score nope -> nope: there is no such file
-bangla generate a --peft nope -> nope: there is no such file
 bangla generate a --run nope -> run nope: there is no such folder
 bangla merge new --run nope -> run nope: there is no such folder
 biomed classify nope -> nope: there is no such file

@@ -58,9 +58,6 @@ class Request:
     def check(self, text: str) -> Findings:
         """Check a normalised text.
 
-        Args:
-            text: the text.
-
         Raises:
             OptionError: a level is unknown.
         """

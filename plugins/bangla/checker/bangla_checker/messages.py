@@ -44,12 +44,7 @@ class Message(str):
 
 
 def said(message: str, language: Language) -> str:
-    """Return a message in a language. A word that is no message stays as it is.
-
-    Args:
-        message: the message, in English.
-        language: `en` or `bn`.
-    """
+    """Return a message in a language. A word that is no message stays as it is."""
     if language == "en":
         return str(message)
     if not isinstance(message, Message):
@@ -62,11 +57,7 @@ def said(message: str, language: Language) -> str:
 
 
 def either(words: list[str]) -> str:
-    """Join words by 'or', as a message.
-
-    Args:
-        words: at least one word.
-    """
+    """Join words by 'or', as a message."""
     joined = words[0]
     for word in words[1:]:
         joined = Message("{first} or {second}", first=joined, second=word)

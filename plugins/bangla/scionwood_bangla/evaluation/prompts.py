@@ -62,14 +62,5 @@ def prompts(part: Part = "all", half: Half = "all") -> list[Prompt]:
 
 
 def _prompt(record: dict[str, Any]) -> Prompt:
-    levels = frozenset(record["levels"])
-    return Prompt(
-        record["prompt"],
-        record["expected"],
-        levels,
-        record["cue"],
-        record["situation"],
-        record["hard"],
-        record["half"],
-        record["reference"],
-    )
+    text, levels = record.pop("prompt"), frozenset(record.pop("levels"))
+    return Prompt(text=text, levels=levels, **record)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
-ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)
@@ -14,7 +13,7 @@ class Message:
     """One turn of a conversation.
 
     Attributes:
-        role: one of `ROLES`.
+        role: who speaks.
         content: the normalised text.
     """
 

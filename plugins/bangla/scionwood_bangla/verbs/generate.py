@@ -12,9 +12,8 @@ from scionwood import RecipeError
 from scionwood.authoring import LoadedRun, Served, prints
 from scionwood_bangla.text.examples import Message
 from scionwood_bangla.text.reading import read_text, require_bangla
-from scionwood_bangla.verbs.options import WriterOptions
 from scionwood_bangla.verbs.shared import made_by, print_json, write_page
-from scionwood_language import Decoding
+from scionwood_language import Decoding, ModelOptions
 
 if TYPE_CHECKING:
     from scionwood_language import Answer
@@ -42,7 +41,7 @@ class GenerateRequest(Decoding):
 
 
 @dataclass(frozen=True)
-class GenerateOptions(WriterOptions, GenerateRequest):
+class GenerateOptions(ModelOptions, GenerateRequest):
     """Which model answers, and how.
 
     Example:
@@ -66,7 +65,7 @@ def _print_answers(
 
     checked = [(_check(answer, options, None), answer) for answer in answers]
     if json:
-        run = SHIPPED if options.is_shipped else options.run
+        run = options.run or (SHIPPED if options.model is None else None)
         origin = {"run": None} if run is None else made_by(run)
         records = [_record(findings, answer) | origin for findings, answer in checked]
         print_json(records if len(records) > 1 else records[0])

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bangla_checker import Output, Request
-from scionwood.authoring import InputPath
-from scionwood_language import ModelOptions
 
 
 @dataclass(frozen=True)
@@ -35,27 +33,3 @@ class CheckRequest:
     def request(self, output: Output = "text") -> Request:
         """Return the options as those of the checker."""
         return Request(self.register, self.letter, self.chandrabindu, output, self.language)
-
-
-@dataclass(frozen=True)
-class WriterOptions(ModelOptions):
-    """Which model writes.
-
-    Attributes:
-        run: a run of a task of this plugin, as a folder or by its name. Without run, peft and model
-            it is the shipped one, bangla/register_tiny.
-        model: the model without a run: tiny, a local folder, or owner/name on the hub.
-        peft: a plain peft folder that goes on `model`, instead of a run.
-
-    Example:
-        >>> from scionwood_bangla import WriterOptions
-        >>> WriterOptions().is_shipped
-        True
-    """
-
-    peft: InputPath | None = None
-
-    @property
-    def is_shipped(self) -> bool:
-        """Whether the shipped run writes."""
-        return self.run is None and self.peft is None and self.model is None

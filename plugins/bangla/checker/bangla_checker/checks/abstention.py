@@ -23,7 +23,7 @@ from bangla_checker.checks.kinds import (
 from bangla_checker.checks.structure import SPAN
 from bangla_checker.lexicon import LEVELS
 from bangla_checker.lexicon import function_words as fw
-from bangla_checker.lexicon.words import is_homograph, joining
+from bangla_checker.lexicon.words import is_homograph
 from bangla_checker.text.normalise import normalise
 
 SECOND = frozenset(LEVELS)
@@ -121,21 +121,12 @@ Objection = Callable[[Pair], str]
 
 
 def same_person(person: str, verb: Word) -> bool:
-    """Return whether a verb has the person of a subject, at any level.
-
-    Args:
-        person: one of `SUBJECTS`.
-        verb: the verb.
-    """
+    """Return whether a verb has the person of a subject, at any level."""
     return any(person in group and verb.subjects & group for group in (SECOND, THIRD))
 
 
 def why_not_judged(pair: Pair) -> str:
-    """Return why a verb that disagrees with its subject is not judged, or an empty string.
-
-    Args:
-        pair: the verb and the subject.
-    """
+    """Return why a verb that disagrees with its subject is not judged, or an empty string."""
     if not same_person(pair.subject.person, pair.verb):
         return _conflict_of_person(pair)
     if reason := _first((_order, _discourse, _far), pair):
@@ -232,7 +223,7 @@ def _later_agrees(pair: Pair) -> str:
     for word in pair.words[pair.i + 1 : pair.i + SPAN]:
         if word.text in _NO_NEGATION:
             continue
-        if word.pause or word.text in fw.CLAUSE_STARTS | joining() or is_nominative(word):
+        if word.pause or word.text in fw.CLAUSE_STARTS | fw.JOINING or is_nominative(word):
             return ""
         if pair.subject.person in word.subjects and not word.ambiguous:
             return "a later verb agrees with the pronoun"

@@ -12,7 +12,8 @@ from bangla_checker.checks.findings import Evidence, Fault, Findings, Rule
 from bangla_checker.checks.letters import looks_like_letter, parts
 from bangla_checker.checks.neighbours import odd_in_quotation, odd_words
 from bangla_checker.lexicon import LEVELS
-from bangla_checker.lexicon.words import interjections, polite_calls
+from bangla_checker.lexicon import function_words as fw
+from bangla_checker.lexicon.words import polite_calls
 from bangla_checker.messages import Message, either
 from bangla_checker.text.normalise import BENGALI, normalise
 
@@ -87,11 +88,7 @@ def address_faults(
 
 
 def has_no_marks(text: str) -> bool:
-    """Return whether a text of some length has no punctuation, so that speakers cannot be told.
-
-    Args:
-        text: the normalised text.
-    """
+    """Return whether a text of some length has no punctuation, so that speakers cannot be told."""
     words = len(re.findall(f"[{BENGALI}]+", text.strip()))
     return words > _UNMARKED and not re.search(r"[।॥?!.,;:\"\n]", text.strip())
 
@@ -191,4 +188,4 @@ def _vocative(words: list[Word]) -> str:
 
 
 def _calls_nobody(word: Word) -> bool:
-    return bool(word.pronoun or word.readings) or word.text in interjections()
+    return bool(word.pronoun or word.readings) or word.text in fw.INTERJECTIONS

@@ -7,19 +7,15 @@ from typing import Literal
 
 from bangla_checker.checks.tokens import Token
 from bangla_checker.lexicon import Pronoun, Reading, pronoun_of, readings
-from bangla_checker.lexicon.words import (
-    blessers,
-    conjunctions,
-    is_homograph,
-    joining,
-    noun_joining,
-    parenthetic,
-    particles,
-)
+from bangla_checker.lexicon import function_words as fw
+from bangla_checker.lexicon.words import is_homograph
+from bangla_checker.text.normalise import normalise
 
 Role = Literal["finite", "not_finite", "unclear", "other"]
 _PAUSES = ("end", "line", "comma", "dash", "colon")
-_SOFT = joining()
+_PASSIVE = frozenset(map(normalise, ("হওয়া", "যাওয়া")))
+_VERBAL_NOUN_TOO = normalise("াও")
+_SOFT = fw.JOINING
 
 
 @dataclass
@@ -63,9 +59,6 @@ def words_of(sentence: list[Token]) -> list[Word]:
     """Return the words of a sentence, each with flags about the words that follow it.
 
     Two passes over the tokens keep the time linear.
-
-    Args:
-        sentence: the tokens of the sentence, punctuation included.
     """
     words, pause = [], ""
     marks: list[str] = []
@@ -83,7 +76,7 @@ def words_of(sentence: list[Token]) -> list[Word]:
     closes = True
     for word in reversed(words):
         word.closes, word.is_question = closes, is_question
-        closes = closes and word.text in particles()
+        closes = closes and word.text in fw.PARTICLES
     return words
 
 
@@ -103,11 +96,15 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
         return "not_finite"
     if _impersonal(word, before):
         return "other"
-    if word.text in parenthetic() and not (led and word.last):
+    if word.text in fw.PARENTHETIC and not (led and word.last):
         return "other"
     after = words[i + 1] if i + 1 < len(words) else None
-    if is_homograph(word.text) and after is not None and after.text in noun_joining():
+    if is_homograph(word.text) and after is not None and after.text in fw.JOINING:
         return "other"  # "tea or coffee"
+    if word.ambiguous and after is not None and after.text in fw.CONJUNCTIONS and not after.pause:
+        return "not_finite"  # "if you do this or that"
+    if word.text.endswith(_VERBAL_NOUN_TOO) and after is not None and _is_passive(after):
+        return "other"  # "even if it is typed"
     if is_homograph(word.text) and not _stands_as_verb(word, before, led):
         return "unclear" if word.final else "other"
     leads = after is not None and bool(after.readings) and not after.pause  # "having gone, ..."
@@ -119,7 +116,11 @@ def role(words: list[Word], i: int, *, led: bool) -> Role:
 def is_order(word: Word, words: list[Word]) -> bool:
     """Return whether a form is a command to the addressee, not a wish about a third person."""
     orders = all("imperative" in r.tense for r in word.readings if r.subject)
-    return orders and not any(other.text in blessers() for other in words)
+    return orders and not any(other.text in fw.BLESSERS for other in words)
+
+
+def _is_passive(after: Word) -> bool:
+    return not after.pause and any(reading.verb in _PASSIVE for reading in after.readings)
 
 
 def _word(token: Token, pause: str) -> Word:
@@ -134,14 +135,14 @@ def _look_ahead(words: list[Word], marks: list[str]) -> None:
     for word, mark in zip(reversed(words), reversed(marks), strict=True):
         if mark in _PAUSES:
             final = True
-        if word.text in conjunctions() and word.text not in _SOFT:
+        if word.text in fw.CONJUNCTIONS and word.text not in _SOFT:
             later = False
         word.last, word.final = not later, final
         surely = word.subjects and not word.ambiguous
         if surely and (final or not is_homograph(word.text)):
             later = True
-        joins = word.text in conjunctions()
-        final = (final and word.text in particles()) or joins
+        joins = word.text in fw.CONJUNCTIONS
+        final = (final and word.text in fw.PARTICLES) or joins
 
 
 def _stands_as_verb(word: Word, before: Word | None, led: bool) -> bool:

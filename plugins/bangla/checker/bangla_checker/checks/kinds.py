@@ -11,11 +11,7 @@ _NOT_PLURAL = frozenset(map(normalise, ("দ্বারা", "এছাড়�
 
 
 def tenses(word: Word | None) -> set[str]:
-    """Return the tenses of all readings of a word.
-
-    Args:
-        word: the word. `None` has no tenses.
-    """
+    """Return the tenses of all readings of a word."""
     return {r.tense for r in readings(word.text)} if word is not None else set()
 
 
@@ -30,30 +26,18 @@ def is_phrase(before: Word | None) -> bool:
 
 
 def is_genitive(word: Word) -> bool:
-    """Return whether a word ends like a genitive.
-
-    Args:
-        word: the word.
-    """
+    """Return whether a word ends like a genitive."""
     noun = word.pronoun is not None or len(word.text) > 2
     return word.text.endswith("র") and noun and word.text not in fw.NOT_GENITIVE
 
 
 def is_nominative(word: Word) -> bool:
-    """Return whether a word is a pronoun that can be a subject.
-
-    Args:
-        word: the word.
-    """
+    """Return whether a word is a pronoun that can be a subject."""
     return word.pronoun is not None and word.pronoun.nominative
 
 
 def is_no_subject(word: Word) -> bool:
-    """Return whether a word is surely no noun that is a subject.
-
-    Args:
-        word: the word.
-    """
+    """Return whether a word is surely no noun that is a subject."""
     has_analysis = word.text in fw.ADVERBS or word.pronoun is not None or bool(word.readings)
     return has_analysis or fw.is_oblique(word.text)
 

@@ -63,9 +63,6 @@ def parts(text: str) -> dict[str, Part]:
     """Return the first occurrence of each part of a letter, by name.
 
     The body starts at the first line that is a sentence and not another part.
-
-    Args:
-        text: the normalised text.
     """
     present: dict[str, Part] = {}
     start = 0
@@ -111,11 +108,7 @@ def structure_faults(text: str, *, certain: bool) -> list[Fault]:
 
 
 def structure_score(text: str) -> float:
-    """Return the share of the required parts that are present and in their place.
-
-    Args:
-        text: the normalised text.
-    """
+    """Return the share of the required parts that are present and in their place."""
     present = parts(text)
     required = _required(present)
     wrong = {part.name for part, _ in _misplaced(present)}

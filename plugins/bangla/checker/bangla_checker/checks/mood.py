@@ -28,6 +28,7 @@ _HABITS = frozenset(
         "প্রতি বারে যখনই যদি যখন যে যেহেতু কারণ যেখানে যত যেমন যা যেন এখনও এখনো"
     ).split()
 )
+_EVERY = normalise("প্রতি")
 _ASKS = frozenset(normalise("দয়া অনুগ্রহ প্লিজ").split())
 
 
@@ -56,31 +57,39 @@ def settled(words: list[Word], i: int, *, led: bool) -> tuple[Reading, ...]:
         return _only(group, ("future",))  # a polite order in the future, too: "you will come"
     if _states(words, i, led):
         return _only(group, ("present",))
-    if not led and not _is_habit(words):
+    asks = any(other.text in fw.QUESTION_WORDS for other in words)
+    if asks and led:
+        return _only(group, ("present",))
+    if not led and not asks and not _is_habit(words):
         return _only(group, order)
     if any(other.text in _ASKS for other in words):
         return _only(group, order)
     return group
 
 
-def is_order_form(words: list[Word], i: int, clause: list[Word]) -> bool:
+def is_order_form(
+    words: list[Word], i: int, clause: list[Word], group: tuple[Reading, ...]
+) -> bool:
     """Return whether a form without a subject stands where an order stands.
 
     Args:
         words: the words of the sentence.
         i: the index of the form, which may also be a noun or a verb of the third person.
         clause: the words of its clause before it.
+        group: its readings as a verb.
     """
     word = words[i]
-    if not any(r.tense == "imperative" and r.subject in LEVELS for r in word.readings):
+    if not any(r.tense == "imperative" and r.subject in LEVELS for r in group):
         return False
-    if not word.closes or word.is_question or _is_habit(words) or not clause:
+    others = [*words[:i], *words[i + 1 :]]  # a form may be a relative word elsewhere, as যা is
+    asks = word.is_question or any(other.text in fw.QUESTION_WORDS for other in others)
+    if not word.closes or asks or _is_habit(others) or not clause:
         return False
     return not any(other.pronoun is not None and other.pronoun.nominative for other in words)
 
 
 def _states(words: list[Word], i: int, led: bool) -> bool:
-    if words[i].is_question or any(other.text in fw.QUESTION_WORDS for other in words):
+    if words[i].is_question:
         return True
     verbs = {r.verb for r in words[i].readings}
     felt = i > 0 and words[i - 1].text in _FEELINGS
@@ -93,7 +102,13 @@ def _is_addressed(word: Word) -> bool:
 
 
 def _is_habit(words: list[Word]) -> bool:
-    return any(word.text in _HABITS for word in words)
+    places = zip((None, *words), words, strict=False)
+    return any(w.text in _HABITS and not _is_towards(before, w) for before, w in places)
+
+
+def _is_towards(before: Word | None, word: Word) -> bool:
+    # প্রতি is "every", and behind a genitive "towards".
+    return word.text == _EVERY and before is not None and before.text.endswith("র")
 
 
 def _is_finite(words: list[Word], i: int) -> bool:

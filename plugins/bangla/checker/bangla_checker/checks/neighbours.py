@@ -36,12 +36,7 @@ _QUOTATION = 500
 
 
 def odd_in_quotation(text: str, items: list[Evidence]) -> str | None:
-    """Return the level of most words of a short quotation, or `None` if there is no such level.
-
-    Args:
-        text: the normalised text.
-        items: the evidence of the quotation, in text order.
-    """
+    """Return the level of most words of a short quotation, or `None` if there is no such level."""
     start, end = items[0].start, items[-1].start
     counts = Counter(level for item in items for level in item.levels)
     (top, top_count), *runners_up = counts.most_common(2)
@@ -57,10 +52,6 @@ def odd_words(text: str, items: list[Evidence]) -> list[tuple[Evidence, str]]:
     A pronoun is compared with pronouns of its number, since one person and several may be
     addressed by turns. A verb has no number, so it is compared with both. An order to say
     something is not judged: what follows has another speaker.
-
-    Args:
-        text: the normalised text.
-        items: the evidence for one voice, in text order.
     """
     outliers = []
     for k, item in enumerate(items):

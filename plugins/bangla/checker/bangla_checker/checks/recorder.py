@@ -34,24 +34,13 @@ class Recorder:
         reason: str,
         instead: Replacement,
     ) -> None:
-        """Add a fault.
-
-        Args:
-            rule: the rule that is broken.
-            word: the word.
-            reason: what is wrong with it.
-            instead: the replacement.
-        """
+        """Add a fault."""
         place = (word.token.start, word.token.end, word.text)
         details = (instead.proposed, instead.doubt)
         self._findings.faults.append(Fault(rule, *place, reason, *details))
 
     def pronoun(self, word: Word) -> None:
-        """Record the level of a pronoun of the second person, and the style of any pronoun.
-
-        Args:
-            word: the pronoun.
-        """
+        """Record the level of a pronoun of the second person, and the style of any pronoun."""
         pronoun = word.pronoun
         assert pronoun is not None
         self._findings.literary += pronoun.literary
@@ -80,43 +69,26 @@ class Recorder:
         return Evidence(*place, frozenset(levels), self._addressee, sure, pronoun=False)
 
     def style(self, word: Word) -> None:
-        """Count a verb that is only literary or only colloquial.
-
-        Args:
-            word: the verb.
-        """
+        """Count a verb that is only literary or only colloquial."""
         styles = {reading.literary for reading in word.readings}
         self._findings.literary += styles == {True}
         self._findings.colloquial += styles == {False} and _has_literary_peer(word)
 
     def withdraw(self, verb: Word) -> None:
-        """Remove the record of a verb without a subject, because its subject follows it.
-
-        Args:
-            verb: the verb.
-        """
+        """Remove the record of a verb without a subject, because its subject follows it."""
         undecided, evidence = self._findings.undecided, self._findings.evidence
         start = verb.token.start
         undecided[-1:] = [item for item in undecided[-1:] if item.start != start]
         evidence[-2:] = [item for item in evidence[-2:] if item.start != start]
 
     def abstain(self, word: Word, reason: str) -> None:
-        """Add a verb that is not judged.
-
-        Args:
-            word: the verb.
-            reason: why it is not judged.
-        """
+        """Add a verb that is not judged."""
         place = (word.token.start, word.token.end, word.text)
         self._findings.undecided.append(Undecided(*place, reason))
 
 
 def is_plural(word: Word) -> bool:
-    """Return whether a word is a plural pronoun.
-
-    Args:
-        word: the word.
-    """
+    """Return whether a word is a plural pronoun."""
     return word.pronoun is not None and word.pronoun.case.startswith("plural")
 
 

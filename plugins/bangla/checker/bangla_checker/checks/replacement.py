@@ -20,9 +20,11 @@ from bangla_checker.lexicon import (
 )
 from bangla_checker.lexicon.morphology import NEGATED, splits
 from bangla_checker.messages import Message, either
+from bangla_checker.text.normalise import normalise
 
 PERSONS = (LEVELS, ("se", "tini"))
 """The subjects of one person. A verb at a wrong level has a reading of the right person."""
+_OBJECT = normalise("কে")
 QUOTED = "it is quoted, so its level is the choice of the person who speaks"
 
 
@@ -47,11 +49,6 @@ class Replacement:
 
 def verb_instead(word: str, readings: tuple[Reading, ...], subject: str) -> Replacement:
     """Return a verb form with its ending, in the same tense and mood, for another subject.
-
-    Args:
-        word: the normalised word, with its endings.
-        readings: its readings as a verb.
-        subject: one of `SUBJECTS`.
 
     Example:
         >>> from bangla_checker.lexicon import readings
@@ -79,15 +76,11 @@ def verb_instead(word: str, readings: tuple[Reading, ...], subject: str) -> Repl
 
 
 def pronoun_instead(word: str, pronoun: Pronoun, subject: str) -> Replacement:
-    """Return a pronoun with its ending, in the same case, for another subject.
-
-    Args:
-        word: the normalised word, with its endings.
-        pronoun: its reading.
-        subject: one of `SUBJECTS`.
-    """
+    """Return a pronoun with its ending, in the same case, for another subject."""
     bare = word if word in pronouns() else word[:-1]
-    return Replacement(pronoun_for(subject, pronoun.case) + word[len(bare) :])
+    form = pronoun_for(subject, pronoun.case)
+    object_of = _OBJECT if pronoun.case == "plural_oblique" and bare.endswith(_OBJECT) else ""
+    return Replacement(form + object_of + word[len(bare) :])
 
 
 def _ending(word: str) -> str:

@@ -7,7 +7,6 @@ from itertools import pairwise
 from bangla_checker.checks.clauses import Word
 from bangla_checker.lexicon import LEVELS
 from bangla_checker.lexicon import function_words as fw
-from bangla_checker.lexicon.words import joining, others, pointed_at
 from bangla_checker.text.normalise import normalise
 
 _DEFINITE = tuple(map(normalise, ("টুকু", "টা", "টি", "টায়", "টিতে", "টাতে", "গুলো", "গুলি")))
@@ -18,17 +17,11 @@ SPAN = 40
 
 
 def is_determiner(words: list[Word], i: int, subject: Word | None) -> bool:
-    """Return whether the pronoun `se` means 'that' before a noun.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the pronoun.
-        subject: the subject that still needs its verb, or `None`.
-    """
+    """Return whether the pronoun `se` means 'that' before a noun."""
     if i + 1 == len(words) or words[i + 1].pause:
         return False
     noun = words[i + 1]
-    if noun.text in pointed_at():
+    if noun.text in fw.POINTED_AT:
         return True
     if subject is not None and subject.text != "সে" and not words[i].pause:
         return True
@@ -38,40 +31,25 @@ def is_determiner(words: list[Word], i: int, subject: Word | None) -> bool:
 
 
 def is_stars(words: list[Word], i: int) -> bool:
-    """Return whether `tara` means 'stars', after a quantifier or a genitive.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the word.
-    """
+    """Return whether `tara` means 'stars', after a quantifier or a genitive."""
     before = words[i - 1].text if i else ""
     stars = before in fw.QUANTIFIERS or before.endswith("কার")
     return words[i].text == _STARS and stars
 
 
 def is_listed(words: list[Word], i: int) -> bool:
-    """Return whether the comma before a word separates the members of a list.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the word behind the comma.
-    """
+    """Return whether the comma before a word separates the members of a list."""
     after = words[i + 1] if i + 1 < len(words) else None
     left = i >= 2 and words[i - 1].pause == "comma" and _is_member(words[i - 1])
     if left or after is None:
         return left
     right = after.pause == "comma" and _is_member(words[i])
-    last = after.text in joining() and _is_member(words[i]) and _is_member(words[i - 1])
+    last = after.text in fw.JOINING and _is_member(words[i]) and _is_member(words[i - 1])
     return right or last or after.text == _AND_SO_ON
 
 
 def is_title(words: list[Word], i: int) -> bool:
-    """Return whether a respectful word makes the person beside it an honorific subject.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the word.
-    """
+    """Return whether a respectful word makes the person beside it an honorific subject."""
     word = words[i]
     if i + 1 == len(words) or words[i + 1].pause:
         return False
@@ -83,24 +61,13 @@ def is_title(words: list[Word], i: int) -> bool:
 
 
 def is_other_subject(words: list[Word], i: int) -> bool:
-    """Return whether a noun behind a comma starts a clause of its own.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the word.
-    """
+    """Return whether a noun behind a comma starts a clause of its own."""
     follows = i > 0 and words[i - 1].pronoun is not None
-    return words[i].text in others() and not follows and words[i].pause == "comma"
+    return words[i].text in fw.OTHERS and not follows and words[i].pause == "comma"
 
 
 def starts_clause(words: list[Word], i: int, subject: int) -> bool:
-    """Return whether a word cuts its subject off from the verbs that follow.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the word.
-        subject: the index of the subject.
-    """
+    """Return whether a word cuts its subject off from the verbs that follow."""
     if words[i].text not in fw.CLAUSE_STARTS or (words[i].subjects and words[i].closes):
         return False  # "you became ...": the verb at the end of the sentence
     if i and words[i - 1].text in fw.QUESTION_WORDS:
@@ -113,12 +80,7 @@ def starts_clause(words: list[Word], i: int, subject: int) -> bool:
 
 
 def clause_before(words: list[Word], i: int) -> list[Word]:
-    """Return the words between the previous verb or pause and a word, which is not included.
-
-    Args:
-        words: the words of the sentence.
-        i: the index of the word.
-    """
+    """Return the words between the previous verb or pause and a word, which is not included."""
     start = i
     for after, before in pairwise(range(i, max(-1, i - SPAN), -1)):
         if words[after].pause not in ("", "comma"):
@@ -130,11 +92,7 @@ def clause_before(words: list[Word], i: int) -> list[Word]:
 
 
 def may_be_third_person(word: Word) -> bool:
-    """Return whether a word may be a subject of the third person, or another pronoun.
-
-    Args:
-        word: the word.
-    """
+    """Return whether a word may be a subject of the third person, or another pronoun."""
     if word.pronoun is not None:
         return word.pronoun.nominative
     if word.text in fw.PERSONS or word.text in fw.APPOSITIONS:

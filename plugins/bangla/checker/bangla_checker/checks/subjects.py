@@ -15,7 +15,7 @@ from bangla_checker.checks.carry import (
 )
 from bangla_checker.checks.clauses import Word, is_order, role
 from bangla_checker.checks.findings import Findings, Rule
-from bangla_checker.checks.kinds import may_be_subject
+from bangla_checker.checks.kinds import is_genitive, may_be_subject
 from bangla_checker.checks.mood import is_order_form, settled
 from bangla_checker.checks.recorder import Recorder, is_plural
 from bangla_checker.checks.replacement import (
@@ -33,17 +33,16 @@ from bangla_checker.checks.structure import (
     may_be_third_person,
     starts_clause,
 )
-from bangla_checker.lexicon import SUBJECTS
+from bangla_checker.lexicon import SUBJECTS, Reading
 from bangla_checker.lexicon import function_words as fw
 from bangla_checker.lexicon.morphology import analyse
-from bangla_checker.lexicon.words import is_homograph, joining, postpositions
+from bangla_checker.lexicon.words import is_homograph
 from bangla_checker.messages import Message
 from bangla_checker.text.normalise import normalise
 
 _CARRIED, _MIXED, _STALE = 9, 8, 8
 _AND, _OR_MORE, _YOURSELF = normalise("এবং"), normalise("আর"), normalise("আপনা")
 _BE = normalise("হওয়া")
-_WHEN = frozenset(map(normalise, ("যেমনি", "যেই", "যখন", "যখনই", "যবে", "যেদিন")))
 
 
 @dataclass
@@ -105,7 +104,7 @@ class _Reader:
             self._pronoun(i)
         elif state.subject is not None and starts_clause(self.words, i, state.subject.at):
             state.subject = None
-        elif word.text in joining():
+        elif word.text in fw.JOINING:
             self._conjunction(i)
         elif is_other_subject(self.words, i):
             state.subject = None
@@ -115,7 +114,8 @@ class _Reader:
             self._verb(i)
 
     def end(self) -> None:
-        """Record the pronouns whose verbs were not found, though a word may be their verb."""
+        """Record the pronouns whose verbs were not found, and a noun that is the only verb."""
+        self._order_at_end()
         verbs = [item for item in self.findings.evidence[self._before :] if not item.pronoun]
         for subject in self._unbound:
             if any(subject.person in verb.levels for verb in verbs):
@@ -124,6 +124,29 @@ class _Reader:
             subjects = {a.reading.subject for word in words for a in analyse(word.text)}
             if subject.person in subjects:
                 self.findings.unbound.append(subject.word.token.start)
+
+    def _order_at_end(self) -> None:
+        # "Send the letter": a form that is a noun elsewhere, where a sentence without a verb ends.
+        i = max((k for k, word in enumerate(self.words) if word.text in fw.ORDER_STEMS), default=0)
+        word, clause = self.words[i], clause_before(self.words, i)
+        verbs = any(other.subjects and not other.ambiguous for other in self.words)
+        if (
+            not i
+            or verbs
+            or word.pause
+            or clause[-1].text in fw.NO_OBJECT
+            or is_genitive(clause[-1])
+        ):
+            return
+        group = tuple(a.reading for a in analyse(word.text) if not a.ending)
+        if is_order_form(self.words, i, clause, group):
+            self._order(word, group)
+
+    def _order(self, word: Word, readings: tuple[Reading, ...]) -> None:
+        for level in {reading.subject for reading in readings} & SECOND:
+            chosen = (r for r in readings if r.subject == level and "imperative" in r.tense)
+            matching = tuple(chosen) or tuple(r for r in readings if r.subject == level)
+            self.findings.orders.append(self._record.evidence(word, matching))
 
     def _pause(self, i: int) -> None:
         word, state = self.words[i], self.state
@@ -144,7 +167,7 @@ class _Reader:
         after = self.words[i + 1].text if i + 1 < len(self.words) else ""
         if before is not None and before.text == _YOURSELF:
             return  # "by itself"
-        if after in postpositions() and word.pronoun.nominative:
+        if after in fw.POSTPOSITIONS and word.pronoun.nominative:
             return
         self._record.pronoun(word)
         subject = Subject(word, i, word.pronoun.subject)
@@ -180,7 +203,7 @@ class _Reader:
         if all(cases) or (cases[0] == cases[1] and distance == 1):
             return
         between = self.words[other.at : subject.at]
-        if any(word.text in joining() for word in between):
+        if any(word.text in fw.JOINING for word in between):
             return
         names = {"word": subject.word.text, "other": other.word.text}
         reason = Message("{word} stands beside {other}", **names)
@@ -218,7 +241,7 @@ class _Reader:
         kind = role(self.words, i, led=state.subject is not None)
         if kind == "not_finite" and changes_subject(word) and state.subject is not None:
             state.stale = state.subject if state.subject.person in SECOND else state.stale
-            if not any(other.text in _WHEN for other in self.words):
+            if not any(other.text in fw.WHEN for other in self.words):
                 self._bound_to(state.subject)  # "if you go": a form without a level
             state.subject = None
         if kind == "unclear":
@@ -265,7 +288,7 @@ class _Reader:
             return False
         if not all(is_transparent(other) for other in between[:-1]):
             return False
-        links = joining() | THEN
+        links = fw.JOINING | THEN
         return bool(word.pause) or any(w.text in links or bool(w.pause) for w in between)
 
     def _without_subject(self, i: int) -> None:
@@ -344,12 +367,10 @@ class _Reader:
         if not word.subjects & SECOND or others:
             return
         readings = settled(self.words, i, led=False)
-        if not is_order_form(self.words, i, clause):
+        if is_order_form(self.words, i, clause, word.readings):
+            self._order(word, readings)
+        else:
             self.findings.loose.append(self._record.evidence(word, readings))
-            return
-        for level in word.subjects & SECOND:
-            matching = tuple(r for r in readings if r.subject == level)
-            self.findings.orders.append(self._record.evidence(word, matching))
 
 
 def _why(word: Word) -> str:

@@ -71,11 +71,7 @@ class Token:
 
 
 def tokenise(text: str) -> list[Token]:
-    """Return the words and punctuation marks of a text in order, each with its voice.
-
-    Args:
-        text: the normalised text.
-    """
+    """Return the words and punctuation marks of a text in order, each with its voice."""
     labels = _speakers(text)
     ends = {at + len(name) for at, name in labels.items()}
     turns = {match.start(1) for match in _TURN.finditer(text)}

@@ -21,6 +21,7 @@ from bangla_checker.text.normalise import normalise
 
 _CLEAR = ("continuous", "perfect", "past_continuous", "past_perfect", "participle")
 _CLEAR_ENDINGS = tuple(map(normalise, ("লাম", "লেন", "তাম", "তেন", "বেন")))
+_ORDER_ENDINGS = tuple(map(normalise, ("ো", "ুন")))
 
 
 @lru_cache(maxsize=1 << 16)  # a text repeats its words, and has fewer different ones
@@ -46,15 +47,13 @@ def readings(word: str) -> tuple[Reading, ...]:
 def _is_clear(form: str, reading: Reading) -> bool:
     if reading.verb not in rare_verbs():
         return True
+    if reading.tense in ("imperative", "present") and form.endswith(_ORDER_ENDINGS):
+        return reading.subject in ("tumi", "apni")
     return reading.tense in _CLEAR or (reading.tense != "present" and form.endswith(_CLEAR_ENDINGS))
 
 
 def pronoun_of(word: str) -> Pronoun | None:
-    """Return the reading of a word as a pronoun, after removal of an emphatic clitic.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return the reading of a word as a pronoun, after removal of an emphatic clitic."""
     if word == "সেই":
         return None  # 'that', very rarely 'he himself'
     for form in (word, word.removesuffix("ই"), word.removesuffix("ও")):

@@ -31,11 +31,7 @@ _PROGRESSIVE = re.compile(
 
 @cache
 def is_regional(word: str) -> bool:
-    """Return whether a word is a regional form that the standard language does not have.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return whether a word is a regional form that the standard language does not have."""
     if word in _words():
         return True
     return _PROGRESSIVE.search(word) is not None and len(word) > 4 and not readings(word)

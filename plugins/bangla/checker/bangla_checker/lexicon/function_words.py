@@ -84,7 +84,7 @@ SUPPOSING = _words("করেন করো করুন")
 EXISTENCE = _words("কোনো কোন কিছু কত অনেক কেউ জন্য কাছে মধ্যে সম্পর্কে")
 """Words that show that 'there is' is said of something."""
 
-NOT_GENITIVE = _words("আর খবর পর বার")
+NOT_GENITIVE = _words("আর খবর পর বার সংসার খাবার উপহার চাদর")
 """Words that end like a genitive."""
 
 ONE = _words("একজন এক")
@@ -105,22 +105,65 @@ EMBEDDED = _words("আছে ছিল হবে হয়")
 SINGLE = _words("না নি কি তো কিন্তু যে আবার ও আর")
 """Words that may follow a verb without bringing its subject."""
 
+CONJUNCTIONS = _words("এবং আর ও কিংবা অথবা বা কিন্তু অথচ কারণ তাই নইলে নতুবা নয়তো যদিও তবু তবুও সুতরাং অতএব")
+"""Conjunctions, which join clauses or two subjects."""
+
+JOINING = _words("ও আর এবং কিংবা অথবা বা")
+"""Conjunctions that can coordinate two subjects."""
+
+PARTICLES = _words("না নি নাই নাকো কি তো নাকি কিন্তু যে গো রে হে না-কি বটে আর কেন")
+"""Particles that may follow a verb at the end of its clause."""
+
+INTERJECTIONS = _words(
+    """হ্যাঁ হাঁ না আচ্ছা ঠিক আছে ধন্যবাদ আহা ওহ বাহ হায় জি জ্বি দুঃখিত তাহলে তবে কিন্তু আর এবং তাই
+    আজ কাল এখন তখন তারপর অবশ্যই নিশ্চয়ই সত্যি দয়া করে প্লিজ শুভেচ্ছা ইতি সুতরাং অতএব আমি আমরা
+    শোনো শোন শুনুন দেখো দেখ দেখুন বলো বলুন চলো চলুন যাক শুভ সকাল সন্ধ্যা রাত্রি নমস্কার সালাম আদাব"""
+)
+"""Words that may start a sentence before a comma without being a vocative."""
+
+BLESSERS = _words("ঈশ্বর আল্লাহ আল্লাহতায়ালা খোদা ভগবান প্রভু সৃষ্টিকর্তা বিধাতা পরমেশ্বর ঠাকুর মা-কালী")
+"""Third persons that occur with the imperative in wishes, such as 'may God ...'."""
+
+POINTED_AT = _words(
+    """কথা সময় দিন জন্য ক্ষেত্রে বিষয় বিষয়ে রাত রাতে বার বছর দেশ দেশে যুগ যুগে কাজ ব্যাপার ব্যাপারে
+    অনুযায়ী হিসেবে হিসাবে কারণে দিক দিকে গল্প চিঠি পথ পথে খবর সুযোগ বই রকম ভাবে যাত্রা যাত্রায়
+    ব্যবস্থা উপায় তুলনায় জন্যে জন্যই জন্যেই চেষ্টা চেষ্টাও সৌভাগ্য ধরনের ধরণের কারণেই কথাও সময়ের সময়ে
+    দিনের থেকে আমলে হুমকি সন্দেহ মতো মত অর্থে দেশের যুগের জায়গা জায়গায় মুহূর্তে ভয় আশা ইচ্ছা ইচ্ছে প্রশ্ন
+    প্রশ্নের কাজটা ঘটনা তারিখে মোতাবেক অনুসারে পর্যন্ত সুবাদে সূত্রে প্রসঙ্গে"""
+)
+"""Nouns before which the pronoun `se` means 'that'."""
+
+POSTPOSITIONS = _words("ছাড়া বিনা থেকে ব্যতীত সম্পর্কে বিহনে ব্যতিরেকে কর্তৃক")
+"""Postpositions. A pronoun before one is not a subject: 'without you', 'from you'."""
+
+OTHERS = _words(
+    """সবাই সকলে কেউ লোকে মানুষ মা বাবা দাদা দিদি ভাই বোন কাকা চাচা মামা দাদু নানা ছেলেরা মেয়েরা
+    বন্ধুরা লোকেরা ছাত্ররা শিক্ষকরা শিক্ষকেরা ছেলেটি মেয়েটি ছেলে মেয়ে বৃষ্টি সব সবকিছু"""
+)
+"""Third persons that start a new clause after a comma."""
+
+ORDER_STEMS = _words(
+    "পর ফের পাঠান চালান বানান হারান জমান সার ছাড় ঢাল ঝাড় মাপ মাজ মেল বাঁধ ভর হারাও কাটাও কেনো পরান পরাও পাঠা"
+)
+"""Nouns and adverbs that are orders where a sentence without another verb ends."""
+
+NO_OBJECT = _words("একটা একটি এক এই সেই ওই এটা এটি এরা কোনো কোন ছোট বড় ভালো নতুন আরেক প্রথম শুদ্ধ ভুল সঠিক")
+"""Words before which such a word is a noun."""
+
+WHEN = _words("যেমনি যেই যখন যখনই যবে যেদিন")
+"""Words of a clause whose verb is finite: 'when you came'."""
+
+PARENTHETIC = _words("ধরুন ধরো ধর যাক হোক আসুক বলুক মানে")
+"""Verb forms that may also be discourse markers."""
+
 
 def is_plural_noun(word: str) -> bool:
-    """Return whether a word ends like the plural of a noun for persons.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return whether a word ends like the plural of a noun for persons."""
     return word.endswith("রা")
 
 
 def is_oblique(word: str) -> bool:
-    """Return whether a word ends like an oblique case or an adverb, and so is no subject.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return whether a word ends like an oblique case or an adverb, and so is no subject."""
     return word.endswith(_OBLIQUE)
 
 

@@ -43,9 +43,6 @@ ENDINGS = _all_endings()
 def analyse(word: str) -> tuple[Analysis, ...]:
     """Return every analysis of a word as a verb form, the one without an ending first.
 
-    Args:
-        word: the normalised word.
-
     Example:
         >>> from bangla_checker.lexicon.morphology import analyse, generate
         >>> [(a.reading.verb, a.reading.tense, a.ending) for a in analyse("করেননি")][:1]
@@ -77,12 +74,7 @@ def generate(analysis: Analysis) -> tuple[str, ...]:
 
 
 def fits(reading: Reading, ending: str) -> bool:
-    """Return whether a form can have an ending: negation stands behind finite forms only.
-
-    Args:
-        reading: the form.
-        ending: one of `ENDINGS`, or nothing.
-    """
+    """Return whether a form can have an ending: negation stands behind finite forms only."""
     if ending in ("", *EMPHASIS):
         return True
     if "নে" in ending:  # "I do not", জানিনে; behind other persons it is the end of a noun
@@ -93,10 +85,6 @@ def fits(reading: Reading, ending: str) -> bool:
 
 
 def splits(word: str) -> list[tuple[str, str]]:
-    """Return a word as a form and each ending with which it may end, without an ending first.
-
-    Args:
-        word: the normalised word.
-    """
+    """Return a word as a form and each ending with which it may end, without an ending first."""
     fitting = (e for e in ENDINGS if word.endswith(e) and len(word) >= len(e) + _SHORTEST)
     return [(word, ""), *((word[: -len(ending)], ending) for ending in fitting)]

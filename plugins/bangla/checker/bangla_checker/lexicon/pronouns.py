@@ -66,10 +66,5 @@ def pronouns() -> dict[str, Pronoun]:
 
 
 def pronoun_for(subject: str, case: str) -> str:
-    """Return the most usual form of a pronoun.
-
-    Args:
-        subject: one of `SUBJECTS`.
-        case: one of `CASES`.
-    """
+    """Return the most usual form of a pronoun."""
     return normalise(_TABLE[subject][CASES.index(case)].partition("|")[0])

@@ -100,7 +100,7 @@ IRREGULAR = {
     ("হওয়া", "future_imperative", "tui"): "হোস",
     ("হওয়া", "future_imperative", "tumi"): "হয়ো হোয়ো",
     ("আসা", "imperative", "tui"): "আয়",
-    ("আসা", "imperative", "tumi"): "এসো আসো",
+    ("আসা", "imperative", "tumi"): "এসো আসো আস",
     ("সওয়া", "imperative", "tui"): "",
     ("শোয়া", "present", "ami"): "শুই",
     ("শোয়া", "present", "tui"): "শুস শোস",

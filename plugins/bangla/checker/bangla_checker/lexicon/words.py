@@ -19,7 +19,7 @@ _NEVER_VERBS = """
 গলিত মানিত সরাইল মিশুক কুড়াল ঝুলি ঝুলিতে রস রন রক খাটো ফুটো কামাই জমান জোগান চড়াই পাকি উড়ো ভাজি
 শেখ ফের বানান পাঠান চালান হাসি মিলে নামে ডাকে সাজে জেরে জোরে পাশে হারুন
 ফলে হরে লক কচ্ছ পটিয়া পুরিয়া নাইনে মথে জপে
-সারা সারাই ছাড়াও ছাড়াই রাগ রাগে রাগবি রাগিব ছাপ ছাপা তাড়া তাড়াইল মাজা মাজার মাজ মেজো মেজে বিছা বিছানা ভেজাল ঘেরাও ঘের
+ফলো টেকো সারা সারাই ছাড়াও ছাড়াই রাগ রাগে রাগবি রাগিব ছাপ ছাপা তাড়া তাড়াইল মাজা মাজার মাজ মেজো মেজে বিছা বিছানা ভেজাল ঘেরাও ঘের
 বাঁকা ঢাল ঢালি ঢালাই ঢালাও টেপ টিপি হেলাল হেলান হেলায় নড়াইল নড়াইলে বিলাল বিলাস বিলাই বিলাতে ছাঁটাই ছাঁকনি চাট চাটনি
 কাচ কাচা কাচে কাচি পেঁচা রাঙা পরান ঝাড় মাপ মাড়াই হাঁক টাঙাইল রাগত
 """
@@ -27,7 +27,7 @@ _NEVER_VERBS = """
 # Verb forms that may also be nouns or other words. Only the position in the sentence decides.
 _HOMOGRAPHS = """
 কর খান দিন যান গান পান চান মান জান বল চল ধর ভাব নাম ডাক হাস লেখা পড়া দেখা বলে করে আসলে হলে বলতে পাস খাস নাও
-দাও তোল মার থাক রাখি বলি কাট পড় বস মর চড় সর গড় ঘট লড় খেল ফেল বেচ জেত শোন বোঝ খোল ওঠ ঘোর খোঁজ পোড় ভোল ছাড় থাম
+তোল মার থাক রাখি বলি কাট পড় বস মর চড় সর গড় ঘট লড় খেল ফেল বেচ জেত শোন বোঝ খোল ওঠ ঘোর খোঁজ পোড় ভোল ছাড় থাম
 সাজ জাগ লাগ বাড় আন আয় যা খা পা চা গা দে নে হ শো ধো যাক হাট বাজান সাজান জানা খাওয়া এলো হন কমান বসান শোনা নয় ধরুন
 ফেরা বসা নামা ওঠা বাঁচা শেখা বোঝা বেড়া চালা দাঁড়া নাচ চেন হবি চিনি সই মানি পাক দিক তুলো দেখান কমে মরে
 গলায় পাড়ায় ছড়ায় জমে চাপে পাড়ে পাকে মেটে গলে খাটে হটে চড়াও রও ঘটান কুড়ান ফলাও খেলাই
@@ -35,9 +35,6 @@ _HOMOGRAPHS = """
 হলি খাবি দিস
 দেখি দেখছি পার দৌড়া বোস পড়ায় নামত পারি মারি সারি পারো ধার শুক নিন নিই যাই ছাড়ো লুকা দেখা বাজা বানা থামা মেটা করা হোক
 """
-
-# Discourse markers in verb form, which address nobody in particular.
-_PARENTHETIC = "ধরুন ধরো ধর যাক হোক আসুক বলুক মানে"
 
 
 @cache
@@ -70,82 +67,9 @@ def _is_bare_stem(form: str) -> bool:
 
 
 @cache
-def conjunctions() -> frozenset[str]:
-    """Return the conjunctions, which join clauses or two subjects."""
-    return _words("এবং আর ও কিংবা অথবা বা কিন্তু অথচ কারণ তাই নইলে নতুবা নয়তো যদিও তবু তবুও সুতরাং অতএব")
-
-
-@cache
-def joining() -> frozenset[str]:
-    """Return the conjunctions that can coordinate two subjects."""
-    return _words("ও আর এবং কিংবা অথবা বা")
-
-
-@cache
-def noun_joining() -> frozenset[str]:
-    """Return the conjunctions that join two nouns rather than two clauses."""
-    return _words("ও কিংবা অথবা বা")
-
-
-@cache
-def particles() -> frozenset[str]:
-    """Return the particles that may follow a verb at the end of its clause."""
-    return _words("না নি নাই নাকো কি তো নাকি কিন্তু যে গো রে হে না-কি বটে আর কেন")
-
-
-@cache
-def interjections() -> frozenset[str]:
-    """Return words that may start a sentence before a comma without being a vocative."""
-    return _words(
-        """হ্যাঁ হাঁ না আচ্ছা ঠিক আছে ধন্যবাদ আহা ওহ বাহ হায় জি জ্বি দুঃখিত তাহলে তবে কিন্তু আর এবং তাই
-        আজ কাল এখন তখন তারপর অবশ্যই নিশ্চয়ই সত্যি দয়া করে প্লিজ শুভেচ্ছা ইতি সুতরাং অতএব আমি আমরা
-        শোনো শোন শুনুন দেখো দেখ দেখুন বলো বলুন চলো চলুন যাক শুভ সকাল সন্ধ্যা রাত্রি নমস্কার সালাম আদাব"""
-    )
-
-
-@cache
 def polite_calls() -> frozenset[str]:
     """Return the respectful vocatives, which require the polite level."""
     return _words("""জনাব জনাবা মহোদয় মহোদয়া স্যার ম্যাডাম মহাশয় মহাশয়া মান্যবর মাননীয় মাননীয়া হুজুর মহামান্য""")
-
-
-@cache
-def blessers() -> frozenset[str]:
-    """Return third persons that occur with the imperative in wishes, such as 'may God ...'."""
-    return _words("ঈশ্বর আল্লাহ আল্লাহতায়ালা খোদা ভগবান প্রভু সৃষ্টিকর্তা বিধাতা পরমেশ্বর ঠাকুর মা-কালী")
-
-
-@cache
-def pointed_at() -> frozenset[str]:
-    """Return nouns before which the pronoun `se` means 'that'."""
-    return _words(
-        """কথা সময় দিন জন্য ক্ষেত্রে বিষয় বিষয়ে রাত রাতে বার বছর দেশ দেশে যুগ যুগে কাজ ব্যাপার ব্যাপারে
-        অনুযায়ী হিসেবে হিসাবে কারণে দিক দিকে গল্প চিঠি পথ পথে খবর সুযোগ বই রকম ভাবে যাত্রা যাত্রায়
-        ব্যবস্থা উপায় তুলনায় জন্যে জন্যই জন্যেই চেষ্টা চেষ্টাও সৌভাগ্য ধরনের ধরণের কারণেই কথাও সময়ের সময়ে
-        দিনের থেকে আমলে হুমকি সন্দেহ মতো মত অর্থে দেশের যুগের জায়গা জায়গায় মুহূর্তে ভয় আশা ইচ্ছা ইচ্ছে প্রশ্ন
-        প্রশ্নের কাজটা ঘটনা তারিখে মোতাবেক অনুসারে পর্যন্ত সুবাদে সূত্রে প্রসঙ্গে"""
-    )
-
-
-@cache
-def postpositions() -> frozenset[str]:
-    """Return postpositions. A pronoun before one is not a subject: 'without you', 'from you'."""
-    return _words("ছাড়া বিনা থেকে ব্যতীত সম্পর্কে বিহনে ব্যতিরেকে কর্তৃক")
-
-
-@cache
-def others() -> frozenset[str]:
-    """Return third persons that start a new clause after a comma."""
-    return _words(
-        """সবাই সকলে কেউ লোকে মানুষ মা বাবা দাদা দিদি ভাই বোন কাকা চাচা মামা দাদু নানা ছেলেরা মেয়েরা
-        বন্ধুরা লোকেরা ছাত্ররা শিক্ষকরা শিক্ষকেরা ছেলেটি মেয়েটি ছেলে মেয়ে বৃষ্টি সব সবকিছু"""
-    )
-
-
-@cache
-def parenthetic() -> frozenset[str]:
-    """Return verb forms that may also be discourse markers."""
-    return _words(_PARENTHETIC)
 
 
 def stripped(word: str) -> list[str]:

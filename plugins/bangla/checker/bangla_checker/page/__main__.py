@@ -6,27 +6,13 @@ The page is one file, which opens from the disk. It carries Python for WebAssemb
 
 from __future__ import annotations
 
-import argparse
 import base64
 import gzip
-import hashlib
-import io
-import subprocess
-import tarfile
-import tempfile
-import zipfile
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-import bangla_checker
-from bangla_checker.errors import CheckerError, TextError
-
-PYODIDE = "0.27.7"
-DIGEST = "89d5d952675eb08e11286e52c7238f1248ce71726e896db9703e73bef23dc343"
-"""The SHA-256 of its archive in the registry of npm."""
-
-BINARIES = ("pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
-SCRIPTS = ("pyodide.asm.js", "pyodide.js")
+from bangla_checker.extensions.archives import BINARIES, SCRIPTS, pyodide, run, source
 
 
 def build(target: Path, archive: Path | None = None) -> Path:
@@ -37,17 +23,17 @@ def build(target: Path, archive: Path | None = None) -> Path:
         archive: the archive of Pyodide from npm. `None` fetches it.
 
     Raises:
-        TextError: the archive is not that of `PYODIDE`, or npm is not installed.
+        TextError: the archive is not that of Pyodide, or npm is not installed.
     """
-    content = _fetched() if archive is None else archive.read_bytes()
-    if hashlib.sha256(content).hexdigest() != DIGEST:
-        rule = f"its SHA-256 is not that of Pyodide {PYODIDE}"
-        raise TextError(str(archive or "the archive"), rule, f"npm pack pyodide@{PYODIDE}")
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        members = {name: _member(tar, name) for name in (*BINARIES, *SCRIPTS)}
-    packed = {name: _packed(members[name]) for name in BINARIES} | {"checker": _packed(_source())}
+    target.write_text(page(pyodide(archive)), encoding="utf-8")
+    return target
+
+
+def page(members: Mapping[str, bytes]) -> str:
+    """Return the page, with the files of Pyodide in it."""
+    packed = {name: _packed(members[name]) for name in BINARIES} | {"checker": _packed(source())}
     folder = files("bangla_checker.page")
-    page = (folder / "page.html").read_text("utf-8")
+    text = (folder / "page.html").read_text("utf-8")
     script = "\n".join(members[name].decode().replace("</script", "<\\/script") for name in SCRIPTS)
     data = "\n".join(
         f'<script type="text/plain" id="{name}">{text}</script>' for name, text in packed.items()
@@ -58,58 +44,13 @@ def build(target: Path, archive: Path | None = None) -> Path:
         ("/*PYODIDE*/", script),
         ("/*PAGE*/", (folder / "page.js").read_text("utf-8")),
     ):
-        page = page.replace(mark, part)
-    target.write_text(page, encoding="utf-8")
-    return target
-
-
-def _fetched() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", "--silent", f"pyodide@{PYODIDE}"]
-        try:
-            subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            rule = f"npm could not fetch it ({error})"
-            raise TextError(
-                f"pyodide@{PYODIDE}", rule, "Name its archive with --archive"
-            ) from error
-        return next(Path(folder).glob("*.tgz")).read_bytes()
-
-
-def _member(tar: tarfile.TarFile, name: str) -> bytes:
-    file = tar.extractfile(f"package/{name}")
-    assert file is not None
-    return file.read()
+        text = text.replace(mark, part)
+    return text
 
 
 def _packed(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
 
 
-def _source() -> bytes:
-    """Return this package as a zip archive, as the page imports it."""
-    root, buffer = Path(bangla_checker.__file__).parent, io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path in sorted(root.rglob("*")):
-            if path.suffix in (".py", ".tsv"):
-                name = zipfile.ZipInfo(f"bangla_checker/{path.relative_to(root).as_posix()}")
-                archive.writestr(name, path.read_bytes())
-    return buffer.getvalue()
-
-
-def main() -> int:
-    """Build the page that the command line names."""
-    parser = argparse.ArgumentParser("python -m bangla_checker.page", description=__doc__)
-    parser.add_argument("target", type=Path, help="the page to write, 9 MB")
-    parser.add_argument("--archive", type=Path, help=f"pyodide-{PYODIDE}.tgz, without a network")
-    options = parser.parse_args()
-    try:
-        print(build(options.target, options.archive))
-    except CheckerError as error:
-        print(error)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run("bangla_checker.page", __doc__, "the page to write, 9 MB", build))

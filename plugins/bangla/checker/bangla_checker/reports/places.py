@@ -21,11 +21,7 @@ class Places:
         self._blocks = [(0, 0, len(text))] if text == self.original else _align(text, self.original)
 
     def offset(self, at: int) -> int:
-        """Return the position in the file of a position in the normalised text.
-
-        Args:
-            at: the index of a character.
-        """
+        """Return the position in the file of a position in the normalised text."""
         block = max(0, bisect_right(self._blocks, (at, len(self.original), 0)) - 1)
         start, original_start, length = self._blocks[block]
         return min(original_start + min(at - start, length), len(self.original))

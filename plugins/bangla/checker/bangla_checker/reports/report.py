@@ -13,12 +13,7 @@ from bangla_checker.text.reading import mixed_words, script_shares
 
 
 def as_text(findings: Findings, language: Language = "en") -> str:
-    """Return the text with numbered faults in brackets, then each fault with rule and suggestion.
-
-    Args:
-        findings: the findings of one text.
-        language: the language of the explanations, `en` or `bn`.
-    """
+    """Return the text with numbered faults in brackets, and below it what each of them is."""
     faults = findings.faults
     pieces, at = [], 0
     for number, fault in enumerate(faults, 1):
@@ -37,22 +32,12 @@ def as_text(findings: Findings, language: Language = "en") -> str:
 
 
 def summary(findings: Findings, language: Language = "en") -> str:
-    """Return the number of faults and of undecided verbs, and a line for each note.
-
-    Args:
-        findings: the findings of one text.
-        language: `en` or `bn`.
-    """
+    """Return the number of faults and of undecided verbs, and a line for each note."""
     return "\n".join(said(line, language) for line in _summary(findings))
 
 
 def as_json(findings: Findings, language: Language = "en") -> dict[str, Any]:
-    """Return the findings as values for JSON. Positions refer to `text`, which is normalised.
-
-    Args:
-        findings: the findings of one text.
-        language: the language of reasons and questions, `en` or `bn`.
-    """
+    """Return the findings as values for JSON. Positions refer to `text`, which is normalised."""
     return {
         "text": findings.text,
         "faults": [_record(fault, language) for fault in findings.faults],
@@ -71,21 +56,12 @@ def as_json(findings: Findings, language: Language = "en") -> dict[str, Any]:
 
 
 def explained(fault: Fault, language: Language) -> str:
-    """Return what is wrong at a fault, and the rule that it breaks.
-
-    Args:
-        fault: the fault.
-        language: `en` or `bn`.
-    """
+    """Return what is wrong at a fault, and the rule that it breaks."""
     return f"{said(fault.reason, language)}; {said(RULES[fault.rule], language)}"
 
 
 def as_question(fault: Fault) -> str:
-    """Return the question that a fault without a proposal asks, as a message.
-
-    Args:
-        fault: a fault with a `question`.
-    """
+    """Return the question that a fault without a proposal asks, as a message."""
     words = {"word": fault.word, "why": fault.question}
     return Message("what should {word} be? {why}, so nothing is proposed", **words)
 
@@ -98,11 +74,7 @@ def _record(fault: Fault, language: Language) -> dict[str, Any]:
 
 
 def style(findings: Findings) -> str:
-    """Return `literary` (sadhu bhasha), `colloquial` (cholito bhasha), `mixed` or `unmarked`.
-
-    Args:
-        findings: the findings of one text.
-    """
+    """Return `literary` (sadhu bhasha), `colloquial` (cholito bhasha), `mixed` or `unmarked`."""
     if findings.literary and findings.colloquial:
         return "mixed"
     if findings.literary:

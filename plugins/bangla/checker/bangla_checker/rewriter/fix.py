@@ -36,13 +36,7 @@ def level_of(text: str, register: Sequence[str] | None = None) -> str | None:
 
 
 def diff(before: str, after: str, name: str) -> str:
-    """Return the lines that change, as a unified diff.
-
-    Args:
-        before: the text before.
-        after: the text after.
-        name: the name of the file.
-    """
+    """Return the lines that change, as a unified diff."""
     old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
     lines = unified_diff(old, new, name, f"{name} (fixed)", n=1)
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

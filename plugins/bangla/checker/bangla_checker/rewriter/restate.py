@@ -10,14 +10,18 @@ from bangla_checker.checks import check_text
 from bangla_checker.checks.findings import Evidence, Fault, Findings
 from bangla_checker.checks.replacement import QUOTED
 from bangla_checker.checks.tokens import Token, sentences, tokenise
+from bangla_checker.lexicon import LEVELS, pronoun_of, readings
 from bangla_checker.lexicon import function_words as fw
-from bangla_checker.lexicon import pronoun_of
+from bangla_checker.lexicon.words import is_homograph
 from bangla_checker.messages import Message
 from bangla_checker.rewriter.setting import set_apart
+from bangla_checker.text.normalise import normalise
 
 _ROUNDS = 4
 _SET_APART = "it is a heading or a verse, which stays as it is"
 _LOOSE = "its subject is not certain"
+_REPORTS = frozenset(map(normalise, ("বলা", "ভাবা", "দেখা", "শোনা", "জানা", "বোঝা", "চাওয়া", "করা")))
+_IMPERSONAL = frozenset(map(normalise, ("হওয়া", "লাগা")))
 
 Doubts = dict[int, str]
 """Why words keep their sentences as they are, by the number of the token."""
@@ -64,10 +68,14 @@ def rewrite(text: str, level: str) -> Rewriting:
                 doubts[place[item.start]] = instead.doubt
     doubts |= _unclear(original, before, level, place, changes)
     after, findings = _agreeing(before, original.text, changes, level)
+    for sentence in sentences(before):
+        numbers = [place[token.start] for token in sentence]
+        doubts = _left_behind(numbers, before, after, level) | doubts
     place = {token.start: number for number, token in enumerate(after)}
     for fault in findings.faults:
         if fault.rule != "structure":
-            doubts.setdefault(place[fault.start], fault.question)
+            why = fault.question or (_LOOSE if _is_wish(fault.word) else "")
+            doubts.setdefault(place[fault.start], why)
     left = _whole_sentences(before, doubts)
     chosen = {n: new.text for n, new in enumerate(after) if n not in left}
     result = check_text(_replaced(before, original.text, chosen), [level])
@@ -171,11 +179,54 @@ def _agreeing(
         changes = {
             place[fault.start]: fault.suggestions[0]
             for fault in findings.faults
-            if fault.rule == "agreement" and fault.suggestions
+            if fault.rule == "agreement" and fault.suggestions and not _is_wish(fault.word)
         }
         if not changes:
             break
     return tokens, findings
+
+
+def _left_behind(numbers: list[int], old: list[Token], new: list[Token], level: str) -> Doubts:
+    """Return the verbs of a sentence that stay at the old level though their subject may change."""
+    words = [number for number in numbers if old[number].kind == "word"]
+    changed = {number for number in words if old[number].text != new[number].text}
+    people = [pronoun for number in words if (pronoun := pronoun_of(old[number].text))]
+    moving = (pronoun_of(old[number].text) for number in changed)
+    levels = {pronoun.subject for pronoun in moving if pronoun and pronoun.nominative}
+    verbs = any(pronoun_of(old[number].text) is None for number in changed)
+    third = any(p.nominative and p.subject in ("se", "tini") for p in people) or any(
+        old[number].text in fw.PERSONS or fw.is_plural_noun(old[number].text)
+        for number in words
+        if number not in changed
+    )
+    doubts: Doubts = {}
+    for number in words:
+        text = old[number].text
+        group = () if number in changed or pronoun_of(text) else readings(text)
+        subjects = {reading.subject for reading in group if not reading.literary}
+        if not subjects & levels or level in subjects:
+            continue
+        if None in subjects or is_homograph(text):
+            # A conditional or a noun, beside the verb of the subject: "if you go, I come".
+            told = any(reading.verb in _REPORTS for reading in group)
+            when = None in subjects and any(old[n].text in fw.WHEN for n in words)
+            stays = not when and (verbs or (_other_subject(old, words, number) and not told))
+        else:
+            stays = not subjects <= set(LEVELS) and (
+                third or any(reading.verb in _IMPERSONAL for reading in group)
+            )
+        if not stays:
+            doubts[number] = _LOOSE
+    return doubts
+
+
+def _other_subject(tokens: list[Token], words: list[int], after: int) -> bool:
+    later = (pronoun_of(tokens[number].text) for number in words if number > after)
+    return any(p is not None and p.nominative and p.subject not in LEVELS for p in later)
+
+
+def _is_wish(word: str) -> bool:
+    return any((r.tense, r.subject) == ("imperative", "se") for r in readings(word))
 
 
 def _whole_sentences(tokens: list[Token], numbers: Iterable[int]) -> set[int]:

@@ -15,9 +15,6 @@ def set_apart(text: str) -> list[tuple[int, int]]:
 
     In a text whose sentences end with marks, a short line without one before an empty line is a
     heading, and three such lines in a row are verses. A letter has neither.
-
-    Args:
-        text: the normalised text.
     """
     lines = text.split("\n")
     plain = [bool(line.strip()) and not _MARK.search(line) for line in lines]

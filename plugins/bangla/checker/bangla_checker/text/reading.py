@@ -144,10 +144,6 @@ def script_shares(text: str) -> dict[str, float]:
 
 
 def mixed_words(text: str) -> list[str]:
-    """Return the words that mix Bengali letters with other letters, such as a Latin `o`.
-
-    Args:
-        text: the normalised text.
-    """
+    """Return the words that mix Bengali letters with other letters, such as a Latin `o`."""
     mixed = re.compile("[\u0980-\u09ff][a-zA-Z\u0900-\u0963\u0600-\u06ff]")
     return list(dict.fromkeys(word for word in text.split() if mixed.search(word)))

@@ -1,0 +1,1 @@
+"""The checker where writers write: extensions of LibreOffice, VS Code and Chromium."""
