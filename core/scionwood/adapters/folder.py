@@ -81,6 +81,11 @@ class Manifest:
     untied: list[str]
     tensors: str = ""
 
+    @property
+    def sha256(self) -> str:
+        """The hash of the base, see `base_hash`."""
+        return self.base.sha256
+
 
 @dataclass(frozen=True)
 class SavedAdapter:
