@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scionwood import RecipeError
 from scionwood.authoring import atomic_path, check_target, writing
 from scionwood_audio.readers.selections import Selection, write_selections
 
@@ -34,7 +33,6 @@ def write_demonstration(
     folder: str | Path,
     *,
     minutes: float = 2.0,
-    songs: int = 16,
     level: float = 22.0,
     seed: int = 0,
     force: bool = False,
@@ -47,8 +45,7 @@ def write_demonstration(
 
     Args:
         folder: where the three files are written.
-        minutes: the length of the recording.
-        songs: how many songs there are, at least five.
+        minutes: the length of the recording, with eight songs a minute.
         level: of the nearest songs above the noise of their band, in dB.
         seed: seed of all that is drawn.
         force: replace existing files.
@@ -56,22 +53,18 @@ def write_demonstration(
     Units: the sound is mono at 32 kHz, 16 bits; times in seconds, frequencies in Hz.
 
     Raises:
-        RecipeError: there are fewer than five songs, or they do not fit into the time.
         OutputExistsError: a file exists, and `force` is false.
 
     Example:
         >>> from scionwood_audio.data.demonstration import write_demonstration
         >>> from scionwood_audio.readers.selections import read_selections
-        >>> made = write_demonstration("demo", minutes=0.5, songs=6)
+        >>> made = write_demonstration("demo", minutes=1)
         >>> len(read_selections(made.examples)), len(read_selections(made.truth))
-        (5, 6)
+        (5, 8)
     """
     import soundfile
 
-    seconds = 60 * minutes
-    if not 5 <= songs <= seconds / (GAP + 3):
-        rule = f"five songs are marked, and {seconds:g} s hold at most {seconds / (GAP + 3):.0f}"
-        raise RecipeError(f"songs {songs}", rule, "Give five or more, or more minutes")
+    seconds, songs = 60 * minutes, round(8 * minutes)
     place = Path(folder)
     files = Demonstration(place / "morning.wav", place / "five.txt", place / "all.txt")
     for path in files:
@@ -79,7 +72,7 @@ def write_demonstration(
     samples, calls = morning(seconds, songs, level, np.random.default_rng(seed))
     with writing(files.recording), atomic_path(files.recording, overwrite=force) as part:
         soundfile.write(str(part), samples, RATE, "PCM_16", format="WAV")
-    marked = sorted(np.random.default_rng([seed, 1]).choice(songs, 5, replace=False))
+    marked = sorted(np.random.default_rng([seed, 1]).choice(songs, min(5, songs), replace=False))
     write_selections(files.examples, [calls[number] for number in marked], force=force)
     write_selections(files.truth, calls, force=force)
     return files

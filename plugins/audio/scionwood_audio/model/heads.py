@@ -45,6 +45,13 @@ def fit_head(features: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, floa
     return scaled, float(weight[-1] - scaled @ mean)
 
 
+@torch.no_grad()
+def set_head(network: Any, weight: np.ndarray, bias: float) -> None:
+    """Give a network with one output a fitted head."""
+    network.classifier.weight.copy_(torch.from_numpy(weight)[None])
+    network.classifier.bias.fill_(bias)
+
+
 CLIP_STRENGTH = 0.05
 """Inverse strength of the penalty of the logistic regression, for standardised features."""
 

@@ -47,6 +47,10 @@ class _Windows(nn.Module):
             "licence": "none (random weights)" if random else "MIT",
         }
 
+    def noise(self) -> Tensor:
+        """Return two windows of faint noise."""
+        return 0.01 * torch.randn(2, self.samples, generator=torch.Generator().manual_seed(0))
+
     def hidden(self, samples: Tensor) -> list[Tensor]:
         """Return the outputs of the front end and of every layer, (batch, position, width).
 
@@ -135,10 +139,9 @@ class Whisper(_Windows):
         """Return the features, or the outputs of the head, of each position."""
         return cast(Tensor, self.classifier(self.hidden(samples)[-1]))
 
-    def example_input(self) -> tuple[Tensor]:
+    def example_input(self) -> tuple[Tensor, ...]:
         """Return two windows of faint noise."""
-        noise = torch.Generator().manual_seed(0)
-        return (0.01 * torch.randn(2, self.samples, generator=noise),)
+        return (self.noise(),)
 
 
 @final
@@ -196,6 +199,4 @@ class WhisperText(_Windows):
 
     def example_input(self) -> tuple[Tensor, Tensor]:
         """Return two windows of faint noise and three tokens for each."""
-        noise = torch.Generator().manual_seed(0)
-        samples = 0.01 * torch.randn(2, self.samples, generator=noise)
-        return samples, torch.tensor([[1, 2, 3], [4, 5, 6]])
+        return self.noise(), torch.tensor([[1, 2, 3], [4, 5, 6]])

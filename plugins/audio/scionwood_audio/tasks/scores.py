@@ -118,17 +118,17 @@ class Matching(Scorer):
         texts = torch.cat([batch["letters"], batch["others"][:, 0], batch["others"][:, 2]])
         spoken = torch.cat([batch["letters"]] * 3)
         frames = torch.cat([batch["frames"]] * 3)
-        match = network.matcher(texts, torch.cat([hidden] * 3), frames)
-        target = torch.zeros_like(match.text)
+        whole, parts = network.matcher(texts, torch.cat([hidden] * 3), frames)
+        target = torch.zeros_like(whole)
         target[: len(hidden)] = 1.0
-        letters, mask = _shared(texts, spoken).to(match.letters), texts > 0
+        letters, mask = _shared(texts, spoken).to(parts), texts > 0
         weight = torch.tensor(2.0, device=target.device)  # two texts are not said for one that is
-        loss = F.binary_cross_entropy_with_logits(match.text, target, pos_weight=weight)
-        return loss + F.binary_cross_entropy_with_logits(match.letters[mask], letters[mask])
+        loss = F.binary_cross_entropy_with_logits(whole, target, pos_weight=weight)
+        return loss + F.binary_cross_entropy_with_logits(parts[mask], letters[mask])
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the logits of the texts."""
-        logits: Tensor = network.matcher(letters, hidden, frames).text
+        logits: Tensor = network.matcher(letters, hidden, frames)[0]
         return logits
 
 
