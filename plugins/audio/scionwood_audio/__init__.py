@@ -40,6 +40,7 @@ plugin = Plugin(
     parsers={"selections": "scionwood_audio.readers.parsers:Selections"},
     recipes="scionwood_audio.recipes",
     bases="scionwood_audio.bases",
+    runs="scionwood_audio.runs",
     rooms=("errors",),
 )
 

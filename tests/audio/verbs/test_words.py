@@ -28,9 +28,8 @@ def test_an_enrolled_clip_is_found_in_its_own_recording(tone):
     enrol([tone], folder / "tone.npz")
     (folder / "words.txt").write_text("tone\n")
     options = SpotOptions(enrolled=folder / "tone.npz", window=1.0, weights="random")
-    (found,) = spot(
-        tone, folder / "words.txt", folder / "out.csv", options, page=folder / "out.html"
-    )
+    page = folder / "out.html"
+    (found,) = spot(tone, folder / "words.txt", folder / "out.csv", options, page=page)
     assert (found.label, round(found.score, 5)) == ("tone", 0.0)
     with (folder / "out.csv").open(newline="") as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["tone"]
@@ -56,7 +55,7 @@ def test_a_run_and_an_enrolment_exclude_each_other(tone):
 
 
 def test_a_channel_that_is_none_is_refused(tone):
-    options = SpotOptions(channel="left", weights="random", window=0.5)
+    options = SpotOptions(channel="left", weights="random")
     with pytest.raises(RecipeError, match="channel left"):
         spot(tone, tone.parent / "words.txt", tone.parent / "out.csv", options)
 

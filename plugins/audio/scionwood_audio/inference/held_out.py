@@ -196,10 +196,11 @@ class Levels:
         return fit_scenes([self.features[n][layer] for n in at], [self.scenes[n] for n in at])
 
     def scorer(self, result: Result) -> Scorer:
-        """Return the scorer of a level, fitted to all examples."""
+        """Return the scorer of a level, fitted to all examples; it takes the network over."""
         if result.level == "template":
             return scorer_of(Templates(self.parts.calls), self.options)
         layer = int(result.level.removeprefix("layer "))
-        network = Whisper(**self.tower, read_layer=layer, outputs=1)
-        set_head(network, *self.head(layer))
-        return scorer_of(network, self.options)
+        self.network.cut(layer)
+        self.network.classifier = torch.nn.Linear(self.network.width, 1)
+        set_head(self.network, *self.head(layer))
+        return scorer_of(self.network, self.options)

@@ -107,7 +107,7 @@ class Stream:
     """Looks for words in samples that arrive in pieces; the scores are those of the whole file.
 
     Args:
-        run: a run of `audio/keyword`; `None` means the decoder's likelihood without training.
+        run: as for `Spotter`.
         words: what is looked for, or a `Spotter`, which several streams may share.
         rate: samples a second of the pieces.
         hop: seconds between the beginnings of two windows.

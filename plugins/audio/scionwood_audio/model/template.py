@@ -15,7 +15,7 @@ from scionwood_audio.model.mel import FRAME, HOP, RATE, LogMel
 LONGEST = 2 * RATE
 """Samples of a call that a template holds, from its beginning: 2 s."""
 
-BLOCK = 12 * RATE
+BLOCK = 6 * RATE
 """Samples that templates hear at once."""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +83,7 @@ RANDOM = {"d_model": 64, "layers": 4, "heads": 2, "vocabulary": 51864}
 """A small network for trials of the mechanics: it has learnt nothing."""
 
 
-def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
+def load_whisper(weights: str, positions: int, seed: int) -> Any:
     """Build Whisper in evaluation mode, with the first positions of its encoder."""
     check_torchaudio()
     from transformers import WhisperForConditionalGeneration
@@ -92,11 +92,10 @@ def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             config = whisper_config(**RANDOM, max_source_positions=positions)
-            return cast(nn.Module, WhisperForConditionalGeneration(config).eval())
-    place = str(_place(weights))
+            return WhisperForConditionalGeneration(config).eval()
     try:
         network: Any = WhisperForConditionalGeneration.from_pretrained(
-            place, use_safetensors=True, dtype=torch.float32
+            str(place_of(weights)), use_safetensors=True, dtype=torch.float32
         )
     except (OSError, ValueError, RuntimeError) as error:
         rule = f"no Whisper can be loaded ({str(error).splitlines()[0][:200]})"
@@ -106,10 +105,11 @@ def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
     table = network.model.encoder.embed_positions
     table.weight = nn.Parameter(table.weight[:positions].clone(), requires_grad=False)
     table.num_embeddings = positions
-    return cast(nn.Module, network.eval())
+    return network.eval()
 
 
-def _place(weights: str) -> str | Path:
+def place_of(weights: str) -> str | Path:
+    """Return the folder of weights, or their name on the hub."""
     return base_path(PACKAGE) if weights == "package" else weights
 
 
@@ -132,7 +132,7 @@ def load_tokenizer(weights: str) -> Any:
     """Return the tokenizer that belongs to the weights."""
     from tokenizers import Tokenizer
 
-    folder = Path(_place("package" if weights == "random" else weights))
+    folder = Path(place_of("package" if weights == "random" else weights))
     if not folder.is_dir():
         return Tokenizer.from_pretrained(weights)
     path = folder / "tokenizer.json"
