@@ -11,7 +11,7 @@ from scionwood import RecipeError
 from scionwood.authoring import atomic_path, check_target, writing
 from scionwood_audio.data.made import shaped_noise
 
-FOLDER = Path(__file__).parent / "recording"
+FOLDER = Path(__file__).parent / "morning"
 """The recording and its tables, which `benchmarks/audio/demonstration.py` made."""
 
 LOUD = 22.0

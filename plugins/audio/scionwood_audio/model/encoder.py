@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -62,15 +63,16 @@ class Encoder(nn.Module):
         super().__init__()
         width, bands, _ = state["conv1.weight"].shape
         count = len({name.split(".")[1] for name in state if name.startswith("layers.")})
-        self.conv1 = nn.Conv1d(bands, width, 3, padding=1)
-        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
-        self.embed_positions = nn.Embedding(positions, width)
         inner = len(state["layers.0.fc1.weight"])
-        self.layers = nn.ModuleList([Layer(width, heads, inner) for _ in range(count)])
-        self.layer_norm = nn.LayerNorm(width)
+        with torch.device("meta"):  # neither memory nor random numbers for what is replaced
+            self.conv1 = nn.Conv1d(bands, width, 3, padding=1)
+            self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
+            self.embed_positions = nn.Embedding(positions, width)
+            self.layers = nn.ModuleList([Layer(width, heads, inner) for _ in range(count)])
+            self.layer_norm = nn.LayerNorm(width)
         # The table is sinusoidal: the first positions are those of a shorter window.
-        table = {"embed_positions.weight": state["embed_positions.weight"][:positions]}
-        self.load_state_dict(state | table)
+        table = {"embed_positions.weight": state["embed_positions.weight"][:positions].clone()}
+        self.load_state_dict(state | table, assign=True)
         self.embed_positions.requires_grad_(False)
 
 
