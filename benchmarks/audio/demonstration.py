@@ -1,6 +1,6 @@
 """Make the demonstration that the plugin `audio` carries: a recording, its tables, and a run.
 
-    python benchmarks/audio/demonstration.py [--parts recording run]
+    python benchmarks/audio/demonstration.py
 
 The recording is made: two minutes with 16 songs of a bird that does not exist, at 5 to 40 m, with a
 trill of another bird, coos and wind. A song repeats two notes that glide, each with harmonics; its
@@ -10,17 +10,22 @@ is LoRA on Whisper tiny.en, read at layer 2, trained on the five marked songs, w
 
 from __future__ import annotations
 
-import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import soundfile
+import soxr
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from runner import option, parsed
-
+from scionwood.authoring import ship
 from scionwood_audio.data.demonstration import FOLDER, LOUD, write_demonstration
-from scionwood_audio.readers.selections import Selection, write_selections
+from scionwood_audio.data.parts import read_parts
+from scionwood_audio.evaluation.scores import score_events
+from scionwood_audio.inference.adapting import applied, write_events
+from scionwood_audio.inference.events import Shape
+from scionwood_audio.inference.finding import search
+from scionwood_audio.readers.selections import Selection, read_selections, write_selections
+from scionwood_audio.verbs.options import FindOptions
 
 RATE = 32_000
 NOTES = ((4400.0, 4150.0, 0.11), (3250.0, 3000.0, 0.14))
@@ -73,7 +78,6 @@ def _song(rng: np.random.Generator) -> np.ndarray:
 
 
 def _note(first: float, last: float, seconds: float) -> np.ndarray:
-    """Return a note that glides, with two harmonics below half of the rate, and soft ends."""
     time = np.arange(round(seconds * RATE)) / RATE
     phase = 2 * np.pi * (first * time + (last - first) / (2 * seconds) * time**2)
     note = sum(
@@ -113,9 +117,6 @@ def _add(samples: np.ndarray, sound: np.ndarray, start: float) -> None:
 
 def write_recording() -> None:
     """Write the recording and its tables into the package."""
-    import soundfile
-    import soxr
-
     samples, calls = morning(120.0, 16, LOUD, np.random.default_rng(0))
     heard = soxr.resample(samples, RATE, RATE // 2).astype(np.float32)
     FOLDER.mkdir(exist_ok=True)
@@ -130,14 +131,6 @@ def write_recording() -> None:
 
 def score(run: Path) -> str:
     """Give the run its threshold, and find the songs of the recording by it."""
-    from scionwood_audio.data.parts import read_parts
-    from scionwood_audio.evaluation.scores import score_events
-    from scionwood_audio.inference.adapting import applied, write_events
-    from scionwood_audio.inference.events import Shape
-    from scionwood_audio.inference.finding import search
-    from scionwood_audio.readers.selections import read_selections
-    from scionwood_audio.verbs.options import FindOptions
-
     options, marked = FindOptions(run=run), read_selections("demo/five.txt")
     shape = Shape.of([call.end - call.start for call in marked])
     result, shape, _ = applied(options, read_parts("demo/morning.wav", marked), shape)
@@ -148,31 +141,25 @@ def score(run: Path) -> str:
 
 
 def main() -> None:
-    options = parsed(__doc__, option("--parts", nargs="*", default=["recording", "run"]))
-    if "recording" in options.parts:
-        write_recording()
-    if "run" in options.parts:
-        from importlib.metadata import version
-
-        from scionwood.authoring import ship
-
-        write_demonstration("demo", force=True)
-        origin = ship(
-            "audio/find_five",
-            FOLDER.parents[1] / "runs" / "two_notes",
-            name="audio/two_notes",
-            version=version("scionwood-audio"),
-            scope="songs of two notes in a recording made here; no bird sings them",
-            score=score,
-            overrides=[
-                "backbone.weights=package",
-                "backbone.read_layer=2",
-                "data.recording=demo/morning.wav",
-                "data.selections=demo/five.txt",
-                "data.held_folds=[]",
-            ],
-        )
-        print(origin)
+    write_recording()
+    write_demonstration("demo", force=True)
+    keys = ["backbone.weights=package", "backbone.read_layer=2", "data.held_folds=[]"]
+    files = ["data.recording=demo/morning.wav", "data.selections=demo/five.txt"]
+    origin = ship(
+        "audio/find_five",
+        FOLDER.parents[1] / "runs" / "two_notes",
+        name="audio/two_notes",
+        version=version("scionwood-audio"),
+        scope="songs of two notes in a recording made here; no bird sings them",
+        score=score,
+        overrides=[
+            "backbone.weights=package",
+            "backbone.read_layer=2",
+            "data.held_folds=[]",
+            *files,
+        ],
+    )
+    print(origin)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,6 @@ OTHERS = (
     ("frozen CTC", 5),
     ("LoRA CTC", 400),
     ("full CTC", 100),
-    ("frozen matcher", 400),
 )
 
 
