@@ -152,12 +152,7 @@ def main() -> None:
         version=version("scionwood-audio"),
         scope="songs of two notes in a recording made here; no bird sings them",
         score=score,
-        overrides=[
-            "backbone.weights=package",
-            "backbone.read_layer=2",
-            "data.held_folds=[]",
-            *files,
-        ],
+        overrides=[*keys, *files],
     )
     print(origin)
 
