@@ -57,7 +57,7 @@ def levelled(scores: np.ndarray, shape: Shape) -> np.ndarray:
 
     # Edges repeat: zeros beyond them would be the log-odds of a call as often as not. In float32 a
     # day of scores takes 17 MB.
-    smooth = uniform_filter1d(scores.astype(np.float32), shape.smooth, mode="nearest")
+    smooth: np.ndarray = uniform_filter1d(scores.astype(np.float32), shape.smooth, mode="nearest")
     smooth -= np.quantile(smooth, 0.25)
     return smooth
 
