@@ -73,7 +73,7 @@ def layer_features(whisper: Whisper, rows: Sequence[Row]) -> dict[str, Tensor]:
     mel, parts = LogMel(), dict[str, list[Tensor]]()
     with progress("layers", len(rows)) as advance:
         for start in range(0, len(rows), BATCH):
-            batch = default_collate(rows[start : start + BATCH])
+            batch = default_collate(list(rows[start : start + BATCH]))
             bands, columns = mel(batch["samples"]).transpose(1, 2), 2 * batch["length"]
             average = pooled(bands, columns)  # a column is half a frame
             variance = pooled(bands.square(), columns) - average.square()

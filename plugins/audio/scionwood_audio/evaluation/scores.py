@@ -67,9 +67,9 @@ def score_events(
             if len(above) - _right(above, true) > alarms:
                 break
             best = max(best, _right(above, true) / len(true) if true else 1.0)
-    shares = [2 * right / total if total else 1.0]
-    shares += [right / len(part) if part else 1.0 for part in (events, true)]
-    return EventScore(len(true), len(events), right, *shares, hours, best, alarms)
+    precision, recall = (right / len(part) if part else 1.0 for part in (events, true))
+    f1 = 2 * right / total if total else 1.0
+    return EventScore(len(true), len(events), right, f1, precision, recall, hours, best, alarms)
 
 
 def _right(events: Sequence[Selection], true: Sequence[Selection]) -> int:

@@ -141,8 +141,8 @@ class Levels:
 
     def __init__(self, parts: Parts, shape: Shape, options: FindOptions) -> None:
         self.parts, self.options, self.shape = parts, options, shape
-        self.tower = {"weights": options.weights, "window": options.window or 3.0}
-        self.network: Any = Whisper(**self.tower).to(options.device)
+        network = Whisper(weights=options.weights, window=options.window or 3.0)
+        self.network: Any = network.to(options.device)
         self.scenes = scenes_of(parts, options.seed)
         self.folds = range(len(self.scenes))
         hop = hop_of(self.network.samples, options.overlap)
@@ -185,9 +185,9 @@ class Levels:
         for features, scene, (weight, bias) in zip(self.features, self.scenes, heads, strict=True):
             scores = np.repeat(features[layer] @ weight + bias, 2)[: len(scene.target)]
             scored.append((scores, scene))
-        for number, (features, place) in enumerate(zip(places, self.parts.places, strict=True)):
+        for number, (states, place) in enumerate(zip(places, self.parts.places, strict=True)):
             weight, bias = heads[number % len(heads)]
-            placed.append((features @ weight + bias, place))
+            placed.append((states @ weight + bias, place))
         return summary(f"layer {layer}", scored, placed, self.shape)
 
     def head(self, layer: int, without: int | None = None) -> tuple[np.ndarray, float]:

@@ -49,7 +49,8 @@ class Layer(nn.Module):
     def forward(self, states: Tensor, _: None = None) -> Tensor:
         """Return the states after the layer; transformers calls its own with a mask."""
         states = states + self.self_attn(self.self_attn_layer_norm(states))
-        return states + self.fc2(F.gelu(self.fc1(self.final_layer_norm(states))))
+        changed: Tensor = self.fc2(F.gelu(self.fc1(self.final_layer_norm(states))))
+        return states + changed
 
 
 @final

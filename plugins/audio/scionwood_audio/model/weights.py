@@ -148,5 +148,7 @@ def whisper_config(d_model: int, layers: int, heads: int, vocabulary: int, **oth
     from transformers import WhisperConfig
 
     halves = {"layers": layers, "attention_heads": heads, "ffn_dim": 4 * d_model}
-    sizes = {f"{half}_{k}": n for half in ("encoder", "decoder") for k, n in halves.items()}
+    sizes: dict[str, Any] = {
+        f"{half}_{k}": n for half in ("encoder", "decoder") for k, n in halves.items()
+    }
     return WhisperConfig(vocab_size=vocabulary, d_model=d_model, **sizes, **others)

@@ -75,8 +75,15 @@ def find_calls(
     if page is not None:
         from scionwood_audio.evaluation.pages import write_page
 
-        heard = {"channel": options.channel, "expand": options.expand}
-        write_page(recording, finding.selections, page, finding=finding, force=force, **heard)
+        write_page(
+            recording,
+            finding.selections,
+            page,
+            channel=options.channel,
+            expand=options.expand,
+            finding=finding,
+            force=force,
+        )
     return finding
 
 
