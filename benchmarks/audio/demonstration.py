@@ -41,21 +41,28 @@ def morning(
 ) -> tuple[np.ndarray, list[Selection]]:
     """Return a made recording, (time,) within -1 and 1, and its songs."""
     total = round(seconds * RATE)
-    noise = _wind(total, rng)
+    # The power of wind in leaves falls as 1/f, with slow gusts.
+    spectrum = np.fft.rfft(rng.normal(0, 1, total))
+    at = np.maximum(np.fft.rfftfreq(total, 1 / RATE), 50.0)
+    noise = np.fft.irfft(spectrum / np.sqrt(at), total)
+    knots = rng.uniform(0.7, 1.3, 2 + total // (4 * RATE))
+    noise *= np.interp(np.arange(total), np.linspace(0, total, len(knots)), knots) / noise.std()
     # The level of the noise in the band of the song, from which that of the songs follows.
     spectrum = np.fft.rfft(noise[: 30 * RATE])
     at = np.fft.rfftfreq(min(total, 30 * RATE), 1 / RATE)
     spectrum[(at < BAND[0]) | (at > BAND[1])] = 0
     quiet = float(np.fft.irfft(spectrum).std())
     samples, calls = noise, []
-    slot = seconds / songs
     for number in range(songs):
         near = rng.uniform(5, 40)
         song = _echoed(_song(rng), near, rng)
         length = len(song) / RATE
-        start = number * slot + rng.uniform(0, max(slot - GAP - length, 0.01))
+        start = number * seconds / songs
+        start += rng.uniform(0, max(seconds / songs - GAP - length, 0.01))
         loud = quiet * 10 ** (level / 20) * np.sqrt(2) * (5 / near) ** 0.5
-        _add(samples, song * loud / np.abs(song).max(), start)
+        first = round(start * RATE)
+        part = song[: total - first] * loud / np.abs(song).max()
+        samples[first : first + len(part)] += part
         calls.append(Selection(round(start, 3), round(start + length, 3), "two notes", *BAND))
     for _ in range(songs):  # what must not be found
         if rng.random() < 0.5:  # a trill, or coos
@@ -65,7 +72,8 @@ def morning(
         other = np.tile(np.append(note, np.zeros(round(pause * RATE))), repeats)
         other = _echoed(other, rng.uniform(5, 40), rng)
         loud = quiet * 10 ** (level / 20) * 1.5 / np.abs(other).max()
-        _add(samples, other * loud, rng.uniform(0, seconds - len(other) / RATE))
+        first = round(rng.uniform(0, seconds - len(other) / RATE) * RATE)
+        samples[first : first + len(other)] += loud * other[: total - first]
     return 0.5 * samples / np.abs(samples).max(), calls
 
 
@@ -100,26 +108,10 @@ def _echoed(sound: np.ndarray, metres: float, rng: np.random.Generator) -> np.nd
     return wet[: len(sound) + round(0.1 * RATE)]
 
 
-def _wind(total: int, rng: np.random.Generator) -> np.ndarray:
-    """Return noise whose power falls as 1/f, as that of wind in leaves, with slow gusts."""
-    spectrum = np.fft.rfft(rng.normal(0, 1, total))
-    at = np.fft.rfftfreq(total, 1 / RATE)
-    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(at, 50.0)), total)
-    knots = rng.uniform(0.7, 1.3, 2 + total // (4 * RATE))
-    gusts = np.interp(np.arange(total), np.linspace(0, total, len(knots)), knots)
-    return np.asarray(noise / noise.std() * gusts)
-
-
-def _add(samples: np.ndarray, sound: np.ndarray, start: float) -> None:
-    first = round(start * RATE)
-    samples[first : first + len(sound)] += sound[: len(samples) - first]
-
-
 def write_recording() -> None:
     """Write the recording and its tables into the package."""
     samples, calls = morning(120.0, 16, LOUD, np.random.default_rng(0))
     heard = soxr.resample(samples, RATE, RATE // 2).astype(np.float32)
-    FOLDER.mkdir(exist_ok=True)
     options = {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.6}
     with soundfile.SoundFile(FOLDER / "morning.ogg", "w", RATE // 2, 1, **options) as file:
         for start in range(0, len(heard), RATE):  # libsndfile fails on two minutes at once
