@@ -14,6 +14,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+from audio.demonstration import morning
 from bangla_fonts import family
 from crash_figure import predicted, simulated
 from matplotlib import rc_context
@@ -25,7 +26,6 @@ from runner import option, parsed, read
 
 from bangla_checker import check_text
 from scionwood.authoring import atomic_path, figure_style
-from scionwood_audio.data.demonstration import morning
 from scionwood_crash.evaluation.figures import draw_cells
 from scionwood_seismic import DenoiseOptions, denoise_data
 from scionwood_seismic.synth.mixture import corrupt

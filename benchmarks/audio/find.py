@@ -41,10 +41,10 @@ from runner import SEEDS, Row, Table, option, out, parsed
 
 import scionwood
 from scionwood_audio.data.call_scenes import Parts, Scene, compose
-from scionwood_audio.data.composed import Composed, joined
+from scionwood_audio.data.composed import Composed
 from scionwood_audio.evaluation.trials import average_precision
 from scionwood_audio.inference.adapting import overrides, run_scorer
-from scionwood_audio.inference.events import Shape, event_f1, events_of, in_seconds, levelled
+from scionwood_audio.inference.events import POSITIONS, Shape, events_of, levelled, matches
 from scionwood_audio.inference.held_out import (
     Levels,
     Result,
@@ -52,7 +52,7 @@ from scionwood_audio.inference.held_out import (
     fit_scenes,
     hop_of,
     layer_features,
-    score_template,
+    scorer_of,
     summary,
 )
 from scionwood_audio.inference.windows import score_pieces
@@ -132,7 +132,8 @@ class Seed:
         if arm == "template":
             result = self.result(arm)
             templates = Templates(self.parts.calls)
-            scores = [score_template(templates, [t.scene.samples]) for t in self.tests]
+            score = scorer_of(templates, self.options)
+            scores = [score([t.scene.samples]) for t in self.tests]
             return Tried(result, scores, self.seconds, 0)
         if arm in LAYERS:
             return self.layer(int(arm[-1]))
@@ -198,15 +199,14 @@ class Seed:
 
     def cnn(self, held: int) -> tuple[Scorer, int]:
         """Train a small network from nothing on new scenes in each of 12 epochs."""
-        folds = [self.parts.fold(n, 5) for n in range(held, 5)]
-        parts, rng = joined(folds), np.random.default_rng([self.seed, 2])
+        parts, rng = self.parts.fold(range(held, 5), 5), np.random.default_rng([self.seed, 2])
         torch.manual_seed(self.seed)
         network, mel, length = Small(), LogMel(), self.levels.network.samples
         optimiser = torch.optim.AdamW(network.parameters(), 2e-3)
         for _ in range(12):
             scenes = [compose(parts, 60.0, rng, vary=0.1) for _ in range(4)]
             samples = torch.from_numpy(np.stack([s.samples for s in scenes])).reshape(-1, length)
-            target = torch.from_numpy(np.stack([s.frames for s in scenes]))
+            target = torch.from_numpy(np.stack([s.target for s in scenes]))
             target = target.reshape(-1, length // FRAME)
             for rows in torch.randperm(len(samples)).split(8):
                 logits = network(mel(samples[rows]))
@@ -251,14 +251,16 @@ def columns(tried: Tried, tests: Sequence[Test], shape: Shape) -> Row:
         for level in LEVELS:
             at = [n for n, t in enumerate(tests) if (t.query, t.level) == (query, level)]
             scores = np.concatenate([tried.scores[n] for n in at])
-            frames = np.concatenate([tests[n].scene.frames for n in at])
+            frames = np.concatenate([tests[n].scene.target for n in at])
             ap = float(average_precision(torch.from_numpy(scores), torch.from_numpy(frames)))
-            pairs = []
+            right = total = 0
             for n in at:
                 values = levelled(tried.scores[n], shape)
                 events = events_of(values, tried.result.threshold, shape)
-                pairs.append((in_seconds(events), tests[n].scene.events))
-            cells[f"{query} {level:+d} dB"] = [100 * ap, 100 * event_f1(pairs)]
+                spans = [(start / POSITIONS, end / POSITIONS) for start, end in events]
+                true = tests[n].scene.events
+                right, total = right + len(matches(spans, true)), total + len(spans) + len(true)
+            cells[f"{query} {level:+d} dB"] = [100 * ap, 200 * right / total]
     aps = {f"AP, {name}": round(ap, 1) for name, (ap, _) in cells.items()}
     f1s = {f"F1, {name}": round(f1, 1) for name, (_, f1) in cells.items()}
     means = {

@@ -12,7 +12,8 @@ import torch
 from runner import Row
 from scipy.fft import dct
 
-from scionwood_audio.data.words import Clip, Words
+from scionwood_audio.data.tables import Clip
+from scionwood_audio.data.words import Words
 from scionwood_audio.evaluation.trials import of_trials, rates
 from scionwood_audio.inference.enrolment import frozen, warp
 from scionwood_audio.model.mel import FRAME, LogMel
@@ -66,7 +67,7 @@ def with_one_take(features: Callable[[Clip], np.ndarray], words: Words) -> Row:
         features: of a clip, (position, width), of unit length at each position.
         words: the clips.
     """
-    drawn = random.Random(3)
+    drawn = random.Random(3 + words.seed)  # the texts with two takes are the same in every seed
     takes: dict[str, list[Clip]] = {}
     for clip in words._clips():
         takes.setdefault(clip.text, []).append(clip)

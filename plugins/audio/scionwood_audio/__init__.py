@@ -17,7 +17,6 @@ plugin = Plugin(
     readers={"sound": "scionwood_audio.readers.sound:SoundReader"},
     data={
         "composed": "scionwood_audio.data.composed:Composed",
-        "events": "scionwood_audio.data.events:Events",
         "words": "scionwood_audio.data.words:Words",
         "scenes": "scionwood_audio.data.scenes:Scenes",
         "recordings": "scionwood_audio.data.recordings:Recordings",
@@ -41,6 +40,7 @@ plugin = Plugin(
     parsers={"selections": "scionwood_audio.readers.parsers:Selections"},
     recipes="scionwood_audio.recipes",
     bases="scionwood_audio.bases",
+    runs="scionwood_audio.runs",
     rooms=("errors",),
 )
 

@@ -4,7 +4,6 @@ from scionwood_audio.errors import TorchaudioError as TorchaudioError
 from scionwood_audio.errors import WindowMismatchError as WindowMismatchError
 from scionwood_audio.evaluation.scores import score_events as score_events
 from scionwood_audio.inference.finding import find as find
-from scionwood_audio.inference.spotting import Spot as Spot
 from scionwood_audio.inference.spotting import Spotter as Spotter
 from scionwood_audio.inference.spotting import Stream as Stream
 from scionwood_audio.verbs.options import FindOptions as FindOptions

@@ -58,35 +58,14 @@ BASES = {
         probe="scionwood_audio.model.outside:crepe",
         layout="44:d99224b1aa20e787",
         outputs=(
-            0.00916816,
-            0.0601051,
-            4.08384e-05,
-            0.000234728,
-            7.09425e-05,
-            0.0110894,
-            0.000870722,
-            0.000692165,
+            0.0091682,
+            0.060105,
+            4.0838e-5,
+            2.3473e-4,
+            7.0943e-5,
+            0.011089,
+            8.7072e-4,
+            6.9217e-4,
         ),
-    ),
-    "silero-vad": Base(
-        # rebuilt without its TorchScript, from which the probabilities differ by up to 0.011
-        title="Silero VAD 6.2.3, whether somebody speaks",
-        field="speech",
-        trained_on="speech of more than 6,000 languages; the corpus is closed",
-        parameters=309_633,
-        licence="MIT",
-        commercial="yes",
-        package="silero-vad==6.2.3",
-        archive="silero_vad-6.2.3-py3-none-any.whl",
-        size=11_317_527,
-        files={
-            "silero_vad/data/silero_vad_16k.safetensors": (
-                "c59271c284ae9c8335d795d60e0bfdb71aaaceec578d9bd9ffc1b8153c319ea1"
-            )
-        },
-        contract="512 samples at 16 kHz from -1 to 1, after the 64 before them; the state goes on",
-        probe="scionwood_audio.model.outside:silero",
-        layout="15:cb8019962cadcdfd",
-        outputs=(0.313367, 0.0536705, 0.367037, 0.367037, 0.367037, 0.367037, 0.367037, 0.259696),
     ),
 }

@@ -12,7 +12,6 @@ from case_table import table
 import scionwood
 from scionwood_audio import RateError
 from scionwood_audio.data.composed import Composed
-from scionwood_audio.data.events import Events
 from scionwood_audio.data.parts import read_parts
 from scionwood_audio.readers.selections import Selection, write_selections
 
@@ -106,15 +105,3 @@ def test_composed_holds_folds_of_the_examples_out(recording, tmp_path):
     train, val = (data.loader(split).dataset.inner.parts for split in ("train", "val"))
     assert len(train.calls) == 2
     assert len(val.calls) == 1
-
-
-def test_events_know_the_rest_only_if_it_is_complete(recording, tmp_path):
-    files = {"recordings": [str(recording)], "selections": [str(tmp_path / "calls.csv")]}
-    with pytest.raises(scionwood.RecipeError, match="assume_complete"):
-        Events(**files)
-    unsure = Events(**files, backgrounds=[str(recording)], window=0.5, batch_size=99)
-    complete = Events(**files, assume_complete=True, window=0.5, batch_size=99)
-    first = next(iter(unsure.loader("train")))["target"]
-    second = next(iter(complete.loader("train")))["target"]
-    assert set(first.unique().tolist()) == {-1.0, 0.0, 1.0}
-    assert set(second.unique().tolist()) == {0.0, 1.0}

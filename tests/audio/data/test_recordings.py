@@ -4,7 +4,8 @@ import soundfile
 from case_table import table
 
 from scionwood import ReadError, RecipeError
-from scionwood_audio.data.recordings import Recordings, clip_of, read_clips
+from scionwood_audio.data.recordings import Recordings, read_classes, window_of
+from scionwood_audio.data.tables import Clip
 
 
 @pytest.fixture
@@ -25,19 +26,19 @@ def written(folder, lines, head="path,label"):
 
 def test_equal_samples_in_another_file_count_once(folder):
     lines = ["0.wav,owl", "copy.flac,owl", "1.wav,hen"]
-    clips = read_clips(written(folder, lines), 16000)
-    assert [clip.recording for clip in clips] == ["0.wav", "1.wav"]
+    clips = read_classes(written(folder, lines))
+    assert [clip.group for clip in clips] == ["0.wav", "1.wav"]
 
 
 def test_equal_samples_with_two_labels_are_refused(folder):
     with pytest.raises(ReadError, match="has the samples of"):
-        read_clips(written(folder, ["0.wav,owl", "copy.flac,hen"]), 16000)
+        read_classes(written(folder, ["0.wav,owl", "copy.flac,hen"]))
 
 
 def test_no_recording_is_in_two_splits(folder):
     lines = [f"{k}.wav,{'ab'[k % 2]},{'xyz'[k // 2]}" for k in range(6)]
     data = Recordings(source=str(written(folder, lines, "path,label,recording")))
-    found = [{clip.recording for clip in clips} for clips in data.splits.values()]
+    found = [{clip["recording"] for clip in clips} for clips in data.splits.values()]
     assert sorted(map(len, found)) == [1, 1, 1]
     assert len(set.union(*found)) == 3
 
@@ -45,14 +46,15 @@ def test_no_recording_is_in_two_splits(folder):
 def test_a_long_recording_is_cut_before_its_loudest_sample():
     samples = np.zeros(100_000, "float32")
     samples[60_000] = 1
-    clip = clip_of(samples, 16_000, "owl", "a")
-    assert clip.length == 16_000
-    assert int(clip.samples.argmax()) == 8_000
+    row = window_of(Clip(samples, "owl", "a", ""), 16_000)
+    assert row["length"] == 16_000
+    assert int(row["samples"].argmax()) == 8_000
 
 
 def test_a_short_recording_states_its_true_length():
-    clip = clip_of(np.ones(500, "float32"), 16_000, "owl", "a")
-    assert (len(clip.samples), clip.length, float(clip.samples.sum())) == (16_000, 500, 500)
+    row = window_of(Clip(np.ones(500, "float32"), "owl", "a", ""), 16_000)
+    samples = row["samples"]
+    assert (len(samples), row["length"], float(samples.sum())) == (16_000, 500, 500)
 
 
 @table(

@@ -9,15 +9,15 @@ import pytest
 import soundfile
 
 from scionwood import ReadError
-from scionwood_audio.data.tables import read_rows
-from scionwood_audio.data.words import Clip, Trials, Words, deal, distinct, made_clips
+from scionwood_audio.data.tables import Clip, distinct, read_rows
+from scionwood_audio.data.words import Trials, Words, apart_by_word, made_clips
 from scionwood_audio.model.spelling import texts_of
 
 
 def _table(folder: Path, clips: list[Clip]) -> Path:
     for number, clip in enumerate(clips):
         soundfile.write(folder / f"{number}.wav", clip.sound, 16000)
-    rows = [f"{number}.wav,{clip.text},{clip.speaker}" for number, clip in enumerate(clips)]
+    rows = [f"{number}.wav,{clip.text},{clip.group}" for number, clip in enumerate(clips)]
     table = folder / "words.csv"
     table.write_text("path,text,speaker\n" + "\n".join(rows) + "\n")
     return table
@@ -37,11 +37,14 @@ def test_a_split_by_word_shares_no_content_word():
         for a in ("rana", "casa", "luna", "mesa", "silla")
         for b in ("verde", "roja", "negra", "clara", "alta", "baja")
     ]
-    dealt = deal(clips, seed=0, unit="word")
-    words = [
-        {w for clip in part for w in clip.text.split() if len(w) > 3} for part in dealt.values()
-    ]
-    assert not (words[0] | words[1]) & words[2]
+    parts = {"train": clips[::3], "val": clips[1::3], "test": clips[2::3]}
+    dealt = apart_by_word(parts)
+    words = {
+        name: {w for clip in part for w in clip.text.split() if len(w) > 3}
+        for name, part in dealt.items()
+    }
+    assert dealt["test"] == clips[2::3]
+    assert not (words["train"] | words["val"]) & words["test"]
 
 
 def test_equal_samples_under_other_names_are_removed(tmp_path, capsys):

@@ -5,7 +5,9 @@ from case_table import table
 
 from scionwood import RecipeError
 from scionwood_audio.data.made import NAMES, tone
-from scionwood_audio.data.recordings import clip_of
+from scionwood_audio.data.recordings import window_of
+from scionwood_audio.data.tables import Clip
+from scionwood_audio.evaluation import layers
 from scionwood_audio.evaluation.layers import (
     Scores,
     advice,
@@ -23,15 +25,13 @@ QUICK = LayersOptions(weights="random", window=0.5, folds=2, tuned_folds=0)
 
 def clips(count=12, of_a_recording=1):
     waves = [tone(np.random.default_rng(k), k % 2, 0.5) for k in range(count)]
-    return [
-        clip_of(wave, 8000, NAMES[k % 2], str(k // of_a_recording)) for k, wave in enumerate(waves)
-    ]
+    return [Clip(wave, NAMES[k % 2], str(k // of_a_recording), "") for k, wave in enumerate(waves)]
 
 
 def test_no_recording_is_on_both_sides_of_a_fold():
     made = clips(of_a_recording=2)
     for train, test in folds_of(made, 3, seed=0):
-        assert not {made[k].recording for k in train} & {made[k].recording for k in test}
+        assert not {made[k].group for k in train} & {made[k].group for k in test}
 
 
 def test_too_few_recordings_are_refused_by_class():
@@ -44,12 +44,13 @@ def test_every_layer_is_measured_beside_the_mel_statistics():
     assert [s.name for s in report.rows] == ["mel statistics", *(f"layer {n}" for n in range(5))]
 
 
-def test_lora_starts_from_the_fitted_head():
-    made, split = clips(), (np.arange(8), np.arange(8, 12))
+def test_lora_starts_from_the_fitted_head(monkeypatch):
+    monkeypatch.setattr(layers, "STEPS", 0)
+    made, split = [window_of(clip, 8000) for clip in clips()], (np.arange(8), np.arange(8, 12))
     label = torch.arange(12) % 2
     features = layer_features(Whisper(window=0.5), made)["layer 1"]
     whisper = Whisper(window=0.5, read_layer=1, outputs=2)
-    untuned = lora_score(whisper, made, features, label, split, steps=0)
+    untuned = lora_score(whisper, made, NAMES[:2], split)
     assert untuned == head_score(features, label, split)
 
 

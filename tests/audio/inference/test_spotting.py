@@ -12,7 +12,8 @@ from case_table import table
 import scionwood
 from scionwood import RecipeError
 from scionwood_audio.errors import RateError, WindowMismatchError
-from scionwood_audio.inference.spotting import Spot, Spotter, Stream, peaks, recorded
+from scionwood_audio.inference.spotting import Spotter, Stream, peaks, recorded
+from scionwood_audio.readers.selections import Selection
 
 
 @cache
@@ -25,7 +26,7 @@ def _noise(seconds: float, rate: int) -> np.ndarray:
     return (0.1 * noise).astype(np.float32)
 
 
-def _spots(samples: np.ndarray, chunk: int, rate: float = 16000) -> list[Spot]:
+def _spots(samples: np.ndarray, chunk: int, rate: float = 16000) -> list[Selection]:
     stream = Stream(None, _spotter(), rate=rate, hop=0.25)
     parts = (samples[at : at + chunk] for at in range(0, len(samples), chunk))
     return [*(spot for part in parts for spot in stream.feed(part)), *stream.close()]
@@ -49,8 +50,14 @@ def test_a_start_on_the_grid_gives_the_scores_of_the_rest():
 
 
 def test_of_overlapping_windows_the_best_remains():
-    spots = [Spot(0.0, 3.0, "a", 1.0), Spot(1.0, 4.0, "a", 2.0), Spot(5.0, 8.0, "a", 0.5)]
-    assert peaks([*spots, Spot(1.0, 4.0, "b", 1.5)], 0.7) == [spots[1], Spot(1.0, 4.0, "b", 1.5)]
+    marked = [
+        (0.0, 3.0, "a", 1.0),
+        (1.0, 4.0, "a", 2.0),
+        (5.0, 8.0, "a", 0.5),
+        (1.0, 4.0, "b", 1.5),
+    ]
+    spots = [Selection(start, end, word, score=score) for start, end, word, score in marked]
+    assert peaks(spots, 0.7) == [spots[1], spots[3]]
 
 
 @pytest.fixture(scope="module")

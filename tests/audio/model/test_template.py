@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from scionwood_audio.data.call_scenes import made_calls
+from scionwood_audio.data.made import made_calls
 from scionwood_audio.model.template import Templates
 
 
@@ -11,7 +11,7 @@ def test_the_place_of_the_call_has_the_best_score():
     call = made_calls(np.random.default_rng(0), 1)[0]
     samples = 0.01 * np.random.default_rng(1).standard_normal(6 * 16000).astype(np.float32)
     samples[32000 : 32000 + len(call)] += 0.3 * call
-    scores = Templates([call])(torch.from_numpy(samples)).numpy()
+    scores = Templates([call])(torch.from_numpy(samples)[None])[0].numpy()
     inside = slice(32000 // 320, (32000 + len(call)) // 320)
     assert len(scores) == 300
     assert scores[inside].min() > 0.6
@@ -27,9 +27,9 @@ def test_scores_equal_the_correlation_that_numpy_computes():
     length = template.shape[1]
     at = [np.corrcoef(mel[:, k : k + length].ravel(), template.ravel())[0, 1] for k in range(81)]
     expected = [max(at[max(0, k - length + 1) : k + 1]) for k in range(0, 100, 2)]
-    assert np.allclose(templates(torch.from_numpy(samples)).numpy(), expected, atol=1e-4)
+    assert np.allclose(templates(torch.from_numpy(samples)[None])[0].numpy(), expected, atol=1e-4)
 
 
 def test_a_template_longer_than_the_recording_finds_nothing():
     call = np.ones(32000, np.float32)
-    assert float(Templates([call])(torch.zeros(16000)).max()) == -1.0
+    assert float(Templates([call])(torch.zeros(1, 16000)).max()) == -1.0

@@ -90,9 +90,7 @@ def test_audacity_has_frequencies_on_a_second_line(tmp_path):
         pytest.param(
             "start,end,label,low,high\n1,2,x,900,100\n", "low 900.0, high 100.0", id="band"
         ),
-        pytest.param(
-            "start,end,label,score\n1,2,x,87\n", "score 87: a score lies between", id="score"
-        ),
+        pytest.param("start,end,score\n1,2,inf\n", "inf: times", id="score"),
         pytest.param("start,end,label\n1:30,2,x\n", "'1:30': it is no number", id="no number"),
         pytest.param("start,end,label\n1_0,20,x\n", "'1_0': it is no number", id="underscore"),
         pytest.param(RAVEN[:-30], "line 4: it has 3 values, and the header names 9", id="cut"),

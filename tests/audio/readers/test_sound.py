@@ -55,6 +55,7 @@ REFUSED = {
     "size 0": (put(WAV, 40, "I", 0), "declares 0 bytes of samples, and 111,488 follow"),
     "size too small": (put(WAV, 40, "I", 60_000), "60,000 bytes of samples, and 51,488 follow"),
     "rate 0": (put(WAV, 24, "I", 0), "two rates, 0 and 44,100"),
+    "no rate": (put(WAV, 24, "II", 0, 0), "states no sampling rate"),
     "rate 4e9": (put(WAV, 24, "I", 4_000_000_000), "two rates, 4,000,000,000 and 44,100"),
     "rate 2e9, twice": (put(WAV, 24, "II", 2_000_000_000, 4_000_000_000), "less than 0.1 s"),
     "rate halved": (put(WAV, 24, "I", 22_050), "two rates, 22,050 and 44,100"),

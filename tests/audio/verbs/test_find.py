@@ -13,7 +13,7 @@ import soundfile
 import scionwood
 from scionwood.cli import main
 from scionwood_audio import FindOptions, WindowMismatchError, find, score_events
-from scionwood_audio.data.call_scenes import made_calls
+from scionwood_audio.data.made import made_calls
 from scionwood_audio.inference import held_out
 from scionwood_audio.inference.adapting import read_events, write_events
 from scionwood_audio.inference.events import Shape
@@ -104,7 +104,7 @@ def test_a_run_has_its_window_and_its_threshold(day, tmp_path, short):
     result = Result("adapter", 0.9, (0.8, 0.7), 1e6, 2e6)
     write_events(run, result, Shape(3, 5, 2))
     assert find(path, marked, FindOptions(run=run)) == []  # no score reaches this threshold
-    assert read_events(run / "events.json") == (result, Shape(3, 5, 2))
+    assert read_events(run) == (result, Shape(3, 5, 2))
     (run / "events.json").write_text("{}")
     with pytest.raises(scionwood.ScionwoodError):
         find(path, marked, FindOptions(run=run))

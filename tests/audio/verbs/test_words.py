@@ -28,11 +28,12 @@ def test_an_enrolled_clip_is_found_in_its_own_recording(tone):
     enrol([tone], folder / "tone.npz")
     (folder / "words.txt").write_text("tone\n")
     options = SpotOptions(enrolled=folder / "tone.npz", window=1.0, weights="random")
-    (found,) = spot(tone, folder / "words.txt", folder / "out.csv", options)
-    assert (found.word, round(found.score, 5)) == ("tone", 0.0)
+    page = folder / "out.html"
+    (found,) = spot(tone, folder / "words.txt", folder / "out.csv", options, page=page)
+    assert (found.label, round(found.score, 5)) == ("tone", 0.0)
     with (folder / "out.csv").open(newline="") as file:
-        assert [row["word"] for row in csv.DictReader(file)] == ["tone"]
-    assert "Score of each word" in (folder / "out.html").read_text("utf-8")
+        assert [row["label"] for row in csv.DictReader(file)] == ["tone"]
+    assert "<audio controls" in page.read_text("utf-8")
     with pytest.raises(OutputExistsError):
         spot(tone, folder / "words.txt", folder / "out.csv", options)
 
@@ -44,7 +45,7 @@ def test_a_sound_is_decoded_in_the_child(tone, name, monkeypatch):
     monkeypatch.setenv("SCIONWOOD_READERS", "service")
     options = SpotOptions(weights="random", window=1.0)
     spots = spot(tone.parent / name, tone.parent / "words.txt", tone.parent / "out.csv", options)
-    assert {found.word for found in spots} == {"tone", "una rana"}
+    assert {found.label for found in spots} == {"tone", "una rana"}
 
 
 def test_a_run_and_an_enrolment_exclude_each_other(tone):
@@ -54,7 +55,7 @@ def test_a_run_and_an_enrolment_exclude_each_other(tone):
 
 
 def test_a_channel_that_is_none_is_refused(tone):
-    options = SpotOptions(channel="left", weights="random", window=0.5)
+    options = SpotOptions(channel="left", weights="random")
     with pytest.raises(RecipeError, match="channel left"):
         spot(tone, tone.parent / "words.txt", tone.parent / "out.csv", options)
 

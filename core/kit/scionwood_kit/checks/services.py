@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from scionwood.cli.words import command_words
-from scionwood.errors import ScionwoodError
+from scionwood.errors import ScionwoodError, WeightsError
 from scionwood.plugins.plugin import Plugin
 from scionwood.runs.shipped import shipped_runs
 from scionwood.training.loaded_run import LoadedRun, Served
@@ -64,7 +64,12 @@ def check_services_refuse_damage(plugin: Plugin) -> Iterator[Problem]:
     if not runs:
         raise NothingToCheck("no shipped runs")
     folder = next(iter(runs.values()))
-    loaded = LoadedRun(folder, load_run(folder))
+    try:
+        loaded = LoadedRun(folder, load_run(folder))
+    except WeightsError as error:
+        if "not on this machine" not in error.rule:
+            raise
+        raise NothingToCheck(f"the base of run {folder.name} is not on this machine") from error
     for name, function in services:
         for file, content in _DAMAGE.items():
             if fault := _fault(function, loaded, file, content):

@@ -13,14 +13,8 @@ from torch.utils.data import Dataset
 
 from scionwood import SplitData
 from scionwood.authoring import DataLoader, Split
-from scionwood_audio.data.call_scenes import (
-    FOLDS,
-    Parts,
-    compose,
-    made_backgrounds,
-    made_calls,
-    made_sounds,
-)
+from scionwood_audio.data.call_scenes import FOLDS, Parts, compose
+from scionwood_audio.data.made import made_parts
 from scionwood_audio.data.parts import marked_calls, read_parts
 from scionwood_audio.inference.sounds import Channel
 from scionwood_audio.model.mel import FRAME, RATE
@@ -104,31 +98,19 @@ class Composed(SplitData):
     def parts(self) -> Parts:
         """The calls, the other sounds and the backgrounds; read once."""
         if not self.recording:
-            rng = np.random.default_rng(self.seed)
-            return Parts(made_calls(rng, FOLDS), made_sounds(rng, 40), made_backgrounds(rng))
+            return made_parts(self.seed)
         calls = marked_calls(self.selections, self.label)
         return read_parts(self.recording, calls, **self.reading)
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; a training scene depends on seed, epoch and index."""
-        parts, folds = self.parts, min(FOLDS, len(self.parts.calls))
+        folds, trains = min(FOLDS, len(self.parts.calls)), split == "train"
         held_out = {number for number in self.held_folds if number < folds}
         trained = set(range(folds)) - held_out
-        numbers = trained if split == "train" or not held_out else held_out
-        chosen = joined([parts.fold(number, folds) for number in sorted(numbers)])
-        seed = None if split == "train" else self.seed + (split == "test")
-        scenes = Scenes(chosen, self, self.n_train if split == "train" else self.n_val, seed)
-        return DataLoader(scenes, self.batch_size, split == "train", collate_fn=_batch)
-
-
-def joined(parts: list[Parts]) -> Parts:
-    """Return the sounds of several folds together, each once."""
-
-    def sounds_of(kind: str) -> list[np.ndarray]:
-        sounds = [sound for part in parts for sound in getattr(part, kind)]
-        return list({id(sound): sound for sound in sounds}.values())
-
-    return Parts(sounds_of("calls"), sounds_of("others"), sounds_of("backgrounds"))
+        chosen = self.parts.fold(trained if trains or not held_out else held_out, folds)
+        seed = None if trains else self.seed + (split == "test")
+        scenes = Scenes(chosen, self, self.n_train if trains else self.n_val, seed)
+        return DataLoader(scenes, self.batch_size, trains, collate_fn=_batch)
 
 
 @final
@@ -148,7 +130,7 @@ class Scenes(Dataset[dict[str, Tensor]]):
         scene = compose(self.parts, seconds, rng, self.data.levels, self.data.vary)
         return {
             "samples": torch.from_numpy(scene.samples).reshape(-1, size),
-            "target": torch.from_numpy(scene.frames).reshape(-1, size // FRAME),
+            "target": torch.from_numpy(scene.target).reshape(-1, size // FRAME),
             "composed": torch.ones(self.data.scene, dtype=torch.bool),
         }
 

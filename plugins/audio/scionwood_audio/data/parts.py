@@ -9,14 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from scionwood import ReadError, RecipeError
-from scionwood_audio.data.call_scenes import (
-    UNKNOWN,
-    Parts,
-    Place,
-    made_backgrounds,
-    made_sounds,
-    shaped_noise,
-)
+from scionwood_audio.data.call_scenes import UNKNOWN, Parts, Place
+from scionwood_audio.data.made import made_backgrounds, made_sounds, shaped_noise
 from scionwood_audio.errors import RateError
 from scionwood_audio.inference.sounds import Channel, read_blocks, seconds_of
 from scionwood_audio.model.mel import FRAME, RATE

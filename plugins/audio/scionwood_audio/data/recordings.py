@@ -2,55 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from scionwood import ReadError, SplitData
+from scionwood import SplitData
 from scionwood.authoring import DataLoader, Split
 from scionwood_audio.data.made import NAMES, tone
-from scionwood_audio.data.tables import deal, read_rows
-from scionwood_audio.inference.sounds import read_sound
+from scionwood_audio.data.tables import Clip, deal, distinct, read_clips
 from scionwood_audio.model.mel import RATE
 
 
-@final
-class Clip(NamedTuple):
-    """A window of a recording, (time,) float32 at 16 kHz, with its true samples."""
-
-    samples: Tensor
-    length: int
-    label: str
-    recording: str
-
-
-def clip_of(samples: np.ndarray, length: int, label: str, recording: str) -> Clip:
-    """Return a window of `length` samples; a longer one starts 0.5 s before its loudest sample."""
+def window_of(clip: Clip, length: int) -> dict[str, Any]:
+    """Return a row of `Recordings`; a longer sound starts 0.5 s before its loudest sample."""
+    samples = clip.sound
     if len(samples) > length:
         start = max(0, int(np.abs(samples).argmax()) - RATE // 2)
         samples = samples[min(start, len(samples) - length) :][:length]
     padded = np.pad(samples, (0, length - len(samples))).astype(np.float32)
-    return Clip(torch.from_numpy(padded), len(samples), label, recording)
+    names = {"label": clip.text, "recording": clip.group}
+    return {"samples": torch.from_numpy(padded), "length": len(samples), **names}
 
 
-def read_clips(table: str | Path, length: int) -> list[Clip]:
-    """Return windows of the recordings of a table, equal samples once."""
-    clips: dict[bytes, tuple[Clip, str]] = {}
-    for row in read_rows(table, ("path", "label")):
-        path, label = row["path"], row["label"]
-        samples = read_sound(Path(table).parent / path)
-        clip = clip_of(samples, length, label, row.get("recording") or path)
-        digest = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
-        first, place = clips.setdefault(digest, (clip, path))
-        if first.label != label:
-            rule = f"it has the samples of {place}, which is {first.label!r}"
-            raise ReadError(f"{path}: {label!r}", rule, "Correct one of the labels")
-    return [clip for clip, _ in clips.values()]
+def read_classes(table: str | Path) -> list[Clip]:
+    """Return the recordings of a table `path,label[,recording]`, equal samples once."""
+    return distinct(read_clips(Path(table), "label", "recording"), refuse=True)
 
 
 @final
@@ -98,16 +77,19 @@ class Recordings(SplitData):
         _ = self.splits
 
     @cached_property
-    def splits(self) -> dict[Split, list[Clip]]:
-        """The clips of each split."""
-        clips = read_clips(self.source, self.samples) if self.source else self._made()
-        dealt = deal([clip.recording for clip in clips], self.seed)
-        return {split: [clips[row] for row in rows] for split, rows in dealt.items()}
+    def splits(self) -> dict[Split, list[dict[str, Any]]]:
+        """The rows of each split."""
+        clips = read_classes(self.source) if self.source else self._made()
+        dealt = deal([clip.group for clip in clips], self.seed)
+        return {
+            split: [window_of(clips[row], self.samples) for row in rows]
+            for split, rows in dealt.items()
+        }
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split."""
-        clips: Any = [clip._asdict() for clip in self.splits[split]]
-        return DataLoader(clips, self.batch_size, split == "train")
+        rows: Any = self.splits[split]  # a list is a dataset too
+        return DataLoader(rows, self.batch_size, split == "train")
 
     def _made(self) -> list[Clip]:
         clips = []
@@ -115,5 +97,5 @@ class Recordings(SplitData):
             draw, kind = np.random.default_rng((self.seed, number)), number % len(NAMES)
             samples = tone(draw, kind, draw.uniform(0.5, self.samples / RATE))
             samples = samples + 0.02 * draw.standard_normal(len(samples)).astype(np.float32)
-            clips.append(clip_of(samples, self.samples, NAMES[kind], str(number)))
+            clips.append(Clip(samples, NAMES[kind], str(number), ""))
         return clips

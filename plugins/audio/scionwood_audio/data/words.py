@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import random
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, final
+from typing import Literal, TypeAlias, final
 
 import numpy as np
 import torch
@@ -18,48 +17,15 @@ from torch.utils.data import Dataset
 
 from scionwood import ReadError, RecipeError, SplitData
 from scionwood.authoring import DataFiles, DataLoader, Split
-from scionwood_audio.data.tables import read_rows
-from scionwood_audio.inference.sounds import read_sound
+from scionwood_audio.data.tables import Clip, deal, distinct, read_clips
 from scionwood_audio.model.mel import FRAME, RATE
 from scionwood_audio.model.spelling import LETTERS, codes, latin
 
+Unit: TypeAlias = Literal["text", "word"]
+CONTENT = 4
+"""Letters from which a word counts in a split by word: articles would tie all texts together."""
+
 SYLLABLES = ("ba", "do", "ki", "lu", "me", "na", "po", "ri", "sa", "tu", "ve", "zo")
-
-
-class Clip(NamedTuple):
-    """A clip in which a text is said: (time,) float32 at 16 kHz, Latin letters, and its file."""
-
-    sound: np.ndarray
-    text: str
-    speaker: str
-    name: str
-
-
-def read_clips(path: Path, root: Path, files: DataFiles) -> list[Clip]:
-    """Read the clips of a CSV file with the columns `path`, `text` and perhaps `speaker`."""
-    rows = read_rows(path, ("path", "text"))
-    for number, row in enumerate(rows, 2):
-        if not row["path"] or not row["text"]:
-            raise ReadError(f"{path}: line {number}", "path or text is empty", "Complete the row")
-    paths = [root / row["path"] for row in rows]
-    sounds = files.readable(dict.fromkeys(paths), read_sound)
-    return [
-        Clip(sounds[file], latin(row["text"]), row.get("speaker") or "", row["path"])
-        for file, row in zip(paths, rows, strict=True)
-        if file in sounds
-    ]
-
-
-def distinct(clips: Iterable[Clip]) -> list[Clip]:
-    """Return the clips without those whose decoded samples another one has already.
-
-    Files of other bytes may hold the same samples: of 877 Spanish clips of one package, 137 do. In
-    two splits they would make every score perfect.
-    """
-    first: dict[bytes, Clip] = {}
-    for clip in clips:
-        first.setdefault(hashlib.sha256(clip.sound.tobytes()).digest(), clip)
-    return list(first.values())
 
 
 def made_clips(count: int, seed: int) -> list[Clip]:
@@ -80,14 +46,6 @@ def _spoken(word: str, random: np.random.Generator) -> np.ndarray:
         tones.append(edge * (np.sin(2 * np.pi * low * time) + np.sin(2 * np.pi * high * time)))
     sound = 0.1 * np.concatenate(tones)
     return np.asarray(sound + 0.002 * random.standard_normal(len(sound)), np.float32)
-
-
-Unit: TypeAlias = Literal["text", "word"]
-SHARES = {"test": 0.3, "val": 0.1}
-"""Shares of the texts; the rest is for training."""
-
-CONTENT = 4
-"""Letters from which a word counts in a split by word: articles would tie all texts together."""
 
 
 @final
@@ -156,10 +114,15 @@ class Words(SplitData):
     @cached_property
     def splits(self) -> dict[str, list[Clip]]:
         """The clips of `train`, `val` and `test`."""
-        dealt = deal(self._clips(), seed=self.seed, unit=self.unit)
-        for name in ("val", "test"):
-            dealt[name] = dealt[name][: self.evaluated]
-        dealt["train"] = dealt["train"][: self.shots]
+        clips = self._clips()
+        parts = deal([clip.text for clip in clips], self.seed, test=0.3, val=0.1, least=3)
+        dealt: dict[str, list[Clip]] = {
+            name: [clips[row] for row in rows] for name, rows in parts.items()
+        }
+        if self.unit == "word":
+            dealt = apart_by_word(dealt)
+        most = {"train": self.shots, "val": self.evaluated, "test": self.evaluated}
+        dealt = {name: part[: most[name]] for name, part in dealt.items()}
         for name, clips in dealt.items():
             if len({clip.text for clip in clips}) < 3:
                 rule = f"the {name} split has fewer than three different texts"
@@ -177,9 +140,10 @@ class Words(SplitData):
     def _clips(self) -> list[Clip]:
         if self.path is None:
             return made_clips(40, self.seed)
-        read = read_clips(self.path, self.root, self.data_files)
+        read = read_clips(self.path, "text", "speaker", root=self.root, files=self.data_files)
         if self.speaker is not None:
-            read = [clip for clip in read if clip.speaker == self.speaker]
+            read = [clip for clip in read if clip.group == self.speaker]
+        read = [clip._replace(text=latin(clip.text)) for clip in read]
         clips = distinct(read)
         fitting = [clip for clip in clips if len(clip.sound) <= self.samples]
         repeated, long = len(read) - len(clips), len(clips) - len(fitting)
@@ -192,31 +156,14 @@ class Words(SplitData):
         return fitting
 
 
-def deal(clips: Sequence[Clip], *, seed: int, unit: Unit = "text") -> dict[str, list[Clip]]:
-    """Deal clips to `train`, `val` and `test` by their texts, in random order.
-
-    Args:
-        clips: the clips.
-        seed: seed of the deal.
-        unit: whether texts, or their words of four or more letters too, are in one split alone.
-            Clips of the training and the validation that share a word with a later split are left
-            out.
-    """
-    generator = random.Random(seed)
-    texts = sorted({clip.text for clip in clips})
-    generator.shuffle(texts)
-    test = round(SHARES["test"] * len(texts))
-    val = test + max(3, round(SHARES["val"] * len(texts)))
-    chosen = {"train": {*texts[val:]}, "val": {*texts[test:val]}, "test": {*texts[:test]}}
-    dealt = {name: [clip for clip in clips if clip.text in part] for name, part in chosen.items()}
-    for part in dealt.values():
-        generator.shuffle(part)
-    if unit == "word":
-        later: set[str] = set()
-        for name in ("test", "val", "train"):
-            dealt[name] = [clip for clip in dealt[name] if not later & _content(clip)]
-            later |= {word for clip in dealt[name] for word in _content(clip)}
-    return dealt
+def apart_by_word(dealt: dict[str, list[Clip]]) -> dict[str, list[Clip]]:
+    """Return splits without the clips that share a word of four letters with a later split."""
+    later: set[str] = set()
+    parts = {}
+    for name in ("test", "val", "train"):
+        parts[name] = [clip for clip in dealt[name] if not later & _content(clip)]
+        later |= {word for clip in parts[name] for word in _content(clip)}
+    return parts
 
 
 def _content(clip: Clip) -> set[str]:

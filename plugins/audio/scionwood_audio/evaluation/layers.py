@@ -15,11 +15,13 @@ from torch.utils.data import default_collate
 
 from scionwood import RecipeError, attach
 from scionwood.authoring import minimise
-from scionwood_audio.data.recordings import Clip
-from scionwood_audio.inference.progress import Advance, progress
+from scionwood_audio.data.recordings import window_of
+from scionwood_audio.data.tables import Clip
+from scionwood_audio.inference.progress import progress
 from scionwood_audio.model.heads import fit_clip_head, pooled
-from scionwood_audio.model.mel import LogMel
+from scionwood_audio.model.mel import RATE, LogMel
 from scionwood_audio.model.whisper import Whisper
+from scionwood_audio.tasks.classify import Classify
 
 if TYPE_CHECKING:
     from scionwood_audio.verbs.options import LayersOptions
@@ -30,6 +32,7 @@ MEL = "mel statistics"
 STEPS, BATCH, LR = 40, 8, 1e-3
 """Of the fit of LoRA; a step has eight clips."""
 
+Row = dict[str, Any]
 Split = tuple[np.ndarray, np.ndarray]
 """Places of the training and of the test clips."""
 
@@ -65,21 +68,21 @@ class LayerReport:
 
 
 @torch.no_grad()
-def layer_features(whisper: Whisper, clips: Sequence[Clip]) -> dict[str, Tensor]:
+def layer_features(whisper: Whisper, rows: Sequence[Row]) -> dict[str, Tensor]:
     """Return mean and standard deviation of the mel bands, and the mean of each layer, by name."""
     mel, parts = LogMel(), dict[str, list[Tensor]]()
-    with progress("layers", len(clips)) as advance:
-        for start in range(0, len(clips), BATCH):
-            batch = default_collate(list(clips[start : start + BATCH]))
-            bands = mel(batch.samples).transpose(1, 2)
-            columns = 2 * batch.length  # a column is half a frame
-            average = pooled(bands, columns)
+    with progress("layers", len(rows)) as advance:
+        for start in range(0, len(rows), BATCH):
+            batch = default_collate(list(rows[start : start + BATCH]))
+            bands, columns = mel(batch["samples"]).transpose(1, 2), 2 * batch["length"]
+            average = pooled(bands, columns)  # a column is half a frame
             variance = pooled(bands.square(), columns) - average.square()
             statistics = torch.cat([average, variance.clamp_min(1e-8).sqrt()], 1)
             parts.setdefault(MEL, []).append(statistics)
-            for number, states in enumerate(whisper.hidden(batch.samples)):
-                parts.setdefault(f"layer {number}", []).append(pooled(states, batch.length))
-            advance(len(batch.length))
+            for number, states in enumerate(whisper.hidden(batch["samples"])):
+                means = pooled(states, batch["length"])
+                parts.setdefault(f"layer {number}", []).append(means)
+            advance(len(batch["length"]))
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
@@ -94,15 +97,7 @@ def head_score(features: Tensor, label: Tensor, split: Split) -> float:
 
 
 def lora_score(
-    whisper: Whisper,
-    clips: Sequence[Clip],
-    features: Tensor,
-    label: Tensor,
-    split: Split,
-    *,
-    seed: int = 0,
-    steps: int = STEPS,
-    advance: Advance = lambda _: None,
+    whisper: Whisper, rows: Sequence[Row], classes: Sequence[str], split: Split, *, seed: int = 0
 ) -> float:
     """Return the balanced accuracy of LoRA that starts from the head on frozen features."""
     from peft import LoraConfig
@@ -110,65 +105,60 @@ def lora_score(
 
     train, test = split
     torch.manual_seed(seed)
-    model: Any = attach(whisper, LoraConfig(r=8, lora_alpha=16), targets="query_value").eval()
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    weight, bias = fit_clip_head(features[train], label[train])
-    model.classifier.load_state_dict({"weight": weight, "bias": bias})
+    model: Any = attach(whisper, LoraConfig(r=8, lora_alpha=16), targets="query_value")
+    task, draw = Classify(model, classes=classes).eval(), np.random.default_rng(seed)
 
-    def logits(places: np.ndarray) -> Tensor:
-        batch = default_collate([clips[k] for k in places])
-        return pooled(model(batch.samples), batch.length)
-
-    draw = np.random.default_rng(seed)
+    def batches(places: np.ndarray) -> list[Any]:
+        parts = np.array_split(places, -(-len(places) // BATCH))
+        return [default_collate([rows[place] for place in part]) for part in parts]
 
     def loss(_: int) -> Tensor:
-        pick = draw.choice(train, min(BATCH, len(train)), replace=False)
+        (batch,) = batches(draw.choice(train, min(BATCH, len(train)), replace=False))
         with torch.autocast("cpu", torch.bfloat16):
-            return F.cross_entropy(logits(pick), label[pick])
+            return task.losses(batch)["loss"]
 
-    options: dict[str, Any] = {"steps": steps, "lr": LR, "weight_decay": 0.01, "clip": 1.0}
-    minimise(loss, parameters, **options, report=lambda *_: advance(1))
+    task.fit_to(batches(train))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    minimise(loss, parameters, steps=STEPS, lr=LR, weight_decay=0.01, clip=1.0, label="LoRA")
     with torch.no_grad():
-        parts = np.array_split(test, -(-len(test) // BATCH))
-        answer = torch.cat([logits(part).argmax(1) for part in parts])
-    return float(balanced_accuracy_score(label[test], answer))
+        answer = torch.cat([task.logits(batch).argmax(1) for batch in batches(test)])
+    names = [classes[place] for place in answer]
+    return float(balanced_accuracy_score([rows[place]["label"] for place in test], names))
 
 
 def folds_of(clips: Sequence[Clip], folds: int, seed: int) -> list[Split]:
     """Return splits in which no recording is on both sides."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    labels = [clip.label for clip in clips]
+    labels = [clip.text for clip in clips]
     if len(set(labels)) < 2:
         rule = "there is nothing to tell apart"
         raise RecipeError(f"class {labels[0]!r} alone", rule, "Add another class")
     for name in sorted(set(labels)):
-        count = len({clip.recording for clip in clips if clip.label == name})
+        count = len({clip.group for clip in clips if clip.text == name})
         if count < folds:
             rule = f"it has {count} recordings, and each of {folds} folds needs one"
             raise RecipeError(f"class {name!r}", rule, "Add recordings, or set --folds lower")
     maker = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return list(maker.split(labels, labels, [clip.recording for clip in clips]))
+    return list(maker.split(labels, labels, [clip.group for clip in clips]))
 
 
 def compare_layers(clips: Sequence[Clip], options: LayersOptions) -> LayerReport:
     """Measure every layer with folds by recording, and LoRA at the best one; progress on stderr."""
-    splits, classes = folds_of(clips, options.folds, options.seed), sorted({c.label for c in clips})
-    label = torch.tensor([classes.index(clip.label) for clip in clips])
+    splits, classes = folds_of(clips, options.folds, options.seed), sorted({c.text for c in clips})
+    label = torch.tensor([classes.index(clip.text) for clip in clips])
     tower: dict[str, Any] = {"weights": options.weights, "window": options.window}
-    features = layer_features(Whisper(**tower), clips)
+    windows = [window_of(clip, round(options.window * RATE)) for clip in clips]
     rows = [
         Scores(name, [head_score(values, label, split) for split in splits])
-        for name, values in features.items()
+        for name, values in layer_features(Whisper(**tower), windows).items()
     ]
     layer = max(range(len(rows) - 1), key=lambda number: rows[1 + number].mean)
     tuned: list[float] = []
     if layer:  # layer 0 lies before all that LoRA could adapt
-        facts = clips, features[f"layer {layer}"], label
-        with progress("LoRA", STEPS * options.tuned_folds) as advance:
-            for number, split in enumerate(splits[: options.tuned_folds], options.seed):
-                whisper = Whisper(**tower, read_layer=layer, outputs=len(classes))
-                tuned.append(lora_score(whisper, *facts, split, seed=number, advance=advance))
+        for number, split in enumerate(splits[: options.tuned_folds], options.seed):
+            whisper = Whisper(**tower, read_layer=layer, outputs=len(classes))
+            tuned.append(lora_score(whisper, windows, classes, split, seed=number))
     method, reason = advice(rows, tuned, 1 / len(classes))
     if tuned:
         rows.append(Scores(f"LoRA, layer {layer}", tuned))

@@ -28,13 +28,7 @@ Events = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Shape:
-    """What the lengths of the examples say of events.
-
-    Attributes:
-        smooth: positions of the moving mean of the scores.
-        shortest: fewest positions of an event.
-        gap: positions without a call that still belong to one event.
-    """
+    """Positions of the moving mean of scores, of the shortest event, and of a gap inside one."""
 
     smooth: int
     shortest: int
@@ -59,11 +53,13 @@ def levelled(scores: np.ndarray, shape: Shape) -> np.ndarray:
     the recording. A threshold then carries over to a recording with another background. Dividing by
     their spread as well carried over worse in trials with examples held out.
     """
-    # Edges repeat: zeros beyond them would be the log-odds of a call as often as not.
-    padded = np.pad(scores, shape.smooth // 2, "edge")
-    smooth = np.convolve(padded, np.ones(shape.smooth) / shape.smooth, "valid")
-    values: np.ndarray = (smooth - np.quantile(smooth, 0.25)).astype(np.float32)
-    return values
+    from scipy.ndimage import uniform_filter1d
+
+    # Edges repeat: zeros beyond them would be the log-odds of a call as often as not. In float32 a
+    # day of scores takes 17 MB.
+    smooth: np.ndarray = uniform_filter1d(scores.astype(np.float32), shape.smooth, mode="nearest")
+    smooth -= np.quantile(smooth, 0.25)
+    return smooth
 
 
 def events_of(values: np.ndarray, threshold: float, shape: Shape) -> list[tuple[int, int]]:
@@ -77,11 +73,6 @@ def events_of(values: np.ndarray, threshold: float, shape: Shape) -> list[tuple[
         else:
             joined.append((start, end))
     return [(start, end) for start, end in joined if end - start >= shape.shortest]
-
-
-def in_seconds(events: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
-    """Return events of positions in seconds."""
-    return [(start / POSITIONS, end / POSITIONS) for start, end in events]
 
 
 def matches(events: Events, true: Events, overlap: float = OVERLAP) -> list[tuple[int, int]]:
@@ -103,38 +94,12 @@ def matches(events: Events, true: Events, overlap: float = OVERLAP) -> list[tupl
     return paired
 
 
-def event_f1(pairs: Sequence[tuple[Events, Events]], overlap: float = OVERLAP) -> float:
-    """Return the F1 of found events, over pairs of the found and the true ones of a recording."""
-    right = sum(len(matches(events, true, overlap)) for events, true in pairs)
-    total = sum(len(events) + len(true) for events, true in pairs)
-    return 2 * right / total if total else 1.0
-
-
 def threshold_in_place(inside: Sequence[np.ndarray]) -> tuple[float, float]:
     """Return the threshold, and the score of a typical call.
 
     A call that is pasted elsewhere brings its own noise, and is then easier to find. The scores
-    therefore come from where the examples were marked. Their median is that of a typical call, and
-    zero that of the background, so that the threshold needs no sounds made by us.
+    therefore come from where the examples were marked, and from composed scenes only for clips that
+    silence surrounds. Their median is that of a typical call, and zero that of the background.
     """
     typical = float(np.median([np.median(values) for values in inside]))
     return SHARE * typical, typical
-
-
-def calibrate(scored: Sequence[tuple[np.ndarray, Events]], shape: Shape) -> float:
-    """Return the threshold with the best F1 on held-out scenes.
-
-    For examples that silence surrounds, which have no place of their own. Near the best one F1 is
-    flat, and its edge is chance: the middle of all thresholds within 0.02 of the best is taken.
-    """
-    pooled = np.concatenate([values for values, _ in scored])
-    thresholds = np.unique(np.quantile(pooled, np.linspace(0.3, 0.995, 80)))
-    results = np.array(
-        [
-            event_f1([(in_seconds(events_of(v, level, shape)), true) for v, true in scored])
-            for level in thresholds
-        ]
-    )
-    good = np.flatnonzero(results >= results.max() - 0.02)
-    best = good[np.argmin(np.abs(good - np.median(good)))]
-    return float(thresholds[best])

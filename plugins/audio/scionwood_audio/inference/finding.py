@@ -11,9 +11,9 @@ import numpy as np
 
 from scionwood_audio.data.parts import marked_calls, read_parts
 from scionwood_audio.inference.events import POSITIONS, Shape, events_of, levelled
-from scionwood_audio.inference.held_out import Levels, Result, Scorer, gains
+from scionwood_audio.inference.held_out import Levels, Result, Scorer
 from scionwood_audio.inference.progress import progress
-from scionwood_audio.inference.sounds import channel_of, read_blocks, seconds_of
+from scionwood_audio.inference.sounds import read_blocks, seconds_of
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.selections import Selection
 from scionwood_audio.verbs.options import FindOptions
@@ -32,14 +32,9 @@ HELD_OUT = "Average precision on held-out examples, in composed scenes and where
 
 
 class Finding(NamedTuple):
-    """What was found.
+    """The found calls in the order of time, and the levels that were tried.
 
-    Attributes:
-        selections: the found calls, in the order of time.
-        results: what each level that was tried reaches on held-out examples.
-        chosen: the level that was used.
-        run: the folder of the adapter that was used, or None.
-        verdict: by how much the adapter led the best level without one, or an empty text.
+    `run` is the folder of the adapter that was used, or None; `verdict` says what it gained.
     """
 
     selections: list[Selection]
@@ -61,8 +56,7 @@ def find(
         examples: two or more marked calls, or a file of them.
         options: how they are found.
 
-    Returns:
-        Selections in seconds of the recording, with a score from 0 to 1.
+    Units: selections are in seconds of the recording, their scores from 0 to 1.
 
     Raises:
         RecipeError: there are fewer than two examples.
@@ -99,30 +93,26 @@ def search(
         backgrounds=options.backgrounds or (),
         others=options.others or (),
         assume_complete=options.assume_complete,
-        channel=channel_of(options.channel),
+        channel=options.channel,
         expand=options.expand,
         seed=options.seed,
     )
-    shape, verdict = Shape.of([len(call) / RATE for call in parts.calls]), ""
+    shape, run, verdict = Shape.of([len(call) / RATE for call in parts.calls]), None, ""
     if options.run is not None:
         from scionwood_audio.inference.adapting import applied
 
         chosen, shape, score = applied(options, parts, shape)
-        results, run = [chosen], None
+        results = [chosen]
     else:
         levels = Levels(parts, shape, options)
-        results, chosen, run = levels.results, levels.best, None
+        results, chosen, score = levels.results, levels.best, levels.scorer(levels.best)
         if options.adapt:
-            from scionwood_audio.inference.adapting import adapted
+            from scionwood_audio.inference.adapting import adapted, run_scorer
 
-            result, run = adapted(recording, examples, options, levels)
-            results, verdict = [*results, result], compared(result, levels.best, run is not None)
-        if run is None:
-            score = levels.scorer(chosen)
-        else:
-            from scionwood_audio.inference.adapting import run_scorer
-
-            chosen, score = result, run_scorer(run, options)
+            result, run, verdict = adapted(recording, examples, options, levels)
+            results = [*results, result]
+            if run is not None:
+                chosen, score = result, run_scorer(run, options)
         del levels  # the features of its scenes take more memory than a day of scores
     if chosen.places and (mean := float(np.mean(chosen.places))) < RELIABLE:
         warnings.warn(
@@ -134,15 +124,6 @@ def search(
     scores = searched(recording, score, options)
     calls = selected(scores, chosen, shape, marked, options)
     return Finding(calls, results, chosen, run, verdict)
-
-
-def compared(adapter: Result, rival: Result, is_used: bool) -> str:
-    """Return a sentence on what an adapter gained in place."""
-    lead, error = gains(adapter, rival)
-    return (
-        f"In place the adapter leads {rival.level} by {100 * lead:.1f} points, with a standard "
-        f"error of {100 * error:.1f}: it is {'used' if is_used else 'not used'}"
-    )
 
 
 def level_rows(finding: Finding) -> list[tuple[str, str, str, str]]:
@@ -164,10 +145,7 @@ def searched(recording: str | Path, score: Scorer, options: FindOptions) -> np.n
 
     def pieces() -> Iterator[np.ndarray]:
         with progress(f"searching {total / 3600:.2f} h", total) as advance:
-            blocks = read_blocks(
-                recording, channel=channel_of(options.channel), expand=options.expand
-            )
-            for block in blocks:
+            for block in read_blocks(recording, channel=options.channel, expand=options.expand):
                 yield block
                 advance(len(block) / RATE)
 

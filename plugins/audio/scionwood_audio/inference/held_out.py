@@ -10,11 +10,11 @@ import torch
 
 from scionwood_audio.data.call_scenes import FOLDS, Parts, Place, Scene, compose
 from scionwood_audio.evaluation.trials import average_precision
-from scionwood_audio.inference.events import Shape, calibrate, levelled, threshold_in_place
+from scionwood_audio.inference.events import Shape, levelled, threshold_in_place
 from scionwood_audio.inference.progress import progress
 from scionwood_audio.inference.windows import score_pieces
-from scionwood_audio.model.heads import fit_head
-from scionwood_audio.model.mel import FRAME, RATE
+from scionwood_audio.model.heads import fit_head, set_head
+from scionwood_audio.model.mel import FRAME
 from scionwood_audio.model.template import Templates
 from scionwood_audio.model.whisper import Whisper
 from scionwood_audio.verbs.options import FindOptions
@@ -24,9 +24,6 @@ SECONDS = 60.0
 
 VARY = 0.1
 """Change of the pitch of a placed example: another animal of the kind sings a little higher."""
-
-BLOCK = 12 * RATE
-"""Samples that templates hear at once."""
 
 Scorer = Callable[[Iterable[np.ndarray]], np.ndarray]
 """Returns the score of each position of a recording that comes in pieces."""
@@ -56,10 +53,10 @@ class Result(NamedTuple):
         return (self.ap + float(np.mean(self.places))) / 2 if self.places else self.ap
 
 
-def scenes_of(parts: Parts, rng: np.random.Generator) -> list[Scene]:
+def scenes_of(parts: Parts, seed: int) -> list[Scene]:
     """Return a scene for each fold of the parts, made of this fold only."""
-    folds = min(FOLDS, len(parts.calls))
-    return [compose(parts.fold(number, folds), SECONDS, rng, vary=VARY) for number in range(folds)]
+    rng, folds = np.random.default_rng(seed), min(FOLDS, len(parts.calls))
+    return [compose(parts.fold([n], folds), SECONDS, rng, vary=VARY) for n in range(folds)]
 
 
 def summary(
@@ -69,19 +66,16 @@ def summary(
     shape: Shape,
 ) -> Result:
     """Return what a level reaches, from scores that did not learn from what they score."""
-    ap = float(np.mean([_precision(scores, scene.frames) for scores, scene in scored]))
+    ap = float(np.mean([_precision(scores, scene.target) for scores, scene in scored]))
     places = tuple(_precision(scores, place.target) for scores, place in placed)
-    if placed:
-        return Result(level, ap, places, *in_place(placed, shape))
-    values = [(levelled(scores, shape), scene) for scores, scene in scored]
-    threshold = calibrate([(v, scene.events) for v, scene in values], shape)
-    typical = np.median(np.concatenate([v[scene.frames > 0.5] for v, scene in values]))
-    return Result(level, ap, places, threshold, float(typical))
+    return Result(level, ap, places, *thresholds(placed or scored, shape))
 
 
-def in_place(placed: Sequence[tuple[np.ndarray, Place]], shape: Shape) -> tuple[float, float]:
+def thresholds(
+    scored: Sequence[tuple[np.ndarray, Scene | Place]], shape: Shape
+) -> tuple[float, float]:
     """Return the threshold of scores of marked calls, and the score of a typical one."""
-    return threshold_in_place([levelled(s, shape)[p.target > 0.5] for s, p in placed])
+    return threshold_in_place([levelled(s, shape)[p.target > 0.5] for s, p in scored])
 
 
 def _precision(scores: np.ndarray, target: np.ndarray) -> float:
@@ -100,15 +94,22 @@ def gains(result: Result, rival: Result) -> tuple[float, float]:
     return float(leads.mean()), float(leads.std(ddof=1) / len(leads) ** 0.5)
 
 
-def score_template(templates: Templates, pieces: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the scores of a recording by templates."""
+def scorer_of(network: Any, options: FindOptions) -> Scorer:
+    """Return the scorer of templates, or of a network with one output."""
+    device, length = options.device, network.samples
+    hop = getattr(network, "hop", hop_of(length, options.overlap))
+    network = network.eval().to(device)
 
     def score(samples: torch.Tensor) -> torch.Tensor:
-        return torch.stack([templates(row) for row in samples])
+        outputs: torch.Tensor = network(samples.to(device))
+        return outputs.reshape(len(outputs), -1).cpu()
 
-    longest = max(t.shape[1] for t in templates.templates) * FRAME // 2
-    hop = max(FRAME, (BLOCK - longest) // FRAME * FRAME)
-    return score_pieces(pieces, score, BLOCK, hop)
+    return lambda pieces: score_pieces(pieces, score, length, hop)
+
+
+def hop_of(length: int, overlap: int) -> int:
+    """Return the samples between two windows: a whole number of positions."""
+    return max(1, length // FRAME // overlap) * FRAME
 
 
 def layer_features(network: Any, samples: np.ndarray, hop: int) -> list[np.ndarray]:
@@ -122,19 +123,9 @@ def layer_features(network: Any, samples: np.ndarray, hop: int) -> list[np.ndarr
     return np.split(features.astype(np.float16), features.shape[1] // network.width, 1)
 
 
-def scene_features(network: Any, scene: Scene) -> list[np.ndarray]:
-    """Return the features of every second position, by layer: neighbours are almost equal."""
-    length = 4 * network.samples  # the features of all layers of a minute would take 50 MB
-    pieces = [
-        layer_features(network, scene.samples[start : start + length], network.samples)
-        for start in range(0, len(scene.samples), length)
-    ]
-    return [np.concatenate(layer)[::2] for layer in zip(*pieces, strict=True)]
-
-
 def fit_scenes(features: Sequence[np.ndarray], scenes: Sequence[Scene]) -> tuple[np.ndarray, float]:
     """Fit a head to the features of every second position of scenes."""
-    target = np.concatenate([scene.frames[::2] for scene in scenes])
+    target = np.concatenate([scene.target[::2] for scene in scenes])
     return fit_head(np.concatenate(features), target)
 
 
@@ -143,95 +134,73 @@ class Levels:
 
     Attributes:
         scenes: a scene for each fold of the examples.
-        features: of each scene, by layer.
+        features: of every second position of each scene, by layer: neighbours are almost equal.
         results: what each level reaches.
         best: the level that finds the held-out examples best.
     """
 
     def __init__(self, parts: Parts, shape: Shape, options: FindOptions) -> None:
         self.parts, self.options, self.shape = parts, options, shape
-        self.window = options.window or 3.0
-        network = Whisper(weights=options.weights, window=self.window).to(options.device)
-        self.network = network
-        self.scenes = scenes_of(parts, np.random.default_rng(options.seed))
-        hop = hop_of(network.samples, options.overlap)
-        layers = range(len(network.encoder.layers) + 1)
+        network = Whisper(weights=options.weights, window=options.window or 3.0)
+        self.network: Any = network.to(options.device)
+        self.scenes = scenes_of(parts, options.seed)
+        self.folds = range(len(self.scenes))
+        hop = hop_of(self.network.samples, options.overlap)
+        layers = range(len(self.network.encoder.layers) + 1)
         self.results = [self._template()]
-        steps = len(self.scenes) + len(parts.places) + len(layers)
-        with progress("held-out examples", steps) as advance:
-            self.features = []
+        self.features, places = [], []
+        with progress("held-out examples", len(self.scenes) + len(parts.places)) as advance:
             for scene in self.scenes:
-                self.features.append(scene_features(network, scene))
+                self.features.append(self._halved(scene))
                 advance(1)
-            places = []
             for place in parts.places:
-                places.append(layer_features(network, place.samples, hop))
+                places.append(layer_features(self.network, place.samples, hop))
                 advance(1)
-            for layer in layers:
-                self.results.append(self._layer(layer, [place[layer] for place in places]))
-                advance(1)
+        for layer in layers:
+            self.results.append(self._layer(layer, [place[layer] for place in places]))
         self.best = max(self.results, key=lambda result: result.rank)
 
+    def _halved(self, scene: Scene) -> list[np.ndarray]:
+        length = 4 * self.network.samples  # the features of all layers of a minute take 50 MB
+        pieces = [
+            layer_features(self.network, scene.samples[start : start + length], length // 4)
+            for start in range(0, len(scene.samples), length)
+        ]
+        return [np.concatenate(layer)[::2] for layer in zip(*pieces, strict=True)]
+
     def _template(self) -> Result:
-        folds = range(len(self.scenes))
-        others = [Templates(self.parts.fold(n, len(folds), without=True).calls) for n in folds]
-        scored = [(score_template(others[n], [s.samples]), s) for n, s in enumerate(self.scenes)]
+        all_folds = {*self.folds}
+        others = [self.parts.fold(all_folds - {n}, len(all_folds)).calls for n in self.folds]
+        scorers = [scorer_of(Templates(calls), self.options) for calls in others]
+        scored = [(scorers[n]([scene.samples]), scene) for n, scene in enumerate(self.scenes)]
         placed = [
-            (score_template(others[n % len(folds)], [place.samples]), place)
+            (scorers[n % len(scorers)]([place.samples]), place)
             for n, place in enumerate(self.parts.places)
         ]
         return summary("template", scored, placed, self.shape)
 
     def _layer(self, layer: int, places: Sequence[np.ndarray]) -> Result:
-        heads = [self.head(layer, without) for without in range(len(self.scenes))]
-        scored = [
-            (np.repeat(features[layer] @ weight + bias, 2)[: len(scene.frames)], scene)
-            for features, scene, (weight, bias) in zip(
-                self.features, self.scenes, heads, strict=True
-            )
-        ]
-        placed = []
-        for number, (features, place) in enumerate(zip(places, self.parts.places, strict=True)):
+        heads = [self.head(layer, without) for without in self.folds]
+        scored, placed = [], []
+        for features, scene, (weight, bias) in zip(self.features, self.scenes, heads, strict=True):
+            scores = np.repeat(features[layer] @ weight + bias, 2)[: len(scene.target)]
+            scored.append((scores, scene))
+        for number, (states, place) in enumerate(zip(places, self.parts.places, strict=True)):
             weight, bias = heads[number % len(heads)]
-            placed.append((features @ weight + bias, place))
+            placed.append((states @ weight + bias, place))
         return summary(f"layer {layer}", scored, placed, self.shape)
 
     def head(self, layer: int, without: int | None = None) -> tuple[np.ndarray, float]:
         """Return weight and bias of a head on a layer, fitted to all scenes but one."""
-        at = [n for n in range(len(self.scenes)) if n != without]
+        at = [n for n in self.folds if n != without]
         return fit_scenes([self.features[n][layer] for n in at], [self.scenes[n] for n in at])
 
     def scorer(self, result: Result) -> Scorer:
-        """Return the scorer of a level, fitted to all examples."""
+        """Return the scorer of a level, fitted to all examples; it takes the network over."""
         if result.level == "template":
-            templates = Templates(self.parts.calls)
-            return lambda pieces: score_template(templates, pieces)
+            return scorer_of(Templates(self.parts.calls), self.options)
         layer = int(result.level.removeprefix("layer "))
-        network = Whisper(
-            weights=self.options.weights, window=self.window, read_layer=layer, outputs=1
-        )
-        weight, bias = self.head(layer)
-        head: Any = network.classifier
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(weight)[None])
-            head.bias.fill_(bias)
-        return network_scorer(network, self.options)
-
-
-def network_scorer(network: Any, options: FindOptions) -> Scorer:
-    """Return the scorer of a network with one output."""
-    device = options.device
-    network = network.eval().to(device)
-    length: int = network.samples
-    hop = hop_of(length, options.overlap)
-
-    def score(samples: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = network(samples.to(device))
-        return outputs.squeeze(-1).cpu()
-
-    return lambda pieces: score_pieces(pieces, score, length, hop)
-
-
-def hop_of(length: int, overlap: int) -> int:
-    """Return the samples between two windows: a whole number of positions."""
-    return max(1, length // FRAME // overlap) * FRAME
+        self.network.cut(layer)
+        self.network.classifier = torch.nn.Linear(self.network.width, 1)
+        set_head(self.network, *self.head(layer))
+        return scorer_of(self.network, self.options)

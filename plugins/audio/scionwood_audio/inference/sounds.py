@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,23 +15,8 @@ from scionwood_audio.inference.channels import is_seismic, read_channel
 from scionwood_audio.model.mel import RATE
 from scionwood_audio.readers.sound import SoundReader
 
-Channel: TypeAlias = int | Literal["mean", "loudest"]
-"""A channel by its number from 0, the mean of all, or the one with the most energy."""
-
-
-def channel_of(text: str) -> Channel:
-    """Return the channel that an option names.
-
-    Raises:
-        RecipeError: it is no number, `mean` or `loudest`.
-    """
-    if text == "mean":
-        return "mean"
-    if text != "loudest" and not text.isdigit():
-        rule = "a channel is a number from 0, mean, or loudest"
-        raise RecipeError(f"channel {text}", rule, "Give one of them")
-    return "loudest" if text == "loudest" else int(text)
-
+Channel: TypeAlias = int | str
+"""A channel by its number from 0, `mean` of all, or `loudest`, the one with the most energy."""
 
 LOWEST = 8_000
 """Samples a second below which features change: through 4 kHz their cosine is 0.79."""
@@ -56,17 +41,21 @@ def read_blocks(
     Yields:
         (time,) float32.
     """
+    if channel not in ("mean", "loudest") and not str(channel).isdigit():
+        rule = "a channel is a number from 0, mean, or loudest"
+        raise RecipeError(f"channel {channel}", rule, "Give one of them")
     if is_seismic(path):
         yield from _heard(path, channel, expand)
         return
     with SoundReader(path, block=BLOCK) as reader:
         stream = _stream(path, reader.rate, expand)
-        chosen = _loudest(path) if channel == "loudest" else channel
-        if isinstance(chosen, int) and not 0 <= chosen < reader.channels:
-            rule = f"the file has the channels 0 to {reader.channels - 1}"
-            raise ReadError(f"{path}: channel {chosen}", rule, "Choose one of them")
+        if channel != "mean":
+            channel = _loudest(path) if channel == "loudest" else int(channel)
+            if channel >= reader.channels:
+                rule = f"the file has the channels 0 to {reader.channels - 1}"
+                raise ReadError(f"{path}: channel {channel}", rule, "Choose one of them")
         for record in reader:
-            yield stream.resample_chunk(_mono(path, record.data, chosen))
+            yield stream.resample_chunk(_mono(path, record.data, channel))
         yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
@@ -85,10 +74,10 @@ def read_sound(path: str | Path, *, channel: Channel = "mean", expand: float = 1
 
 
 def _heard(path: str | Path, channel: Channel, expand: float) -> Iterator[np.ndarray]:
-    if not isinstance(channel, int):
+    if not str(channel).isdigit():
         rule = "the channels of a seismic file are places, and their mixture is none"
         raise ReadError(f"{path}: channel {channel}", rule, "Name one: channel=0")
-    samples, rate = read_channel(path, channel)
+    samples, rate = read_channel(path, int(channel))
     stream = _stream(path, rate, expand)
     for start in range(0, len(samples), PIECE):
         yield stream.resample_chunk(samples[start : start + PIECE])
@@ -109,7 +98,7 @@ def _stream(path: str | Path, declared: float, expand: float) -> Any:
     return soxr.ResampleStream(rate, RATE, 1, dtype="float32")
 
 
-def _mono(path: str | Path, data: np.ndarray, channel: int | str) -> np.ndarray:
+def _mono(path: str | Path, data: np.ndarray, channel: Channel) -> np.ndarray:
     if isinstance(channel, int):
         return np.ascontiguousarray(data[channel])
     mean: np.ndarray = data.mean(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -17,31 +17,11 @@ from scionwood_audio.inference.windows import Window, Windows
 from scionwood_audio.model.mel import FRAME, RATE
 from scionwood_audio.model.spelling import codes, latin
 from scionwood_audio.model.whisper import Whisper
+from scionwood_audio.readers.selections import Selection
 from scionwood_audio.tasks.keyword import Keyword, zero_shot
 
 HOP = 1.0
 """Seconds between two windows: a word of up to two seconds lies whole in one of three seconds."""
-
-
-class Spot(NamedTuple):
-    """A word in a window.
-
-    Attributes:
-        start: the beginning of the window, seconds.
-        end: its end, seconds.
-        word: the word, as it was asked for.
-        score: how well the window says it; its scale is that of the run.
-
-    Example:
-        >>> from scionwood_audio import Spot
-        >>> Spot(1.0, 4.0, "una rana", 2.5).word
-        'una rana'
-    """
-
-    start: float
-    end: float
-    word: str
-    score: float
 
 
 @final
@@ -127,7 +107,7 @@ class Stream:
     """Looks for words in samples that arrive in pieces; the scores are those of the whole file.
 
     Args:
-        run: a run of `audio/keyword`; `None` means the decoder's likelihood without training.
+        run: as for `Spotter`.
         words: what is looked for, or a `Spotter`, which several streams may share.
         rate: samples a second of the pieces.
         hop: seconds between the beginnings of two windows.
@@ -165,33 +145,33 @@ class Stream:
         self._resampled = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
         self._windows = Windows(self.spotter.samples, step)
 
-    def feed(self, samples: np.ndarray) -> list[Spot]:
+    def feed(self, samples: np.ndarray) -> list[Selection]:
         """Return the words in the windows that these samples complete, (time,) float32."""
         heard = self._resampled.resample_chunk(np.asarray(samples, np.float32))
         return self._spots(self._windows.feed(heard))
 
-    def close(self) -> list[Spot]:
+    def close(self) -> list[Selection]:
         """Return the words in what is left."""
         heard = self._resampled.resample_chunk(np.zeros(0, np.float32), last=True)
         return self._spots([*self._windows.feed(heard), *self._windows.close()])
 
-    def _spots(self, windows: Iterable[Window]) -> list[Spot]:
+    def _spots(self, windows: Iterable[Window]) -> list[Selection]:
         return [
-            Spot(w.start / RATE, (w.start + w.length) / RATE, word, score)
+            Selection(w.start / RATE, (w.start + w.length) / RATE, word, score=score)
             for w in windows
             for word, score in zip(self.spotter.words, self.spotter.score(w), strict=True)
         ]
 
 
-def peaks(spots: Iterable[Spot], threshold: float) -> list[Spot]:
+def peaks(spots: Iterable[Selection], threshold: float) -> list[Selection]:
     """Return the spots that reach a threshold, the best of those of one word that overlap."""
-    chosen: list[Spot] = []
-    for spot in sorted(spots, key=lambda spot: -spot.score):
-        others = [c for c in chosen if c.word == spot.word]
+    chosen: list[Selection] = []
+    for spot in sorted(spots, key=lambda spot: -(spot.score or 0)):
+        others = [c for c in chosen if c.label == spot.label]
         apart = all(spot.start >= c.end or spot.end <= c.start for c in others)
-        if spot.score >= threshold and apart:
+        if (spot.score or 0) >= threshold and apart:
             chosen.append(spot)
-    return sorted(chosen)
+    return sorted(chosen, key=lambda spot: (spot.start, spot.label))
 
 
 def recorded(run: str | Path) -> dict[str, float]:

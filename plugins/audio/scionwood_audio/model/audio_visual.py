@@ -28,13 +28,8 @@ MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Junction(nn.Module):
     """The place where two towers may exchange what they know: it passes their states on.
 
-    Args:
-        audio: width of the states of the audio tower.
-        vision: width of the tokens of the vision tower.
-        text: width of the rows of text.
-
     Shapes: audio (batch, second, position, audio), vision (batch, second, token, vision) and text
-        (row, text) or (batch, row, text), all float32.
+        (row, text) or (batch, row, text), all float32, whose widths are the arguments.
     """
 
     def __init__(self, audio: int, vision: int, text: int) -> None:
@@ -139,7 +134,8 @@ class AudioVisual(nn.Module):
         audio = audio.transpose(1, 2) + self.encoder.embed_positions.weight
         for layer in self.encoder.layers[:-1]:
             audio = layer(audio, None)
-        vision = self.vision.embeddings(normalised(pictures.flatten(0, 1)))
+        mean, spread = (pictures.new_tensor(part)[:, None, None] for part in (MEAN, SPREAD))
+        vision = self.vision.embeddings((pictures.flatten(0, 1) - mean) / spread)
         for block in self.vision.encoder.layer[:-1]:
             vision = _first(block(vision))
         seconds = pictures.shape[1]
@@ -172,13 +168,13 @@ def load_vision(weights: str, side: int, seed: int) -> Any:
     if side < PATCH or side % PATCH:
         raise RecipeError(f"side {side}", f"it must be a multiple of {PATCH}", "Set it to 70")
     if weights == "random":
-        sizes: dict[str, Any] = {
-            "hidden_size": 64,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 2,
-        }
-        # With the initial scale of 1e-5 no random block would do anything.
-        config = Dinov2Config(**sizes, image_size=side, layerscale_value=1.0)
+        config = Dinov2Config(
+            hidden_size=64,
+            num_hidden_layers=4,
+            num_attention_heads=2,
+            image_size=side,
+            layerscale_value=1.0,  # with 1e-5 no random block would do anything
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Dinov2Model(config).eval()
@@ -188,12 +184,6 @@ def load_vision(weights: str, side: int, seed: int) -> Any:
         rule = f"no DINOv2 can be loaded ({str(error).splitlines()[0][:200]})"
         raise WeightsError(weights, rule, "Give a folder of transformers, or random") from error
     return network.eval()
-
-
-def normalised(pictures: Tensor) -> Tensor:
-    """Return pictures from 0 to 1, (..., 3, side, side), as DINOv2 takes them."""
-    mean, spread = (torch.tensor(v, device=pictures.device)[:, None, None] for v in (MEAN, SPREAD))
-    return (pictures - mean) / spread
 
 
 def _first(output: Any) -> Tensor:

@@ -25,24 +25,32 @@ def fit_head(features: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, floa
     Source: D. R. Cox, The regression analysis of binary sequences (1958); T. Hastie et al., The
         elements of statistical learning (2009), section 4.4.1, for the steps.
     """
-    features = features.astype(np.float32)  # a copy, which is changed in place
-    mean, scale = features.mean(0), features.std(0) + 1e-6
-    features -= mean
-    features /= scale
-    inputs = np.column_stack([features, np.ones(len(features), np.float32)])
+    inputs = np.ones((len(features), features.shape[1] + 1), np.float32)
+    inputs[:, :-1] = features
+    mean, scale = inputs[:, :-1].mean(0), inputs[:, :-1].std(0) + 1e-6
+    inputs[:, :-1] -= mean
+    inputs[:, :-1] /= scale
     penalty = np.append(np.ones(len(mean)), 0.0)  # the bias has none
     weight = np.zeros(len(penalty))
     for _ in range(STEPS):
-        chance = 1 / (1 + np.exp(-(inputs @ weight)))
-        slope = penalty * weight + STRENGTH * inputs.T @ (chance - (target > 0.5))
+        chance = 1 / (1 + np.exp(-(inputs @ weight.astype(np.float32)).astype(np.float64)))
+        error = (chance - (target > 0.5)).astype(np.float32)
+        slope = penalty * weight + STRENGTH * (error @ inputs)
         spread = np.maximum(chance * (1 - chance), 1e-6).astype(np.float32)
         curve = STRENGTH * (inputs.T * spread) @ inputs + np.diag(penalty)
         step = np.linalg.solve(curve, slope)
         weight -= step
-        if np.abs(step).max() < 1e-6:
+        if np.abs(step).max() < 1e-5:
             break
     scaled = (weight[:-1] / scale).astype(np.float32)
     return scaled, float(weight[-1] - scaled @ mean)
+
+
+@torch.no_grad()
+def set_head(network: Any, weight: np.ndarray, bias: float) -> None:
+    """Give a network with one output a fitted head."""
+    network.classifier.weight.copy_(torch.from_numpy(weight)[None])
+    network.classifier.bias.fill_(bias)
 
 
 CLIP_STRENGTH = 0.05

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,6 @@ from scionwood_audio.model.whisper import Whisper
 
 LONGEST = 2048
 """Positions of the longest segment."""
-
-
-class Match(NamedTuple):
-    """Logits of the whole text being said, (batch,), and of each letter, (batch, letter)."""
-
-    text: Tensor
-    letters: Tensor
 
 
 @final
@@ -53,8 +46,8 @@ class Matcher(nn.Module):
         self.text_logit, self.letter_logit = nn.Linear(size, 1), nn.Linear(size, 1)
         self.register_buffer("positions", _waves(size), persistent=False)
 
-    def forward(self, text: Tensor, sound: Tensor, frames: Tensor) -> Match:
-        """Return the logits of each pair.
+    def forward(self, text: Tensor, sound: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits of the text, (batch,), and of each letter, (batch, letter), being said.
 
         Args:
             text: (batch, letter) int64 codes, padded with 0.
@@ -70,7 +63,7 @@ class Matcher(nn.Module):
         states = self.order(letters)[0]  # causal: padding behind the last letter is not seen
         last = (text > 0).sum(1) - 1
         chosen = states[torch.arange(len(text), device=text.device), last]
-        return Match(self.text_logit(chosen).squeeze(-1), self.letter_logit(letters).squeeze(-1))
+        return self.text_logit(chosen).squeeze(-1), self.letter_logit(letters).squeeze(-1)
 
 
 @final
@@ -112,13 +105,12 @@ class WordMatcher(Whisper):
     def forward(self, samples: Tensor, letters: Tensor) -> Tensor:  # type: ignore[override]
         """Return the logits of each text, and of each of its letters, being said."""
         frames = torch.full((len(letters),), self.positions, device=letters.device)
-        match = self.matcher(letters, self.hidden(samples)[-1], frames)
-        return torch.cat([match.text[:, None], match.letters], 1)
+        text, parts = self.matcher(letters, self.hidden(samples)[-1], frames)
+        return torch.cat([text[:, None], parts], 1)
 
-    def example_input(self) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def example_input(self) -> tuple[Tensor, ...]:
         """Return two windows of faint noise and a text for each."""
-        (samples,) = super().example_input()
-        return samples, torch.tensor([[2, 3, 4], [5, 6, 7]])
+        return self.noise(), torch.tensor([[2, 3, 4], [5, 6, 7]])
 
 
 def _waves(size: int) -> Tensor:

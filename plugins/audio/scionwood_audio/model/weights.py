@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,20 +45,11 @@ PARTS = {
 def lay_out(files: Sequence[Path], folder: Path) -> None:
     """Write a folder with config.json, model.safetensors (float16) and tokenizer.json."""
     from safetensors.torch import save_file
-    from transformers import WhisperConfig
 
     state = state_dict(read_tensors(files[0]))
-    config = WhisperConfig(
-        vocab_size=state["model.decoder.embed_tokens.weight"].shape[0],
-        d_model=384,
-        encoder_layers=4,
-        decoder_layers=4,
-        encoder_attention_heads=6,
-        decoder_attention_heads=6,
-        encoder_ffn_dim=1536,
-        decoder_ffn_dim=1536,
-        dtype=torch.float16,
-    )
+    sizes = {"d_model": 384, "layers": 4, "heads": 6}
+    vocabulary = state["model.decoder.embed_tokens.weight"].shape[0]
+    config = whisper_config(**sizes, vocabulary=vocabulary, dtype=torch.float16)
     config.save_pretrained(folder)
     save_file(state, folder / "model.safetensors", {"format": "pt"})
     shutil.copyfile(files[1], folder / "tokenizer.json")
@@ -92,17 +83,33 @@ RANDOM = {"d_model": 64, "layers": 4, "heads": 2, "vocabulary": 51864}
 """A small network for trials of the mechanics: it has learnt nothing."""
 
 
-def load_whisper(weights: str, positions: int, seed: int) -> nn.Module:
+def load_whisper(weights: str, positions: int, seed: int) -> Any:
     """Build Whisper in evaluation mode, with the first positions of its encoder."""
     check_torchaudio()
+    from transformers import WhisperForConditionalGeneration
+
     if weights == "random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cast(nn.Module, _network(RANDOM, positions).eval())
-    return _of_transformers(str(_place(weights)), positions)
+            config = whisper_config(**RANDOM, max_source_positions=positions)
+            return WhisperForConditionalGeneration(config).eval()
+    try:
+        network: Any = WhisperForConditionalGeneration.from_pretrained(
+            str(place_of(weights)), use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        rule = f"no Whisper can be loaded ({str(error).splitlines()[0][:200]})"
+        remedy = "Give a folder with config.json and model.safetensors, or `package`"
+        raise WeightsError(weights, rule, remedy) from error
+    # The table is sinusoidal: the first positions are those of a shorter window.
+    table = network.model.encoder.embed_positions
+    table.weight = nn.Parameter(table.weight[:positions].clone(), requires_grad=False)
+    table.num_embeddings = positions
+    return network.eval()
 
 
-def _place(weights: str) -> str | Path:
+def place_of(weights: str) -> str | Path:
+    """Return the folder of weights, or their name on the hub."""
     return base_path(PACKAGE) if weights == "package" else weights
 
 
@@ -125,11 +132,10 @@ def load_tokenizer(weights: str) -> Any:
     """Return the tokenizer that belongs to the weights."""
     from tokenizers import Tokenizer
 
-    folder = Path(_place("package" if weights == "random" else weights))
-    if folder.is_dir():
-        path = folder / "tokenizer.json"
-    else:
+    folder = Path(place_of("package" if weights == "random" else weights))
+    if not folder.is_dir():
         return Tokenizer.from_pretrained(weights)
+    path = folder / "tokenizer.json"
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises plain Exception
@@ -137,37 +143,12 @@ def load_tokenizer(weights: str) -> Any:
         raise WeightsError(str(path), rule, "Give a folder with tokenizer.json") from error
 
 
-def _network(sizes: dict[str, int], positions: int) -> Any:
-    from transformers import WhisperConfig, WhisperForConditionalGeneration
+def whisper_config(d_model: int, layers: int, heads: int, vocabulary: int, **others: Any) -> Any:
+    """Return the configuration of a Whisper whose decoder is as large as its encoder."""
+    from transformers import WhisperConfig
 
-    width, layers, heads = sizes["d_model"], sizes["layers"], sizes["heads"]
-    config = WhisperConfig(
-        vocab_size=sizes["vocabulary"],
-        d_model=width,
-        encoder_layers=layers,
-        decoder_layers=layers,
-        encoder_attention_heads=heads,
-        decoder_attention_heads=heads,
-        encoder_ffn_dim=4 * width,
-        decoder_ffn_dim=4 * width,
-        max_source_positions=positions,
-    )
-    return WhisperForConditionalGeneration(config)
-
-
-def _of_transformers(weights: str, positions: int) -> nn.Module:
-    from transformers import WhisperForConditionalGeneration
-
-    try:
-        network: Any = WhisperForConditionalGeneration.from_pretrained(
-            weights, use_safetensors=True, dtype=torch.float32
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        rule = f"no Whisper can be loaded ({str(error).splitlines()[0][:200]})"
-        remedy = "Give a folder with config.json and model.safetensors, or `package`"
-        raise WeightsError(weights, rule, remedy) from error
-    # The table is sinusoidal: the first positions are those of a shorter window.
-    table = network.model.encoder.embed_positions
-    table.weight = nn.Parameter(table.weight[:positions].clone(), requires_grad=False)
-    table.num_embeddings = positions
-    return cast(nn.Module, network.eval())
+    halves = {"layers": layers, "attention_heads": heads, "ffn_dim": 4 * d_model}
+    sizes: dict[str, Any] = {
+        f"{half}_{k}": n for half in ("encoder", "decoder") for k, n in halves.items()
+    }
+    return WhisperConfig(vocab_size=vocabulary, d_model=d_model, **sizes, **others)

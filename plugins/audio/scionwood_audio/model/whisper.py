@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from scionwood import RecipeError
+from scionwood_audio.model.encoder import load_encoder
 from scionwood_audio.model.mel import FRAME, RATE, LogMel
 from scionwood_audio.model.weights import load_whisper
 
@@ -46,6 +47,10 @@ class _Windows(nn.Module):
             "weights": "random: it has learnt nothing" if random else self.weights,
             "licence": "none (random weights)" if random else "MIT",
         }
+
+    def noise(self) -> Tensor:
+        """Return two windows of faint noise."""
+        return 0.01 * torch.randn(2, self.samples, generator=torch.Generator().manual_seed(0))
 
     def hidden(self, samples: Tensor) -> list[Tensor]:
         """Return the outputs of the front end and of every layer, (batch, position, width).
@@ -114,31 +119,31 @@ class Whisper(_Windows):
         init_seed: int = 0,
     ) -> None:
         super().__init__(window, weights)
-        network: Any = load_whisper(weights, self.positions, init_seed)
-        self.encoder = network.model.encoder
-        self.encoder.embed_positions.requires_grad_(False)
-        layers = len(self.encoder.layers)
+        self.encoder = load_encoder(weights, self.positions, init_seed)
+        self.width, layers = self.encoder.conv1.out_channels, len(self.encoder.layers)
         if read_layer is not None and not 0 <= read_layer <= layers:
             rule = f"this Whisper has the layers 0 (the front end) to {layers}"
             raise RecipeError(f"read_layer {read_layer}", rule, "Choose one of them, or null")
-        self.read_layer = layers if read_layer is None else read_layer
-        if self.read_layer < layers:  # what is not read is not computed either
-            self.encoder.layers = self.encoder.layers[: self.read_layer]
-            self.encoder.layer_norm = nn.Identity()
-        self.width = int(network.config.d_model)
+        self.cut(layers if read_layer is None else read_layer)
         self.head: tuple[str, ...] = ("classifier",) if outputs else ()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(init_seed)
             self.classifier = nn.Linear(self.width, outputs) if outputs else nn.Identity()
 
+    def cut(self, layer: int) -> None:
+        """Drop what lies behind a layer, whose output is then the last."""
+        self.read_layer = layer
+        if layer < len(self.encoder.layers):
+            self.encoder.layers = self.encoder.layers[:layer]
+            self.encoder.layer_norm = nn.Identity()
+
     def forward(self, samples: Tensor) -> Tensor:
         """Return the features, or the outputs of the head, of each position."""
         return cast(Tensor, self.classifier(self.hidden(samples)[-1]))
 
-    def example_input(self) -> tuple[Tensor]:
+    def example_input(self) -> tuple[Tensor, ...]:
         """Return two windows of faint noise."""
-        noise = torch.Generator().manual_seed(0)
-        return (0.01 * torch.randn(2, self.samples, generator=noise),)
+        return (self.noise(),)
 
 
 @final
@@ -196,6 +201,4 @@ class WhisperText(_Windows):
 
     def example_input(self) -> tuple[Tensor, Tensor]:
         """Return two windows of faint noise and three tokens for each."""
-        noise = torch.Generator().manual_seed(0)
-        samples = 0.01 * torch.randn(2, self.samples, generator=noise)
-        return samples, torch.tensor([[1, 2, 3], [4, 5, 6]])
+        return self.noise(), torch.tensor([[1, 2, 3], [4, 5, 6]])

@@ -117,6 +117,9 @@ def _check_samples(path: Path, layout: bytes, order: str) -> None:
     if len(layout) < 16:
         raise ReadError(str(path), "its WAV header is cut", "Fetch it again")
     code, channels, rate, speed, block, bits = struct.unpack(order + "HHIIHH", layout[:16])
+    if not rate and not speed:
+        rule = "its WAV header states no sampling rate"
+        raise ReadError(str(path), rule, "Export it again with its rate")
     if code not in PCM:
         return
     if bits % 8 or block != channels * bits // 8:

@@ -37,7 +37,7 @@ class Selection(NamedTuple):
         label: what it is.
         low: its lowest frequency in Hz, or None.
         high: its highest frequency in Hz, or None.
-        score: how sure the finder is, 0 to 1, or None.
+        score: how sure the finder is, or None; that of `audio find` lies between 0 and 1.
         extra: the other columns of its row, (name, value), which are written again.
     """
 
@@ -249,7 +249,7 @@ def _text(value: object) -> str:
 
 def _fault(selection: Selection) -> tuple[str, str, str] | None:
     """Return the value, the rule and the remedy of the first impossible value."""
-    start, end, _, low, high, score, _ = selection
+    start, end, _, low, high, *_ = selection
     for value in (x for x in selection[:6] if isinstance(x, float | int)):
         if not math.isfinite(value):
             return str(value), "times, frequencies and scores are finite", "Mark the sound again"
@@ -261,8 +261,6 @@ def _fault(selection: Selection) -> tuple[str, str, str] | None:
     if (low or 0) < 0 or (high is not None and high <= (low or 0)):
         text = f"low {low}, high {high}"
         return text, "frequencies are positive, and the high one is above the low", "Correct them"
-    if score is not None and not 0 <= score <= 1:
-        return f"score {score:g}", "a score lies between 0 and 1", "Rename the column, or scale it"
     return None
 
 

@@ -104,7 +104,8 @@ class SoundReader(Reader):
                     raise ReadError(str(self.path), rule, "Fetch the sound again") from error
                 self._check(data, position, count)
                 if data.shape[1]:
-                    yield Record({"block": number}, self._scaled(data))
+                    scaled = data * np.float32(self.calibration or 1.0)
+                    yield Record({"block": number}, np.ascontiguousarray(scaled))
                 position += count
                 if data.shape[1] < count:
                     return
@@ -149,10 +150,6 @@ class SoundReader(Reader):
         tone = 0.3 * np.sin(2 * np.pi * (500 + 1000 * time) * time)
         soundfile.write(str(path), np.stack([tone, 0.5 * tone], 1), 16000, "PCM_16", format="WAV")
 
-    def _scaled(self, data: np.ndarray) -> np.ndarray:
-        scaled = data if self.calibration is None else data * np.float32(self.calibration)
-        return np.ascontiguousarray(scaled)
-
     def _changed(self, record: Record, function: RecordFunction) -> np.ndarray:
         data = np.asarray(function(Record(record.key, record.data.copy(), record.coords)))
         if data.shape != record.data.shape:
@@ -187,13 +184,10 @@ class SoundReader(Reader):
         if bad.any():
             where = (position + int(bad.any(0).argmax())) / self.rate
             rule = f"{int(bad.sum())} samples are NaN or infinite, the first at {where:.3f} s"
-            raise ReadError(
-                str(self.path), rule, "Cut the sound: one of them makes every score NaN"
-            )
+            remedy = "Cut the sound: one of them makes every score NaN"
+            raise ReadError(str(self.path), rule, remedy)
         top = float(np.abs(data).max(initial=0.0))
         if top > LOUDEST:
             rule = f"its samples reach {top:.3g}, and full scale is 1"
-            remedy = (
-                "They may be integers stored as floats: divide by 32768, and write the sound again"
-            )
+            remedy = "They may be integers stored as floats: divide by 32768, and write it again"
             raise ReadError(str(self.path), rule, remedy)

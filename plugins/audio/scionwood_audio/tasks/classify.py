@@ -9,19 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Optimiser, RecipeError, Task
+from scionwood import Optimiser, RecipeError
 from scionwood_audio.data.made import NAMES
 from scionwood_audio.model.heads import fit_clip_head, pooled
+from scionwood_audio.tasks.head_first import HeadFirst
 
 
 @final
-class Classify(Task):
+class Classify(HeadFirst):
     """Fit a head on frozen features when the run starts, then train adapter and head from there.
 
-    The logits of a recording are the mean over its true positions. An adapter with a cold head
-    learns the head's mistakes. The losses of the fitted head are the first row of `metrics.csv`:
-    what the run has to beat. Which layer is best to read depends on the sounds: measure it with
-    `scionwood audio layers`.
+    The logits of a recording are the mean over its true positions. What the fitted head reaches is
+    the first row of `metrics.csv`, which the run has to beat. Which layer is best to read depends
+    on the sounds: measure it with `scionwood audio layers`.
 
     Shapes: see `audio/recordings`.
 
@@ -39,7 +39,6 @@ class Classify(Task):
         optimiser: the options of the optimiser; see `Task`.
     """
 
-    backbone: Any
     defaults: ClassVar[Optimiser] = {"lr": 3e-4, "weight_decay": 0.01}
 
     def __init__(
@@ -55,17 +54,6 @@ class Classify(Task):
             rule = f"the backbone has {outputs} outputs, one for each class"
             raise RecipeError(f"classes {list(classes)}", rule, "Set backbone.outputs, or correct")
         self.classes = list(classes)
-
-    def on_fit_start(self) -> None:
-        """Fit the head, unless the run continues an earlier one."""
-        data = getattr(self.trainer, "datamodule", None)
-        if data is not None and self.trainer.ckpt_path is None:
-            self.fit_to(data.train_dataloader())
-
-    def on_train_start(self) -> None:
-        """Validate the fitted head before the first step."""
-        if self.trainer.global_step == 0:
-            self.trainer.fit_loop.epoch_loop.val_loop.run()
 
     @torch.no_grad()
     def fit_to(self, batches: Iterable[dict[str, Any]]) -> None:
@@ -86,14 +74,15 @@ class Classify(Task):
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the cross entropy, in nats."""
-        return {"loss": F.cross_entropy(self._logits(batch), self._labels(batch))}
+        return {"loss": F.cross_entropy(self.logits(batch), self._labels(batch))}
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the share of recordings whose class is right."""
-        right = self._logits(batch).argmax(1) == self._labels(batch)
+        right = self.logits(batch).argmax(1) == self._labels(batch)
         return {"accuracy": right.float().mean()}
 
-    def _logits(self, batch: dict[str, Any]) -> Tensor:
+    def logits(self, batch: dict[str, Any]) -> Tensor:
+        """Return the logits of each recording, (batch, class)."""
         return pooled(self.backbone(batch["samples"]), batch["length"])
 
     def _labels(self, batch: dict[str, Any]) -> Tensor:

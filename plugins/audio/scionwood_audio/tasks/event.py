@@ -84,10 +84,9 @@ class Event(Task):
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the cross entropy in nats, background weighted."""
-        return {"loss": self.fitted(self.logits(batch), self._labels(batch))}
+        return {"loss": self._loss(self.logits(batch), self._labels(batch))}
 
-    def fitted(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Return the cross entropy of logits, given the class of each second."""
+    def _loss(self, logits: Tensor, label: Tensor) -> Tensor:
         weight = torch.ones(logits.shape[-1], device=logits.device)
         weight[-1] = BACKGROUND
         return F.cross_entropy(logits.flatten(0, 1).float(), label.flatten(), weight=weight)
@@ -133,7 +132,7 @@ class Event(Task):
         right, event = logits.argmax(-1) == label, label < len(self.backbone.names)
         # The loss is a mean over seconds by these weights.
         weight: Any = int(event.sum()) + BACKGROUND * int((~event).sum())
-        self.log(prefix + "loss", self.fitted(logits, label), batch_size=weight, on_epoch=True)
+        self.log(prefix + "loss", self._loss(logits, label), batch_size=weight, on_epoch=True)
         # Each is a mean over its own seconds, so that batches with few events count less.
         for name, seconds in (("event", event), ("background", ~event)):
             if count := int(seconds.sum()):

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from scionwood import Optimiser, Task, TrainingError
+from scionwood import Optimiser, TrainingError
 from scionwood_audio.evaluation.trials import average_precision
-from scionwood_audio.model.heads import fit_head
+from scionwood_audio.model.heads import fit_head, set_head
+from scionwood_audio.tasks.head_first import HeadFirst
 
 
 @final
-class Find(Task):
+class Find(HeadFirst):
     """Cross-entropy of a call at each position; the head is fitted to frozen features first.
 
-    A cold head spoils an adapter: its first gradients are those of a random direction. The run
-    therefore starts from a logistic regression on the features of the frozen network, which is the
+    The run starts from a logistic regression on the features of the frozen network, which is the
     first row of the metrics, and then trains the adapter and the head together.
 
     Shapes: a batch holds `samples` (window, sample) float32 and `target` (window, position)
@@ -31,7 +31,6 @@ class Find(Task):
 
     Args:
         backbone: `audio/whisper` with one output.
-        warm: fit the head before the first step.
         optimiser: the options of the optimiser; see `Task`.
     """
 
@@ -39,19 +38,14 @@ class Find(Task):
     monitor: ClassVar[str] = "val_ap"
     mode: ClassVar[Literal["min", "max"]] = "max"
 
-    def __init__(
-        self, backbone: nn.Module, *, warm: bool = True, **optimiser: Unpack[Optimiser]
-    ) -> None:
+    def __init__(self, backbone: nn.Module, **optimiser: Unpack[Optimiser]) -> None:
         super().__init__(backbone, **optimiser)
-        self.warm = warm
         self._positions: list[tuple[Tensor, Tensor]] = []
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the cross-entropy of the positions that are known, in nats."""
-        logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
-        is_known = target >= 0
-        loss = F.binary_cross_entropy_with_logits(logits, target.clamp(min=0), reduction="none")
-        return {"loss": (loss * is_known).sum() / is_known.sum().clamp(min=1)}
+        logits, target = self._known(batch)
+        return {"loss": F.binary_cross_entropy_with_logits(logits, target)}
 
     def counts(self, batch: dict[str, Tensor]) -> dict[str, float]:
         """Return the known positions, over which the loss is a mean."""
@@ -59,10 +53,14 @@ class Find(Task):
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Store the known positions of a batch: the average precision is that of a whole split."""
-        logits, target = self.backbone(batch["samples"]).squeeze(-1), batch["target"]
-        is_known = target >= 0
-        self._positions.append((logits[is_known].float(), target[is_known]))
+        self._positions.append(self._known(batch))
         return {}
+
+    def _known(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return logits and target of the positions of which something is known."""
+        is_known = batch["target"] >= 0
+        logits: Tensor = self.backbone(batch["samples"]).squeeze(-1)
+        return logits[is_known].float(), batch["target"][is_known]
 
     def on_validation_epoch_end(self) -> None:
         """Log the average precision of the validation split as `val_ap`."""
@@ -77,25 +75,9 @@ class Find(Task):
         self._positions.clear()
         self.log(name, average_precision(scores, target), sync_dist=self.trainer.world_size > 1)
 
-    def on_fit_start(self) -> None:
-        """Fit the head to frozen features, unless the run continues an earlier one."""
-        if not self.warm or self.trainer.ckpt_path is not None:
-            return
-        data: Any = getattr(self.trainer, "datamodule", None)
-        if data is None:
-            rule = "its head is fitted to the training split of a data module"
-            raise TrainingError("audio/find", rule, "Give `datamodule` to the trainer")
-        self.fit_to(data.train_dataloader())
-
-    def on_train_start(self) -> None:
-        """Validate the fitted head: the first row of the metrics, and a candidate for the best."""
-        if self.warm and self.trainer.global_step == 0:
-            self.trainer.fit_loop.epoch_loop.val_loop.run()
-            self.backbone.train()
-
     @torch.no_grad()
     def fit_to(self, batches: Any) -> None:
-        """Fit the head to the features of batches, before any step of an adapter."""
+        """Fit the head to every second known position: neighbours are almost equal."""
         network: Any = self.backbone
         training = network.training
         network.eval()
@@ -103,14 +85,12 @@ class Find(Task):
         for batch in batches:
             hidden = network.hidden(batch["samples"].to(self.device))[-1].flatten(0, 1)
             target = batch["target"].flatten()
-            is_known = (target >= 0).nonzero().squeeze(1)[::2]  # neighbours are almost equal
+            is_known = (target >= 0).nonzero().squeeze(1)[::2]
             features.append(hidden.cpu()[is_known])
             targets.append(target[is_known])
         target = torch.cat(targets).numpy()
         if not 0 < target.mean() < 1:
             rule = "the training split needs positions with a call and positions without"
             raise TrainingError("audio/find", rule, "Add examples, or backgrounds without the call")
-        weight, bias = fit_head(torch.cat(features).numpy(), target)
-        network.classifier.weight.copy_(torch.from_numpy(weight)[None])
-        network.classifier.bias.fill_(bias)
+        set_head(network, *fit_head(torch.cat(features).numpy(), target))
         network.train(training)

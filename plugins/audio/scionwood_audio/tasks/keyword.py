@@ -26,8 +26,7 @@ class Keyword(Task):
     `likelihood` is the mean log-probability of the text's tokens in Whisper's decoder, minus that
     on silence; it means something before any training, and few clips improve it. `ctc` is the
     log-probability of its letters under a new head, and `matcher` the logit of stage II of DMA-KWS.
-    A new head is fitted to frozen features first, because an adapter behind a cold head learns
-    nothing; then head and adapter train together.
+    A new head is fitted to frozen features first; then head and adapter train together.
 
     Validation and test give the area under the curve `easy` against random texts and `hard` against
     those of nearest spelling, in percent, and `zero_shot`, the `hard` of the decoder's likelihood
@@ -124,13 +123,7 @@ class Keyword(Task):
 
     @torch.no_grad()
     def scores(self, sound: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
-        """Return the score of each text of each clip, (clip, text).
-
-        Args:
-            sound: (clip, sample) float32, windows.
-            frames: (clip,) true positions of each.
-            letters: (clip, text, letter) codes of texts.
-        """
+        """Return the score of each text of each clip, (clip, text); see the shapes above."""
         texts, where = letters.flatten(0, 1).unique(dim=0, return_inverse=True)
         hidden = self.features(sound)
         values = self.scorer.values(self.network, hidden, frames, letters)

@@ -16,20 +16,21 @@ from scionwood_audio.model.spelling import LETTERS, texts_of, token_rows
 from scionwood_audio.model.whisper import Whisper, WhisperText
 
 Score: TypeAlias = Literal["likelihood", "ctc", "matcher"]
+Batch: TypeAlias = dict[str, Tensor]
 PAIRS = 20
 """Pairs of a clip and a text that are scored at once."""
 
 
 class Scorer(ABC):
-    """A way to score."""
+    """A way to score, from the last layer's features (clip, position, width) of a network."""
 
     backbone: type[nn.Module]
     name: str
     head: str = ""
 
     @abstractmethod
-    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Return the loss of the last layer's features (clip, position, width)."""
+    def loss(self, network: Any, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of a batch."""
 
     @abstractmethod
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
@@ -40,14 +41,7 @@ class Scorer(ABC):
         return torch.zeros(len(texts), device=texts.device)
 
     def values(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
-        """Return the value of each text of each clip, (clip, text).
-
-        Args:
-            network: the backbone.
-            hidden: (clip, position, width), the last layer of the encoder.
-            frames: (clip,) true positions.
-            letters: (clip, text, letter) codes.
-        """
+        """Return the value of each text of each clip, (clip, text), of codes of that shape."""
         texts = letters.flatten(0, 1)
         clips = torch.arange(len(hidden), device=hidden.device)
         owners = clips.repeat_interleave(letters.shape[1])
@@ -63,7 +57,7 @@ class Likelihood(Scorer):
 
     backbone, name = WhisperText, "audio/whisper_text"
 
-    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    def loss(self, network: Any, hidden: Tensor, batch: Batch) -> Tensor:
         """Return the cross-entropy of the tokens of the text and of its end, nats a token."""
         values, scored = _token_values(network, hidden, batch["letters"], end=True)
         return -values.sum() / scored.sum()
@@ -85,13 +79,12 @@ class Ctc(Scorer):
 
     backbone, name, head = Whisper, "audio/whisper", "classifier"
 
-    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    def loss(self, network: Any, hidden: Tensor, batch: Batch) -> Tensor:
         """Return the loss of connectionist temporal classification, nats a letter."""
-        values = network.classifier(hidden).float().log_softmax(-1)
-        letters, frames = batch["letters"], batch["frames"]
-        return F.ctc_loss(
-            values.transpose(0, 1), letters, frames, (letters > 0).sum(1), zero_infinity=True
-        )
+        values = network.classifier(hidden).float().log_softmax(-1).transpose(0, 1)
+        letters = batch["letters"]
+        lengths = (letters > 0).sum(1)
+        return F.ctc_loss(values, letters, batch["frames"], lengths, zero_infinity=True)
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the scores; 0 is the highest."""
@@ -109,26 +102,25 @@ class Matching(Scorer):
 
     backbone, name, head = WordMatcher, "audio/matcher", "matcher"
 
-    def loss(self, network: Any, hidden: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """Return the binary cross-entropy of texts and of letters, with one random of each kind.
+    def loss(self, network: Any, hidden: Tensor, batch: Batch) -> Tensor:
+        """Return the binary cross-entropy of texts and of their letters.
 
-        A text that is not said stands beside each that is: of the two random texts the first, and
-        of the two nearest the first. A letter is said if the spellings share it, in order.
+        Beside each text that is said stand the first random and the first near one. A letter is
+        said if the spellings share it, in order.
         """
         texts = torch.cat([batch["letters"], batch["others"][:, 0], batch["others"][:, 2]])
-        spoken = torch.cat([batch["letters"]] * 3)
-        frames = torch.cat([batch["frames"]] * 3)
-        match = network.matcher(texts, torch.cat([hidden] * 3), frames)
-        target = torch.zeros_like(match.text)
+        spoken, frames = torch.cat([batch["letters"]] * 3), torch.cat([batch["frames"]] * 3)
+        whole, parts = network.matcher(texts, torch.cat([hidden] * 3), frames)
+        target = torch.zeros_like(whole)
         target[: len(hidden)] = 1.0
-        letters, mask = _shared(texts, spoken).to(match.letters), texts > 0
+        letters, mask = _shared(texts, spoken).to(parts), texts > 0
         weight = torch.tensor(2.0, device=target.device)  # two texts are not said for one that is
-        loss = F.binary_cross_entropy_with_logits(match.text, target, pos_weight=weight)
-        return loss + F.binary_cross_entropy_with_logits(match.letters[mask], letters[mask])
+        loss = F.binary_cross_entropy_with_logits(whole, target, pos_weight=weight)
+        return loss + F.binary_cross_entropy_with_logits(parts[mask], letters[mask])
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:
         """Return the logits of the texts."""
-        logits: Tensor = network.matcher(letters, hidden, frames).text
+        logits: Tensor = network.matcher(letters, hidden, frames)[0]
         return logits
 
 
@@ -137,15 +129,13 @@ SCORERS: dict[Score, Scorer] = {"likelihood": Likelihood(), "ctc": Ctc(), "match
 
 def checked(score: Score, network: Any) -> Scorer:
     """Return a scorer whose network fits."""
-    scorer = SCORERS[score]
+    scorer, outputs = SCORERS[score], len(LETTERS) + 1
     if type(network) is not scorer.backbone:  # the matcher's is a Whisper too
         rule = f"it needs the backbone {scorer.name}"
         raise RecipeError(f"score {score}", rule, f"Set backbone.name: {scorer.name}")
-    outputs = getattr(getattr(network, "classifier", None), "out_features", 0)
-    if score == "ctc" and outputs != len(LETTERS) + 1:
-        rule = f"its head has an output for each of {len(LETTERS)} letters, and one for the blank"
-        remedy = f"Set backbone.outputs: {len(LETTERS) + 1}"
-        raise RecipeError(f"score ctc: outputs {outputs}", rule, remedy)
+    if score == "ctc" and getattr(network.classifier, "out_features", 0) != outputs:
+        rule = f"its head has an output for each of {outputs - 1} letters, and one for the blank"
+        raise RecipeError("score ctc", rule, f"Set backbone.outputs: {outputs}")
     return scorer
 
 
@@ -154,13 +144,7 @@ def _token_values(
 ) -> tuple[Tensor, Tensor]:
     """Return the log-probabilities of the tokens, 0 where they are not scored, and which are.
 
-    Both are (text, token).
-
-    Args:
-        network: `audio/whisper_text`.
-        hidden: (text, position, width).
-        letters: (text, letter) codes.
-        end: whether the end of the text is scored too.
+    Both are (text, token); the end of a text is scored if asked for.
     """
     rows, scored = token_rows(texts_of(letters), network.weights, end=end)
     rows, scored = rows.to(hidden.device), scored.to(hidden.device)

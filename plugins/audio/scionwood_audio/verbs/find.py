@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scionwood import TrainingError
 from scionwood.authoring import (
     InputPath,
     LoadedRun,
@@ -64,32 +63,35 @@ def find_calls(
         The found calls, and what each level reached.
 
     Raises:
-        RecipeError: there are fewer than two examples.
-        ReadError: a file is damaged, or an example lies outside of its recording.
-        RateError: an example is above the band that is heard; the error names `expand`.
-        WindowMismatchError: the run was trained with another window.
-        OutputExistsError: a file exists and `force` is false.
+        OutputExistsError: a file exists and `force` is false. Other errors are those of `find`.
     """
-    check_target(output, overwrite=force)
-    if page is not None:
-        check_target(page, overwrite=force)
+    for file in [output] if page is None else [output, page]:
+        check_target(file, overwrite=force)
     from scionwood_audio.inference.finding import search
     from scionwood_audio.readers.selections import write_selections
 
     finding = search(recording, examples, options)
     write_selections(output, finding.selections, force=force)
     if page is not None:
-        from scionwood_audio.evaluation.pages import write_found_page
+        from scionwood_audio.evaluation.pages import write_page
 
-        write_found_page(recording, finding, options, page, force=force)
+        write_page(
+            recording,
+            finding.selections,
+            page,
+            channel=options.channel,
+            expand=options.expand,
+            finding=finding,
+            force=force,
+        )
     return finding
 
 
-EVEN = 0.0
-"""The log-odds of an even chance: the threshold of a run that states none."""
+DEFAULT = ("adapter", 0.0, (), 0.0, 2.0)
+"""The result of a run that states none: an even chance, and typical log-odds of 2."""
 
-SURE, LENGTH = 2.0, 0.5
-"""The log-odds of a typical call, and its seconds, for such a run."""
+LENGTH = 0.5
+"""Seconds of a typical call for such a run."""
 
 
 def find_request(
@@ -121,23 +123,20 @@ def find_request(
         ReadError: the file is damaged.
         RateError: the rate, divided by `expand`, is below 8 kHz.
     """
-    from scionwood_audio.inference.adapting import EVENTS, read_events
+    from scionwood_audio.inference.adapting import EVENTS, check_task, read_events
     from scionwood_audio.inference.events import Shape
     from scionwood_audio.inference.finding import searched, selected
-    from scionwood_audio.inference.held_out import Result, network_scorer
+    from scionwood_audio.inference.held_out import Result, scorer_of
     from scionwood_audio.readers.selections import write_selections
-    from scionwood_audio.tasks.find import Find
 
-    if not isinstance(loaded.task, Find):
-        rule = f"its task is {type(loaded.task).__name__}, and audio/find is needed"
-        raise TrainingError(str(loaded.folder), rule, "Train one: scionwood audio find --adapt")
+    check_task(loaded.task, loaded.folder)
     options = FindOptions(
         confidence=confidence, channel=channel, expand=expand, device=loaded.device
     )
-    result, shape = Result("adapter", 0.0, (), EVEN, SURE), Shape.of([LENGTH])
+    result, shape = Result(*DEFAULT), Shape.of([LENGTH])
     if (loaded.folder / EVENTS).is_file():
-        result, shape = read_events(loaded.folder / EVENTS)
-    scores = searched(source, network_scorer(loaded.task.backbone, options), options)
+        result, shape = read_events(loaded.folder)
+    scores = searched(source, scorer_of(loaded.task.backbone, options), options)
     calls = selected(scores, result, shape, [], options)
     table = out / "found.csv"
     write_selections(table, calls)

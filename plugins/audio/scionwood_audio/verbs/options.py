@@ -68,9 +68,6 @@ class FindOptions:
         if not 0 < self.expand <= 32:
             rule = "a recording is heard up to 32 times slower"
             raise RecipeError(f"expand={self.expand}", rule, "Give 1, or 2 for songs above 8 kHz")
-        if self.channel not in ("mean", "loudest") and not self.channel.isdigit():
-            rule = "a channel is a number from 0, mean, or loudest"
-            raise RecipeError(f"channel={self.channel}", rule, "Give one of them")
         if self.run is not None and self.adapt:
             rule = "a run is applied as it is, and adapt trains another"
             raise RecipeError("run with adapt", rule, "Leave one of them out")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from json import dumps
 from typing import TYPE_CHECKING
 
-from scionwood.authoring import InputPath, print_table, prints, read_utf8
+from scionwood.authoring import InputPath, print_table, prints
 from scionwood_audio.verbs.options import LayersOptions
 
 if TYPE_CHECKING:
@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     from scionwood_audio.evaluation.scores import EventScore
 
 
-def _print_score(score: EventScore | tuple[int, float, float]) -> None:
-    if len(score) == 3:
-        rows, auc, eer = score
-        print_table(("rows", "AUC, %", "equal error rate, %"), [(rows, 100 * auc, 100 * eer)])
-        return
+def _print_score(score: EventScore) -> None:
     shares = [f"{100 * share:.1f}" for share in (score.f1, score.precision, score.recall)]
     heads = ("true", "found", "right", "event F1, %", "precision, %", "recall, %")
     print_table(heads, [(str(score.true), str(score.events), str(score.right), *shares)])
@@ -30,30 +26,24 @@ def _print_score(score: EventScore | tuple[int, float, float]) -> None:
 
 
 @prints(_print_score)
-def score(
-    events: InputPath, true: InputPath, *, hours: float | None = None
-) -> EventScore | tuple[int, float, float]:
-    """Score found calls against the true ones, or a table of scores against its targets.
+def score(events: InputPath, true: InputPath, *, hours: float | None = None) -> EventScore:
+    """Score found calls or words against the true ones.
 
     Args:
-        events: selections, as `audio find` writes them; or CSV with the columns id and score.
-        true: the true selections; or CSV with the columns id and target, 0 or 1.
+        events: selections, as `audio find` writes them.
+        true: the true selections.
         hours: length of the recording, for the recall at one false alarm an hour.
 
     Returns:
-        Counts, F1, precision and recall of events at an overlap of 0.3; or rows, AUC and equal
-        error rate of a table.
+        Counts, F1, precision and recall of events at an overlap of 0.3.
 
     Raises:
         ReadError: a file is no such table.
         RecipeError: the hours are not above 0.
     """
-    from scionwood_audio.evaluation.scores import score_events, score_tables
+    from scionwood_audio.evaluation.scores import score_events
     from scionwood_audio.readers.selections import read_selections
 
-    heads = read_utf8(events).partition("\n")[0].strip().lower().split(",")
-    if "id" in heads and "start" not in heads:
-        return score_tables(events, true)
     return score_events(read_selections(events), read_selections(true), hours)
 
 
@@ -112,8 +102,7 @@ def layers(data: InputPath, options: LayersOptions = LayersOptions()) -> LayerRe
         >>> [row.name for row in report.rows][:2]
         ['mel statistics', 'layer 0']
     """
-    from scionwood_audio.data.recordings import read_clips
+    from scionwood_audio.data.recordings import read_classes
     from scionwood_audio.evaluation.layers import compare_layers
-    from scionwood_audio.model.mel import RATE
 
-    return compare_layers(read_clips(data, round(options.window * RATE)), options)
+    return compare_layers(read_classes(data), options)

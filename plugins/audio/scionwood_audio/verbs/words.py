@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood import ReadError, RecipeError, TrainingError
-from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, prints
+from scionwood.authoring import (
+    InputPath,
+    OutputPath,
+    RunPath,
+    check_target,
+    print_table,
+    prints,
+    read_utf8,
+)
 
 if TYPE_CHECKING:
-    from scionwood_audio.inference.spotting import Spot, Spotter
+    from scionwood_audio.readers.selections import Selection
 
 
 def compare(runs: list[str]) -> None:
@@ -91,7 +97,6 @@ def enrol(
         >>> enrol([Path("frog.wav")], Path("frog.npz"))
         1 clips of 1 words: frog.npz
     """
-    from scionwood.authoring import check_target
     from scionwood_audio.inference.enrolment import write_enrolment
     from scionwood_audio.inference.sounds import read_sound
 
@@ -111,7 +116,7 @@ ROWS_SHOWN = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SpotOptions:
-    """How a recording is searched.
+    """How a recording is searched for words.
 
     Attributes:
         run: a run of `audio/keyword`; without one Whisper's own decoder scores the words.
@@ -137,7 +142,7 @@ class SpotOptions:
     weights: str = "package"
 
 
-def _print_spots(spots: list[Spot], *, json: bool = False) -> None:
+def _print_spots(spots: list[Selection], *, json: bool = False) -> None:
     """Print the best spots.
 
     Args:
@@ -149,8 +154,8 @@ def _print_spots(spots: list[Spot], *, json: bool = False) -> None:
 
         print(dumps([spot._asdict() for spot in spots], indent=1, ensure_ascii=False))
         return
-    best = sorted(spots, key=lambda spot: -spot.score)[:ROWS_SHOWN]
-    rows = [(f"{s.start:.2f}", f"{s.end:.2f}", s.word, f"{s.score:.3f}") for s in best]
+    best = sorted(spots, key=lambda spot: -(spot.score or 0))[:ROWS_SHOWN]
+    rows = [(f"{s.start:.2f}", f"{s.end:.2f}", s.label, f"{s.score:.3f}") for s in best]
     print_table(("start", "end", "word", "score"), rows, numeric=("start", "end", "score"))
     if len(spots) > ROWS_SHOWN:
         print(f"{len(spots) - ROWS_SHOWN} more in the file")
@@ -163,22 +168,23 @@ def spot(
     target: OutputPath,
     options: SpotOptions = SpotOptions(),
     *,
+    page: OutputPath | None = None,
     force: bool = False,
-) -> list[Spot]:
+) -> list[Selection]:
     """Look for words in a recording, and write the windows that say them.
 
     Without a run, words are scored by the likelihood of Whisper's decoder, which heard English
-    alone. A run of `audio/words_new_language` learns a language from some clips. A run that its own
-    validation found below the untrained network is named as such. A word is found
-    where it stands alone, between pauses.
+    alone. A run of `audio/words_new_language` learns a language from some clips; one that its own
+    validation found below the untrained network is named as such. A word is found where it stands
+    alone, between pauses.
 
     Args:
-        recording: a WAV, FLAC, OGG or MP3 file of any length.
+        recording: a sound of any length.
         words: a text file, one text in each line.
-        target: the CSV file to write: start, end, word, score; also TARGET with the suffix .html,
-            a page that shows the scores over time.
+        target: the selections to write, as for `audio find`; their labels are the words.
         options: the run, the enrolment, and the windows.
-        force: replace the files if they exist.
+        page: also write a page with spectrograms, scores and a player.
+        force: replace existing files.
 
     Returns:
         The spots by time: of overlapping windows of one word, the best.
@@ -196,18 +202,20 @@ def spot(
         >>> SoundReader.write_sample(Path("tone.wav"))
         >>> size = Path("words.txt").write_text("una rana")
         >>> options = SpotOptions(weights="random", window=1.0)
-        >>> [s.word for s in spot(Path("tone.wav"), Path("words.txt"), Path("o.csv"), options)]
+        >>> [s.label for s in spot(Path("tone.wav"), Path("words.txt"), Path("o.csv"), options)]
         ['una rana']
     """
-    from scionwood.authoring import atomic_path, check_target, read_utf8, writing
     from scionwood_audio.evaluation.pages import write_page
-    from scionwood_audio.inference.spotting import Spotter, peaks
+    from scionwood_audio.inference.progress import progress
+    from scionwood_audio.inference.sounds import read_blocks, seconds_of
+    from scionwood_audio.inference.spotting import Spotter, Stream, peaks
+    from scionwood_audio.model.mel import RATE
+    from scionwood_audio.readers.selections import write_selections
 
     if options.run is not None and options.enrolled is not None:
         rule = "a run and an enrolment have scores of different scales"
         raise RecipeError("--run and --enrolled", rule, "Give one of them")
-    page = target.with_suffix(".html")
-    for file in (target, page):
+    for file in [target] if page is None else [target, page]:
         check_target(file, overwrite=force)
     lines = [line.strip() for line in read_utf8(words).splitlines()]
     spotter = Spotter(
@@ -217,33 +225,18 @@ def spot(
         enrolled=options.enrolled,
         weights=options.weights,
     )
+    scores: list[Selection] = []
     threshold = _threshold(options)
-    scores = _search(recording, spotter, options)
-    spots = peaks(scores, threshold)
-    rows = io.StringIO()
-    writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(("start", "end", "word", "score"))
-    writer.writerows((f"{s.start:.3f}", f"{s.end:.3f}", s.word, f"{s.score:.6f}") for s in spots)
-    with writing(target), atomic_path(target, overwrite=force) as part:
-        part.write_text(rows.getvalue(), "utf-8")
-    write_page(scores, spots, threshold, recording.name, page, overwrite=force)
-    return spots
-
-
-def _search(recording: Path, spotter: Spotter, options: SpotOptions) -> list[Spot]:
-    from scionwood_audio.inference.progress import progress
-    from scionwood_audio.inference.sounds import channel_of, read_blocks, seconds_of
-    from scionwood_audio.inference.spotting import Stream
-    from scionwood_audio.model.mel import RATE
-
-    channel = channel_of(options.channel)
     stream = Stream(None, spotter, hop=options.hop)
-    spots: list[Spot] = []
     with progress("seconds", seconds_of(recording)) as advance:
-        for part in read_blocks(recording, channel=channel):
-            spots += stream.feed(part)
+        for part in read_blocks(recording, channel=options.channel):
+            scores += stream.feed(part)
             advance(len(part) / RATE)
-    return spots + stream.close()
+    spots = peaks(scores + stream.close(), threshold)
+    write_selections(target, spots, force=force)
+    if page is not None:
+        write_page(recording, spots, page, channel=options.channel, force=force)
+    return spots
 
 
 def _threshold(options: SpotOptions) -> float:
