@@ -137,7 +137,7 @@ def main() -> None:
     tokenizer = model.tokenizer
     sample = Random(0).sample(splits()["train"], STEPS * BATCH)
     talks = [turns(item) for item in sample]
-    rows = [row_of(encode(tokenizer, talk), {}, prompt=False) for talk in talks]
+    rows = [row_of(encode(tokenizer, talk)) for talk in talks]
     collate = Collate(tokenizer.pad_token_id)
     batches = [collate(rows[at : at + BATCH]) for at in range(0, len(rows), BATCH)]
     config = LoraConfig(r=8, lora_alpha=16, target_modules=TARGETS)

@@ -13,7 +13,7 @@ from scionwood.adapters.methods import config_class
 from scionwood_language.backbones.causal_lm import causal_lm, presets
 from scionwood_language.backbones.encoder import encoder
 from scionwood_language.backbones.seq2seq import seq2seq
-from scionwood_language.data.batches import Batches
+from scionwood_language.chat.templates import check_template
 from scionwood_language.data.conversations import Conversations
 from scionwood_language.model import installed
 from scionwood_language.model.gguf import gguf_model
@@ -85,7 +85,7 @@ def test_a_template_that_writes_no_answer_is_refused_with_its_reason(template, r
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = template
     with pytest.raises(WeightsError, match=reason):
-        Batches(tokenizer)
+        check_template(tokenizer)
 
 
 def test_an_example_over_the_context_is_refused():

@@ -15,19 +15,15 @@ Row = dict[str, Any]
 """`input_ids` and `labels`, each (token,) int64; packed rows also have `position_ids`."""
 
 
-def row_of(code: Encoded, more: Mapping[str, Any], *, prompt: bool) -> Row:
+def row_of(code: Encoded, more: Mapping[str, Any] | None = None) -> Row:
     """Return a row of one example, see `Collate`.
 
     Args:
         code: the tokens of the example.
         more: what else is known of the example, such as the right answer, for its judge.
-        prompt: whether to add the prompt for generation, and `more`.
     """
     row: Row = {"input_ids": torch.tensor(code.input_ids), "labels": torch.tensor(code.labels)}
-    if prompt:
-        row["prompt"] = torch.tensor(code.prompt if code.asked is None else code.asked)
-        row["more"] = dict(more)
-    return row
+    return row if more is None else {**row, "more": dict(more)}
 
 
 def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
@@ -81,8 +77,7 @@ class Collate:
 
     Rows of one example get `attention_mask`. Packed rows get `position_ids` instead, which restart
     at zero with each example. From these, transformers builds masks that separate the examples, for
-    eager, SDPA and flash attention. The padding of a row counts as a separate example. Prompts for
-    generation are padded at the start.
+    eager, SDPA and flash attention. The padding of a row counts as a separate example.
 
     Args:
         pad: the id of the padding token.
@@ -94,11 +89,7 @@ class Collate:
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return a batch with `input_ids`, `labels`, and `attention_mask` or `position_ids`.
 
-        If the rows have a `prompt`, the batch also has `prompt_ids`, `prompt_mask`, and a list of
-        texts for each key of `more`.
-
-        Args:
-            rows: all of the same kind.
+        If the rows have `more`, the batch also has a list of texts for each of its keys.
         """
         ids = pad_sequence([row["input_ids"] for row in rows], True, self.pad)
         labels = pad_sequence([row["labels"] for row in rows], True, IGNORED)
@@ -108,13 +99,8 @@ class Collate:
         else:
             lengths = torch.tensor([len(row["input_ids"]) for row in rows])
             batch["attention_mask"] = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-        if "prompt" in rows[0]:
-            prompts = [row["prompt"] for row in rows]
-            batch["prompt_ids"] = pad_sequence(prompts, True, self.pad, "left")
-            ones = [torch.ones_like(prompt) for prompt in prompts]
-            batch["prompt_mask"] = pad_sequence(ones, True, 0, "left")
-            for name in rows[0]["more"]:
-                batch[name] = [row["more"][name] for row in rows]
+        for name in rows[0].get("more", ()):
+            batch[name] = [row["more"][name] for row in rows]
         return batch
 
 

@@ -33,7 +33,6 @@ class ToolPlans(Talks):
     Args:
         requests: your own requests for the test: a CSV with `request` and `command`, such as texts
             of AssetOpsBench with commands of your own. null makes them.
-        n_test: the number of test examples that are made.
 
     Raises:
         RecipeError: a size is not positive.
@@ -53,7 +52,16 @@ class ToolPlans(Talks):
         batch_size: int = 4,
         seed: int = 0,
     ) -> None:
-        super().__init__(n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed)
+        super().__init__(
+            n_train=n_train,
+            n_val=n_val,
+            n_test=n_test,
+            tokenizer=tokenizer,
+            max_length=max_length,
+            packing=packing,
+            batch_size=batch_size,
+            seed=seed,
+        )
         self.requests = requests
 
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
@@ -84,12 +92,7 @@ class ToolPlans(Talks):
 
 
 def judge_plan(line: str, tool: str) -> dict[str, bool]:
-    """Return whether a plan names a command, fits its signature, and is the right command.
-
-    Args:
-        line: the plan.
-        tool: the right command.
-    """
+    """Return whether a plan names a command, fits its signature, and is the right command."""
     try:
         command = check_plan(line)
     except ScionwoodError as error:

@@ -101,9 +101,6 @@ class Batcher:
     def add(self, request: Request) -> None:
         """Let a request wait for its turn.
 
-        Args:
-            request: the request.
-
         Raises:
             RecipeError: its prompt is empty, or leaves no room in the context of the model.
         """

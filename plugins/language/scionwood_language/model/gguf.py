@@ -18,11 +18,6 @@ from scionwood_language.model.tiny import Kind, auto_class
 def gguf_model(path: Path, dtype: torch.dtype, kind: Kind = "causal") -> Any:
     """Return the language model of a file, with its weights dequantised.
 
-    Args:
-        path: the file.
-        dtype: the type of the weights.
-        kind: a causal model, or a reward model with a new output layer.
-
     Raises:
         PluginError: the package `gguf` is not installed.
         WeightsError: the file is damaged, or of an unknown architecture or quantisation.
@@ -40,9 +35,6 @@ def gguf_model(path: Path, dtype: torch.dtype, kind: Kind = "causal") -> Any:
 
 def gguf_tokenizer(path: Path) -> Any:
     """Return the tokenizer of a file, with its chat template.
-
-    Args:
-        path: the file.
 
     Raises:
         PluginError: the package `gguf` is not installed.

@@ -108,11 +108,7 @@ def tiny_model(kind: Kind = "causal", seed: int = 0, name: str = TINY) -> Any:
 
 
 def auto_class(kind: Kind) -> Any:
-    """Return the class of transformers that loads models of a kind.
-
-    Args:
-        kind: causal, encoder, seq2seq or reward.
-    """
+    """Return the class of transformers that loads models of a kind."""
     import transformers
 
     names = {

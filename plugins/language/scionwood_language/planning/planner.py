@@ -13,10 +13,6 @@ REQUEST = "Plan one command of scionwood for this request: {}"
 def plan(request: str, run: str | Path) -> str:
     """Return the command line that a run of `language/tool_planning` writes for a request.
 
-    Args:
-        request: what somebody wants, in English.
-        run: the run.
-
     Raises:
         TrainingError: the run is not finished.
         RecipeError: the request is too long for the model.

@@ -34,11 +34,6 @@ def request_for(command: Command, random: Random, wordings: Sequence[str]) -> tu
     """Return a request for a command, and the command line that answers it.
 
     The request names a file for every required positional argument and a run for `--run`.
-
-    Args:
-        command: the command.
-        random: draws the wording and the names of files.
-        wordings: texts with a place for what is wanted.
     """
     goal = command.summary.rstrip(".")
     goal = re.split(r"[;:]| \(|, (?:and|which|with)", goal)[0]

@@ -52,12 +52,7 @@ class Tuned(NamedTuple):
 
 
 def verify_digits(problem: str, solution: str) -> bool:
-    """Return whether a solution of a problem of `language/mixed_tasks` is right.
-
-    Args:
-        problem: the problem.
-        solution: the solution.
-    """
+    """Return whether a solution of a problem of `language/mixed_tasks` is right."""
     return solve(problem) == solution.strip().rstrip(".")
 
 
@@ -82,11 +77,7 @@ def make_variants(model: Any, question: str, n: int, seed: int = 0) -> list[tupl
 
 
 def pair_of(text: str) -> tuple[str, str] | None:
-    """Return the question and the answer that a model wrote, if both are there.
-
-    Args:
-        text: the whole text. The answer is its first line.
-    """
+    """Return the question and the answer that a model wrote, if both are there."""
     match = _PAIR.search(text)
     return (match[1], match[2].strip()) if match else None
 
@@ -149,5 +140,5 @@ def _adapted(model: Any, rank: int) -> Any:
 
 def _batch(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> dict[str, torch.Tensor]:
     codes = [encode(tokenizer, turns(*pair)) for pair in pairs]
-    rows = [row_of(code, {}, prompt=False) for code in codes]
+    rows = [row_of(code) for code in codes]
     return Collate(tokenizer.pad_token_id)(rows)

@@ -14,11 +14,7 @@ from scionwood_language.tasks.losses import Head, completion_loss
 
 
 def inner(model: Any) -> Any:
-    """Return the language model of transformers inside a model of peft, or the model itself.
-
-    Args:
-        model: a language model, with or without adapters.
-    """
+    """Return the language model of transformers inside a model of peft, or the model itself."""
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
@@ -71,11 +67,7 @@ def hidden_states(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Ten
 
 
 def head_of(model: Any) -> Head:
-    """Return the output layer, with the soft cap that some models apply to their logits.
-
-    Args:
-        model: a language model, with or without adapters.
-    """
+    """Return the output layer, with the soft cap that some models apply to their logits."""
     bare = inner(model)
     head: Head = bare.get_output_embeddings()
     cap = getattr(bare.config, "final_logit_softcapping", None)

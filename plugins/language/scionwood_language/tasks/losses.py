@@ -71,12 +71,7 @@ def select_learned(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def fuses(head: Head, states: Tensor) -> bool:
-    """Return whether Liger's operator is used: on CUDA, if installed, for a plain linear head.
-
-    Args:
-        head: the output layer.
-        states: the input of the output layer.
-    """
+    """Return whether Liger's operator is used: on CUDA, if installed, for a plain linear head."""
     return states.is_cuda and type(head) is nn.Linear and find_spec("liger_kernel") is not None
 
 

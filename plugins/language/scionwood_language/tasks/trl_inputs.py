@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -15,64 +15,48 @@ from scionwood_language.chat.templates import IGNORED
 Method = Literal["sft", "dpo", "kto", "reward", "grpo"]
 """What TRL trains: answers, pairs, good and bad answers, a reward model, or rewarded samples."""
 
-Inputs = dict[str, Any]
+SFT = ("input_ids", "labels", "attention_mask", "position_ids")
+"""The tensors that `SFTTrainer` reads; the others read ids and mask alone."""
 
 
-def fine_tuning(tensors: Inputs, batch: Mapping[str, Any]) -> Inputs:
-    """Return the inputs of `SFTTrainer`: the batch as it is.
+def inputs_of(method: Method, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs of the loss of TRL's trainer.
 
-    Args:
-        tensors: `input_ids`, `labels`, and `attention_mask` or `position_ids`.
-        batch: the batch.
-    """
-    return tensors
-
-
-def preferences(tensors: Inputs, batch: Mapping[str, Any]) -> Inputs:
-    """Return the inputs of `DPOTrainer`: a mask of the answers takes the place of the labels.
+    A mask of the answers takes the place of the labels. For `kto`, the chosen answers of pairs are
+    good and the rejected ones bad, and the divergence is estimated on prompts with the answer of
+    the row before, as in TRL.
 
     Args:
-        tensors: `input_ids` and `attention_mask`, (2 x pair, token).
-        batch: the batch, with `labels`.
+        method: any but `grpo`.
+        batch: `input_ids`, `labels`, and `attention_mask` or `position_ids`, each (row, token);
+            for `kto` also `label` (row,), if it does not hold pairs.
     """
-    return {**tensors, "completion_mask": (batch["labels"] != IGNORED).long()}
-
-
-def verdicts(tensors: Inputs, batch: Mapping[str, Any]) -> Inputs:
-    """Return the inputs of `KTOTrainer`: of pairs, chosen answers are good, rejected ones bad.
-
-    The divergence is estimated on prompts with the answer of the row before, as in TRL.
-
-    Args:
-        tensors: `input_ids` and `attention_mask`, (row, token).
-        batch: the batch, with `labels`, and with `label` if it does not hold pairs.
-    """
+    names = SFT if method == "sft" else ("input_ids", "attention_mask")
+    inputs = {name: batch[name] for name in names if name in batch}
+    if method not in ("dpo", "kto"):
+        return inputs
     answers = (batch["labels"] != IGNORED).long()
-    first = torch.arange(len(answers), device=answers.device) < len(answers) // 2
-    label = batch.get("label", first)
-    mismatched = _rotated(batch["input_ids"], batch["attention_mask"], answers)
-    return {**tensors, "completion_mask": answers, "label": label, **mismatched}
+    inputs["completion_mask"] = answers
+    if method == "kto":
+        first = torch.arange(len(answers), device=answers.device) < len(answers) // 2
+        inputs["label"] = batch.get("label", first)
+        inputs |= _rotated(batch["input_ids"], batch["attention_mask"], answers)
+    return inputs
 
 
-def scores(tensors: Inputs, batch: Mapping[str, Any]) -> Inputs:
-    """Return the inputs of `RewardTrainer`: chosen answers, then rejected ones.
-
-    Args:
-        tensors: `input_ids` and `attention_mask`, (2 x pair, token).
-        batch: the batch.
-    """
-    return tensors
-
-
-PAIRS = ("input_ids", "attention_mask")
-INPUTS: dict[Method, tuple[tuple[str, ...], Callable[[Inputs, Mapping[str, Any]], Inputs]]] = {
-    "sft": (("input_ids", "labels", "attention_mask", "position_ids"), fine_tuning),
-    "dpo": (PAIRS, preferences),
-    "kto": (PAIRS, verdicts),
-    "reward": (PAIRS, scores),
-    "grpo": (PAIRS, fine_tuning),
-}
-"""The tensors of a batch that each method reads, and the function that makes TRL's inputs."""
+def _rotated(ids: Tensor, mask: Tensor, answers: Tensor) -> dict[str, Tensor]:
+    rows = [
+        (row[(visible == 1) & (part == 0)], row[part == 1])
+        for row, visible, part in zip(ids, mask, answers, strict=True)
+    ]
+    prompts, completions = zip(*rows, strict=True)
+    pairs = list(zip(prompts, (completions[-1], *completions[:-1]), strict=True))
+    texts = [torch.cat(pair) for pair in pairs]
+    marks = [torch.cat([torch.zeros_like(a), torch.ones_like(b)]) for a, b in pairs]
+    masks = [torch.ones_like(text) for text in texts]
+    # The padding is hidden by the mask, so that its token does not matter.
+    parts = {"input_ids": texts, "attention_mask": masks, "completion_mask": marks}
+    return {f"KL_{name}": pad_sequence(part, True, 0) for name, part in parts.items()}
 
 
 def rollouts(batch: Mapping[str, Any], group: int) -> list[dict[str, Any]]:
@@ -98,29 +82,10 @@ def rollouts(batch: Mapping[str, Any], group: int) -> list[dict[str, Any]]:
 
 
 def placeholder(method: Method) -> list[dict[str, Any]]:
-    """Return a row in the format of TRL, which its trainers need to start.
-
-    Args:
-        method: the method.
-    """
+    """Return a row in the format of TRL, which its trainers need to start."""
     row: dict[str, Any] = {"prompt": "a."}
     if method in ("dpo", "reward"):
         return [row | {"chosen": " b", "rejected": " c"}]
     if method == "kto":
         return [row | {"completion": " b", "label": good} for good in (True, False)]
     return [row | {"completion": " b"}]
-
-
-def _rotated(ids: Tensor, mask: Tensor, answers: Tensor) -> Inputs:
-    rows = [
-        (row[(visible == 1) & (part == 0)], row[part == 1])
-        for row, visible, part in zip(ids, mask, answers, strict=True)
-    ]
-    prompts, completions = zip(*rows, strict=True)
-    pairs = list(zip(prompts, (completions[-1], *completions[:-1]), strict=True))
-    texts = [torch.cat(pair) for pair in pairs]
-    marks = [torch.cat([torch.zeros_like(a), torch.ones_like(b)]) for a, b in pairs]
-    masks = [torch.ones_like(text) for text in texts]
-    # The padding is hidden by the mask, so that its token does not matter.
-    parts = {"input_ids": texts, "attention_mask": masks, "completion_mask": marks}
-    return {f"KL_{name}": pad_sequence(part, True, 0) for name, part in parts.items()}

@@ -32,36 +32,17 @@ ELSEWHERE = {
 }
 """Options of TRL's configs that another section of the recipe rules."""
 
-WITHOUT_EFFECT = (
-    "dataset_",
-    "eos_token",
-    "pad_",
-    "chat_template_path",
-    "truncation_mode",
-    "padding_free",
-    "model_init_kwargs",
-    "precompute_ref",
-    "sync_ref_model",
-    "num_iterations",
-    "steps_per_generation",
-    "generation_batch_size",
-    "use_vllm",
-    "vllm_",
-    "shuffle_dataset",
-    "activation_offloading",
-    "completion_only_loss",
-    "assistant_only_loss",
-    "eval_packing",
+WITHOUT_EFFECT = tuple(
+    "dataset_ eos_token pad_ chat_template_path truncation_mode padding_free model_init_kwargs "
+    "precompute_ref sync_ref_model num_iterations steps_per_generation generation_batch_size "
+    "use_vllm vllm_ shuffle_dataset activation_offloading completion_only_loss assistant_only_loss "
+    "eval_packing".split()
 )
 """Beginnings of options of TRL's own loop and data, which do not run here."""
 
 
 def check_options(options: Mapping[str, Any], config: type) -> None:
     """Refuse options that TRL's config does not have, or that have no effect here.
-
-    Args:
-        options: the options by name.
-        config: TRL's config class.
 
     Raises:
         RecipeError: naming the option, and where it belongs.
@@ -82,22 +63,8 @@ def check_options(options: Mapping[str, Any], config: type) -> None:
 
 
 @contextmanager
-def with_old_names() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Let TRL use names that transformers has renamed since, without a warning at each step."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* is deprecated and will be removed in v6")
         yield
-
-
-@contextmanager
-def without_bars() -> Iterator[None]:
-    """Hide the bars with which datasets shows that a single row is tokenised."""
-    import datasets
-
-    hidden = datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not hidden:
-            datasets.enable_progress_bars()
