@@ -48,7 +48,9 @@ def main() -> None:
         label="tiny base",
     )
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    with atomic_path(Path(scionwood_language.__file__).parent / "verifiable" / "weights" / WEIGHTS) as part:
+    with atomic_path(
+        Path(scionwood_language.__file__).parent / "verifiable" / "weights" / WEIGHTS
+    ) as part:
         save_file(state, part, metadata={"format": "pt"})
 
 

@@ -16,7 +16,6 @@ from scionwood_language.backbones.seq2seq import seq2seq
 from scionwood_language.chat.templates import check_template
 from scionwood_language.data.conversations import Conversations
 from scionwood_language.model import installed
-from scionwood_language.model.gguf import gguf_model
 from scionwood_language.model.tiny import auto_class, tiny_tokenizer
 from scionwood_language.tasks.seq2seq import Seq2Seq
 from scionwood_language.tasks.sft import Sft
@@ -130,10 +129,11 @@ def test_gguf_of_an_unknown_quantisation_is_refused(tmp_path):
     path = tmp_path / "odd.gguf"
     path.write_bytes(header + tensor + bytes(256))
     with pytest.raises(WeightsError, match="unknown quantisation"):
-        gguf_model(path, torch.float32)
-    path.write_bytes(b"not a model")
-    with pytest.raises(WeightsError, match=r"odd\.gguf: it is not a GGUF file"):
-        gguf_model(path, torch.float32)
+        causal_lm(model=str(path))
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"not a model")
+    with pytest.raises(WeightsError, match=r"damaged\.gguf: it is not a GGUF file"):
+        causal_lm(model=str(damaged))
 
 
 def test_a_torchaudio_that_cannot_be_imported_is_named(tmp_path, monkeypatch):

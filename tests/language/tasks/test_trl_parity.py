@@ -89,8 +89,7 @@ def loader(method, tokenizer, size):
     if method in ("sft", "grpo"):
         talks = [(turns(n), answer(n + 1)) for n in numbers]
         made = [
-            row_of(encode(tokenizer, [*asked, *said]), {"turns": asked})
-            for asked, said in talks
+            row_of(encode(tokenizer, [*asked, *said]), {"turns": asked}) for asked, said in talks
         ]
         return DataLoader(made, size, collate_fn=Collate(tokenizer.pad_token_id))
     pairs = [(turns(n), f"{n + 1}.", f"{n - 1}.") for n in numbers]

@@ -63,14 +63,7 @@ def causal_lm(
 
 
 def dressed(model: str, *, revision: str | None, kind: Kind = "causal", **options: Any) -> Any:
-    """Load a model with what a backbone has: tokenizer, presets of targets, card, example.
-
-    Args:
-        model: its name, see `causal_lm`.
-        revision: its revision on the hub.
-        kind: see `load_model`.
-        options: of `load_model`.
-    """
+    """Load a model with what a backbone has: tokenizer, presets of targets, card, example."""
     loaded = load_model(model, revision=revision, kind=kind, **options)
     loaded.tokenizer = load_tokenizer(model, revision=revision)
     loaded.adapter_targets = presets(loaded)

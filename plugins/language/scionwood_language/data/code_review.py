@@ -59,12 +59,7 @@ class CodeReview(Talks):
         return reviews
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
-        """Return the shares of reviews with the right line, the right class, and no solution.
-
-        Args:
-            answers: the reviews.
-            batch: its `line`, `fault` and `solution` are texts of each row.
-        """
+        """Return the shares of reviews with the right line, the right class, and no solution."""
         rows = zip(answers, batch["line"], batch["fault"], batch["solution"], strict=True)
         scores = [judge_review(*row) for row in rows]
         return {name: sum(row[name] for row in scores) / len(scores) for name in scores[0]}

@@ -54,11 +54,7 @@ class Talks(ConversationData):
         return [(turns(request, answer), more) for request, answer, more in self.pairs(split)]
 
     def random(self, split: Split) -> tuple[Random, int]:
-        """Return the generator of a split, and its number of examples.
-
-        Args:
-            split: `train`, `val` or `test`.
-        """
+        """Return the generator of a split, and its number of examples."""
         at = ("train", "val", "test").index(split)
         return Random(f"{self.seed} {split}"), self.sizes[at]
 
@@ -133,12 +129,7 @@ class MixedTasks(Talks):
         return examples
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
-        """Return the share of exact answers of each task in a batch.
-
-        Args:
-            answers: the answers.
-            batch: its `task` and `answer` are texts of each row.
-        """
+        """Return the share of exact answers of each task in a batch."""
         right: dict[str, list[bool]] = {}
         for text, task, answer in zip(answers, batch["task"], batch["answer"], strict=True):
             right.setdefault(task, []).append(text.strip() == answer)

@@ -16,22 +16,13 @@ Row = dict[str, Any]
 
 
 def row_of(code: Encoded, more: Mapping[str, Any] | None = None) -> Row:
-    """Return a row of one example, see `Collate`.
-
-    Args:
-        code: the tokens of the example.
-        more: what else is known of the example, such as the right answer, for its judge.
-    """
+    """Return a row of one example, see `Collate`."""
     row: Row = {"input_ids": torch.tensor(code.input_ids), "labels": torch.tensor(code.labels)}
     return row if more is None else {**row, "more": dict(more)}
 
 
 def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
     """Assign examples to rows: the longest first, each to the fullest row with room for it.
-
-    Args:
-        lengths: the tokens of each example, at most `window`.
-        window: the tokens of a row.
 
     Returns:
         The indices of the examples in each row.
@@ -55,12 +46,7 @@ def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
 
 
 def join(examples: Sequence[Mapping[str, Tensor]]) -> Row:
-    """Join several examples into one row. The positions of each example start at zero.
-
-    Args:
-        examples: each has `input_ids` and `labels`, (token,). The first token of an example is not
-            a target, since no token of the same example precedes it.
-    """
+    """Join several examples into one row. The positions of each example start at zero."""
     labels = [example["labels"].clone() for example in examples]
     for label_ids in labels:
         label_ids[0] = IGNORED

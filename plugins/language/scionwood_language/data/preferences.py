@@ -93,7 +93,13 @@ class _FromFile(PreferenceData):
     """
 
     def __init__(
-        self, source: str | Path, tokenizer: str, max_length: int, batch_size: int, seed: int
+        self,
+        *,
+        source: str | Path = SAMPLE,
+        tokenizer: str = TINY,
+        max_length: int = 256,
+        batch_size: int = 8,
+        seed: int = 0,
     ) -> None:
         super().__init__(tokenizer, max_length, batch_size, seed)
         self.source = source
@@ -145,17 +151,6 @@ class Preferences(_FromFile):
         WeightsError: the tokenizer cannot be loaded.
     """
 
-    def __init__(
-        self,
-        *,
-        source: str | Path = SAMPLE,
-        tokenizer: str = TINY,
-        max_length: int = 256,
-        batch_size: int = 8,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(source, tokenizer, max_length, batch_size, seed)
-
     @staticmethod
     def read(path: Path) -> list[tuple[Any, ...]]:
         """Return the pairs of a file."""
@@ -187,17 +182,6 @@ class Verdicts(_FromFile):
         ReadError: a row has no prompt, answer or verdict. The row is named.
         WeightsError: the tokenizer cannot be loaded.
     """
-
-    def __init__(
-        self,
-        *,
-        source: str | Path = SAMPLE,
-        tokenizer: str = TINY,
-        max_length: int = 256,
-        batch_size: int = 8,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(source, tokenizer, max_length, batch_size, seed)
 
     def collate(self, pairs: Sequence[Any]) -> dict[str, Tensor]:
         """Return a batch, padded on the right, of requests, answers and verdicts."""

@@ -79,12 +79,7 @@ class ToolPlans(Talks):
         return plans
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
-        """Return the shares of plans that exist, are valid, and name the right command.
-
-        Args:
-            answers: the plans.
-            batch: its `tool` is the right command of each row.
-        """
+        """Return the shares of plans that exist, are valid, and name the right command."""
         pairs = zip(answers, batch["tool"], strict=True)
         scores = [judge_plan(answer, tool) for answer, tool in pairs]
         names = ("exists", "valid", "tool")

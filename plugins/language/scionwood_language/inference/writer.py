@@ -188,11 +188,6 @@ class Writer:
     def of_adapter(cls, folder: str | Path, model: str, device: str = "cpu") -> Self:
         """Load a model with the adapter of a plain peft folder.
 
-        Args:
-            folder: the folder with adapter_config.json.
-            model: the base model, as for `language/causal_lm`.
-            device: the device of the model.
-
         Raises:
             WeightsError: the model cannot be loaded.
             AdapterFileError: the adapter is damaged, or does not fit the model.
@@ -217,54 +212,12 @@ class Writer:
         *,
         progress: Callable[[int], None] | None = None,
     ) -> list[Answer]:
-        """Generate an answer to each conversation; see `write`.
-
-        Args:
-            prompts: the turns of each conversation, without the answer.
-            decoding: how tokens are chosen.
-            progress: called with the number of answers so far.
-
-        Raises:
-            RecipeError: a prompt and its answer exceed the context length of the model.
-        """
+        """Generate an answer to each conversation; see the function `write`."""
         return write(self.model, prompts, decoding, tokenizer=self.tokenizer, progress=progress)
 
     def save_merged(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write the model with its adapter merged, and the tokenizer, as a folder of transformers.
-
-        Afterwards this model has no adapter, and it answers as it did with the adapter.
-
-        Args:
-            folder: the new folder. It appears only if everything was written.
-            overwrite: replace a folder that exists.
-
-        Raises:
-            AdapterError: the adapter method cannot be merged.
-            OutputExistsError: the folder exists and `overwrite` is false.
-            WriteError: the folder cannot be written.
-        """
+        """Write the merged model and its tokenizer; see the function `save_merged`."""
         self.model = save_merged(self.model, folder, tokenizer=self.tokenizer, overwrite=overwrite)
-
-
-def save_merged(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write the model with its adapter merged, and the tokenizer, as a folder of transformers.
-
-        Afterwards this model has no adapter, and it answers as it did with the adapter.
-
-        Args:
-            folder: the new folder. It appears only if everything was written.
-            overwrite: replace a folder that exists.
-
-        Raises:
-            AdapterError: the adapter method cannot be merged.
-            OutputExistsError: the folder exists and `overwrite` is false.
-            WriteError: the folder cannot be written.
-        """
-        self.model = save_merged(self.model, folder, tokenizer=self.tokenizer, overwrite=overwrite)
-
-
-def _base(folder: Path, device: str) -> Any:
-    return with_base(folder, resolve(folder / RECIPE)).backbone.build().to(device)
 
 
 def save_merged(

@@ -40,12 +40,6 @@ def conversation_of(
 ) -> tuple[list[Message], Any]:
     """Return the turns of a row up to the last turn of the assistant, and its topic, if it has one.
 
-    Args:
-        row: the cells of the row. A list may be written as JSON.
-        layout: the layout; `auto` chooses by the names of the columns.
-        columns: columns of pairs by part, which take precedence over recognised names.
-        where: `FILE, row N`, for errors.
-
     Raises:
         ReadError: a column is missing, a role is unknown, or no turn is the assistant's.
         RecipeError: a part or a column in `columns` does not exist.

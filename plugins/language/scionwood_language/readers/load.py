@@ -93,11 +93,6 @@ def read_all(
 ) -> list[Conversation]:
     """Return the conversations of all files of a source.
 
-    Args:
-        source: a file, a folder, or a data set on the hub.
-        read: reads a source or one of its files.
-        files: whether a file that is refused stops the reading, or is left out.
-
     Raises:
         ReadError: a file is refused, or the source has none.
     """

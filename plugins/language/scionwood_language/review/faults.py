@@ -126,23 +126,23 @@ FAULTS: tuple[Fault, ...] = (
 )
 """The faults, in the order in which they are drawn."""
 
-MODULES = (
-    "argparse ast base64 bisect calendar cmd codecs colorsys configparser copy csv datetime "
-    "difflib dis email.utils fnmatch fractions ftplib functools gettext glob gzip heapq html "
-    "http.client imaplib inspect ipaddress json.decoder linecache locale mimetypes netrc ntpath "
-    "numbers optparse os pickletools pkgutil platform plistlib posixpath pprint pstats quopri "
-    "random re reprlib sched shlex shutil smtplib statistics string sysconfig tarfile textwrap "
-    "tokenize traceback types urllib.parse uuid warnings wave weakref zipfile"
-).split()
+MODULES = """
+argparse ast base64 bisect calendar cmd codecs colorsys configparser copy csv datetime difflib dis
+email.utils fnmatch fractions ftplib functools gettext glob gzip heapq html http.client imaplib
+inspect ipaddress json.decoder linecache locale mimetypes netrc ntpath numbers optparse os
+pickletools pkgutil platform plistlib posixpath pprint pstats quopri random re reprlib sched shlex
+shutil smtplib statistics string sysconfig tarfile textwrap tokenize traceback types urllib.parse
+uuid warnings wave weakref zipfile
+"""
 LINES = range(7, 19)
 """The lines of a program; a longer one costs many tokens."""
 
 
 @cache
 def programs() -> tuple[str, ...]:
-    """Return functions and methods of the standard library without comments, by name; no two are alike."""
+    """Return functions of the standard library without comments, by name; no two are alike."""
     codes: dict[str, str] = {}
-    for module in MODULES:
+    for module in MODULES.split():
         tree = ast.parse(inspect.getsource(import_module(module)))
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
@@ -155,14 +155,7 @@ def programs() -> tuple[str, ...]:
 
 
 def plant(fault: Fault, template: int, sources: Sequence[str], random: Random) -> Program | None:
-    """Return a program with a fault on one of its lines, or `None` if the template fits nowhere.
-
-    Args:
-        fault: the kind of fault.
-        template: which of its three templates.
-        sources: the programs, from which one is drawn.
-        random: the generator.
-    """
+    """Return a program with a fault on one of its lines, or `None` if the template fits nowhere."""
     pattern, wrong = fault.templates[template]
     for code in random.sample(list(sources), len(sources)):
         lines = code.splitlines()

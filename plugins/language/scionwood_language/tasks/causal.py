@@ -48,10 +48,6 @@ def loss_of(
 def hidden_states(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return the input of the output layer, and the logits of the last position.
 
-    Args:
-        model: a language model, with or without adapters.
-        inputs: the inputs, as for `loss_of`.
-
     Returns:
         Hidden states (batch, token, width), and logits (batch, 1, vocabulary).
     """
@@ -81,10 +77,6 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
     """Return whether `head_of` applied to `hidden_states` gives the logits of the model.
 
     It does not if the model scales its logits in another way. Then `loss_of` needs `whole`.
-
-    Args:
-        model: a language model, with or without adapters.
-        inputs: the inputs, as for `loss_of`.
     """
     if "logits_to_keep" not in inspect.signature(inner(model).forward).parameters:
         return False
@@ -105,10 +97,6 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
 
 def check_context(model: Any, inputs: Mapping[str, Tensor]) -> None:
     """Refuse an example that is longer than the context of the model.
-
-    Args:
-        model: a language model of transformers.
-        inputs: the inputs, as for `loss_of`.
 
     Raises:
         RecipeError: a position is beyond the context. The message names both.

@@ -23,7 +23,7 @@ from scionwood_language.tasks.causal import (
 from scionwood_language.tasks.deployed import deployed
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 INPUTS = ("input_ids", "attention_mask", "position_ids")
 

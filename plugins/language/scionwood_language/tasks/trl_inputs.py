@@ -62,10 +62,6 @@ def _rotated(ids: Tensor, mask: Tensor, answers: Tensor) -> dict[str, Tensor]:
 def rollouts(batch: Mapping[str, Any], group: int) -> list[dict[str, Any]]:
     """Return the rows of `GRPOTrainer`: each prompt once for each completion of its group.
 
-    Args:
-        batch: a batch of conversations, with `turns` and what the judge of the data reads.
-        group: the completions of a prompt.
-
     Raises:
         RecipeError: the rows are packed, so a row has no prompt.
     """

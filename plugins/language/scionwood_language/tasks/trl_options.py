@@ -32,12 +32,11 @@ ELSEWHERE = {
 }
 """Options of TRL's configs that another section of the recipe rules."""
 
-WITHOUT_EFFECT = tuple(
-    "dataset_ eos_token pad_ chat_template_path truncation_mode padding_free model_init_kwargs "
-    "precompute_ref sync_ref_model num_iterations steps_per_generation generation_batch_size "
-    "use_vllm vllm_ shuffle_dataset activation_offloading completion_only_loss assistant_only_loss "
-    "eval_packing".split()
-)
+WITHOUT_EFFECT = """
+dataset_ eos_token pad_ chat_template_path truncation_mode padding_free model_init_kwargs
+precompute_ref sync_ref_model num_iterations steps_per_generation generation_batch_size use_vllm
+vllm_ shuffle_dataset activation_offloading completion_only_loss assistant_only_loss eval_packing
+"""
 """Beginnings of options of TRL's own loop and data, which do not run here."""
 
 
@@ -51,7 +50,7 @@ def check_options(options: Mapping[str, Any], config: type) -> None:
 
     general = {field.name for field in fields(TrainingArguments)}
     names = {field.name for field in fields(config)} - general
-    names = {name for name in names if not name.startswith(WITHOUT_EFFECT)}
+    names = {name for name in names if not name.startswith(tuple(WITHOUT_EFFECT.split()))}
     for name in options:
         if name in ELSEWHERE:
             rule = "another section of the recipe rules it"

@@ -23,12 +23,7 @@ def answer(digits: str, order: Order) -> str:
 
 
 def strings(length: int, *, pretraining: bool) -> list[str]:
-    """Return half of all strings of a length in random order; the two halves are disjoint.
-
-    Args:
-        length: the number of digits of a string.
-        pretraining: true for the half on which the tiny base was pretrained, else the other half.
-    """
+    """Return half of all strings of a length in random order; the two halves are disjoint."""
     order = torch.randperm(10**length, generator=torch.Generator().manual_seed(length)).tolist()
     half = len(order) // 2
     return [f"{code:0{length}}" for code in (order[:half] if pretraining else order[half:])]

@@ -22,10 +22,6 @@ REASONER: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hid
 
 def tiny_model(sizes: Mapping[str, Any], seed: int) -> LlamaForCausalLM:
     """Return a small Llama over `CHARACTERS` with random weights; the global generator is unused.
-
-    Args:
-        sizes: `BASE` (83,776 parameters) or `REASONER` (11,104).
-        seed: the seed of the weights.
     """
     ends = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
     config = LlamaConfig(
