@@ -11,8 +11,7 @@ from scionwood import ReadError, RecipeError, fit, load_run, resolve
 from scionwood import test as measure
 from scionwood_language.data.conversations import Conversations
 from scionwood_language.tasks.rewards import reward_functions, text_of
-from scionwood_language.tasks.trl_inputs import rollouts
-from scionwood_language.tasks.trl_options import check_options
+from scionwood_language.tasks.trl_inputs import check_options, rollouts
 
 if importlib.util.find_spec("trl") is None:
     pytest.skip("the extra scionwood-language[trl]", allow_module_level=True)

@@ -15,8 +15,7 @@ from scionwood_language import load_model, save_merged
 from scionwood_language.backbones.causal_lm import causal_lm
 from scionwood_language.backbones.reward_model import reward_model
 from scionwood_language.chat.templates import encode
-from scionwood_language.data.batches import collate_pairs
-from scionwood_language.data.packing import Collate, row_of
+from scionwood_language.data.packing import Collate, collate_pairs, row_of
 from scionwood_language.tasks.trl import NAMES, Trl
 
 trl = pytest.importorskip("trl", reason="the extra scionwood-language[trl]")

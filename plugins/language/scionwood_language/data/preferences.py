@@ -13,8 +13,8 @@ from torch import Tensor
 
 from scionwood import ReadError, RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split, call_in_child
-from scionwood_language.data.batches import collate_answers, collate_pairs
 from scionwood_language.data.generated import turns
+from scionwood_language.data.packing import collate_answers, collate_pairs
 from scionwood_language.data.splits import split_by_topic
 from scionwood_language.model.tiny import TINY
 from scionwood_language.model.weights import load_tokenizer

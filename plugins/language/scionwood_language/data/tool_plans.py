@@ -11,8 +11,7 @@ from scionwood import ReadError, ScionwoodError
 from scionwood.authoring import Split, check_plan
 from scionwood_language.data.generated import Talks
 from scionwood_language.model.tiny import TINY
-from scionwood_language.planning.planner import REQUEST
-from scionwood_language.planning.requests import HELD_OUT, TRAINED, request_for, usable
+from scionwood_language.planning import HELD_OUT, REQUEST, TRAINED, request_for, usable
 
 
 @final
@@ -75,7 +74,7 @@ class ToolPlans(Talks):
         for number in range(count):
             command = commands[number % len(commands)]
             request, line = request_for(command, random, wordings)
-            plans.append((REQUEST.format(request), line, {"tool": command.name}))
+            plans.append((REQUEST.format(request), line, {"tool": command}))
         return plans
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:

@@ -19,8 +19,14 @@ from scionwood_language.chat.templates import IGNORED
 from scionwood_language.tasks.causal import check_context, check_isolated, inner
 from scionwood_language.tasks.deployed import deployed, deployed_encoder
 from scionwood_language.tasks.rewards import reward_functions
-from scionwood_language.tasks.trl_inputs import Method, inputs_of, placeholder, rollouts
-from scionwood_language.tasks.trl_options import check_options, quietly
+from scionwood_language.tasks.trl_inputs import (
+    Method,
+    check_options,
+    inputs_of,
+    placeholder,
+    quietly,
+    rollouts,
+)
 
 NAMES: dict[Method, str] = {
     "sft": "SFT",

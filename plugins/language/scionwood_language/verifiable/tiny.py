@@ -21,8 +21,7 @@ REASONER: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hid
 
 
 def tiny_model(sizes: Mapping[str, Any], seed: int) -> LlamaForCausalLM:
-    """Return a small Llama over `CHARACTERS` with random weights; the global generator is unused.
-    """
+    """Return a small Llama over `CHARACTERS`, with random weights of a seed of its own."""
     ends = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
     config = LlamaConfig(
         vocab_size=len(CHARACTERS),

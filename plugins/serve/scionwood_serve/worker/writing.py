@@ -136,10 +136,12 @@ class Writing:
                 file.close()
                 self._done(future)
 
+        def is_gone() -> bool:
+            return not job.source.exists()
+
         try:
             body = json.loads(job.source.read_text("utf-8"))
             # Nobody waits for an answer any more whose request the HTTP process has removed.
-            is_gone = lambda: not job.source.exists()  # noqa: E731
             batcher.add(functions[1](batcher, body, tell, is_gone, job.version))
         except Exception:
             file.close()
