@@ -48,8 +48,10 @@ class Grammar:
     def __init__(self, tokens: Any, schema: Mapping[str, Any]) -> None:
         from llguidance import LLMatcher
 
-        text = json.dumps(schema)
-        self._matcher = LLMatcher(tokens, LLMatcher.grammar_from_json_schema(text))
+        # One space between two parts at most: a model might write spaces without an end.
+        options: Any = {"whitespace_pattern": " "}
+        grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=options)
+        self._matcher = LLMatcher(tokens, grammar)
         if self._matcher.is_error():
             rule = f"its schema cannot be used ({self._matcher.get_error().splitlines()[0]})"
             raise RecipeError("response_format", rule, "Simplify the schema")
