@@ -59,6 +59,8 @@ class Conversations(ConversationData):
         ['answer', 'attention_mask', 'input_ids']
     """
 
+    data_files: DataFiles
+
     def __init__(
         self,
         *,

@@ -220,8 +220,8 @@ class Batcher:
         else:
             width = max(mask.shape[1], self._mask.shape[1])
             self._mask = torch.cat([_padded(self._mask, width, 1), _padded(mask, width, 1)])
-            layers: list[tuple[Any, Any]] = list(zip(self._cache.layers, cache.layers, strict=True))
-            for layer, joining in layers:
+            pairs: list[tuple[Any, Any]] = list(zip(self._cache.layers, cache.layers, strict=True))
+            for layer, joining in pairs:
                 keys = [_padded(layer.keys, width, 2), _padded(joining.keys, width, 2)]
                 layer.keys = torch.cat(keys)
                 values = [_padded(layer.values, width, 2), _padded(joining.values, width, 2)]

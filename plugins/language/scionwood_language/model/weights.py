@@ -119,13 +119,12 @@ def _loading(model: str, revision: str | None, what: str) -> Iterator[tuple[str,
     check_transformers()
     path, folder = _gguf(model), _folder(model)
     display = path.name if path else f"{what} {Path(model).name if folder else model!r}"
+    place, options = model, dict[str, Any](revision=revision or "main")
     if path:
         check_gguf(path)
         place, options = str(path.parent), {"gguf_file": path.name}
     elif folder:
         place, options = str(folder), {"local_files_only": True}
-    else:
-        place, options = model, {"revision": revision or "main"}
     try:
         yield place, options
     except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:

@@ -22,7 +22,7 @@ REASONER: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hid
 
 def tiny_model(sizes: Mapping[str, Any], seed: int) -> LlamaForCausalLM:
     """Return a small Llama over `CHARACTERS`, with random weights of a seed of its own."""
-    ends = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
+    ends: dict[str, Any] = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
     config = LlamaConfig(
         vocab_size=len(CHARACTERS),
         max_position_embeddings=64,
