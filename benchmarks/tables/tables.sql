@@ -1117,6 +1117,9 @@ FROM language_queries GROUP BY arm ORDER BY min(place);
 -- table: language_attributes
 SELECT mix, n, tui, tumi, apni, [as asked] FROM language_attributes;
 
+-- table: language_compatible
+SELECT mix, n, apni, thanks, both FROM language_compatible;
+
 -- table: pde_layouts
 WITH line AS (
   SELECT now.*, old.right = 'yes' AS right_before, now.right = 'yes' AS right_now,
