@@ -134,8 +134,8 @@ pickletools pkgutil platform plistlib posixpath pprint pstats quopri random re r
 shutil smtplib statistics string sysconfig tarfile textwrap tokenize traceback types urllib.parse
 uuid warnings wave weakref zipfile
 """
-LINES = range(7, 19)
-"""The lines of a program; a longer one costs many tokens."""
+LINES, LONGEST = range(7, 19), 550
+"""The lines of a program, and its most characters; a longer one costs many tokens."""
 
 
 @cache
@@ -149,7 +149,7 @@ def programs() -> tuple[str, ...]:
                 if ast.get_docstring(node) is not None:
                     node.body = node.body[1:] or [ast.Pass()]
                 code = ast.unparse(node)
-                if len(code.splitlines()) in LINES:
+                if len(code.splitlines()) in LINES and len(code) <= LONGEST:
                     codes.setdefault(code, f"{module}.{node.name}")
     return tuple(sorted(codes, key=codes.__getitem__))
 
