@@ -1082,6 +1082,12 @@ SELECT method, nullif(count(seed), 0) AS seeds, spread(nats, '.3f') AS "nats a b
   spread([s a step], '.2f') AS "s a step", spread(MiB, '.1f') AS "MiB kept"
 FROM language_experts GROUP BY method ORDER BY min(place);
 
+-- table: language_sizes
+SELECT arm, sequences, nullif(count(seed), 0) AS seeds, spread(nats, '.3f') AS "nats a token",
+  spread(forgetting, '+.3f') AS "forgetting, nats", digits(max(trained), ',.0f') AS trained,
+  max(rate) AS "rate or share", spread([s a step], '.2f') AS "s a step"
+FROM language_sizes GROUP BY arm, sequences ORDER BY min(place);
+
 -- table: language_diffusion
 SELECT base, model, training, steps, nullif(count(seed), 0) AS seeds,
   digits(max(parameters), ',.0f') AS parameters, spread(nats, '.3f') AS "nats a byte",
