@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pad_sequence
 from scionwood import parameter_groups
 from scionwood.authoring import minimise, warm_cosine
 from scionwood_language.chat.templates import IGNORED, encode, end_of_turn
-from scionwood_language.tasks.losses import completion_loss, select_learned
+from scionwood_language.tasks.causal import completion_loss, select_learned
 
 LAYERS = r"layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
 """All linear layers of the tail."""

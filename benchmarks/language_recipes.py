@@ -41,8 +41,8 @@ from scionwood_language.data.generated import MixedTasks, turns
 from scionwood_language.data.tool_plans import ToolPlans
 from scionwood_language.inference.decoding import Decoding
 from scionwood_language.inference.writer import write
-from scionwood_language.planning.planner import REQUEST
-from scionwood_language.tasks.losses import completion_loss
+from scionwood_language.planning import REQUEST
+from scionwood_language.tasks.causal import completion_loss
 from scionwood_methods.peml.search import discretise, search
 
 BLOCKS, BATCH, STEPS = 6, 4, 30

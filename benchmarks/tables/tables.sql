@@ -1103,10 +1103,11 @@ SELECT method, nullif(count(seed), 0) AS seeds, spread(nats, '.3f') AS "nats a b
   spread([s a step], '.2f') AS "s a step", spread(MiB, '.1f') AS "MiB kept"
 FROM language_experts GROUP BY method ORDER BY min(place);
 
--- table: language_trl
-SELECT form, first AS "first loss", last AS "last loss", apart AS "largest relative difference",
-  [s a step] AS "s a step", MiB AS "MiB kept"
-FROM language_trl;
+-- table: language_sizes
+SELECT arm, sequences, nullif(count(seed), 0) AS seeds, spread(nats, '.3f') AS "nats a token",
+  spread(forgetting, '+.3f') AS "forgetting, nats", digits(max(trained), ',.0f') AS trained,
+  max(rate) AS "rate or share", spread([s a step], '.2f') AS "s a step"
+FROM language_sizes GROUP BY arm, sequences ORDER BY min(place);
 
 -- table: language_diffusion
 SELECT base, model, training, steps, nullif(count(seed), 0) AS seeds,
@@ -1142,6 +1143,9 @@ FROM language_queries GROUP BY arm ORDER BY min(place);
 
 -- table: language_attributes
 SELECT mix, n, tui, tumi, apni, [as asked] FROM language_attributes;
+
+-- table: language_compatible
+SELECT mix, n, apni, thanks, both FROM language_compatible;
 
 -- table: pde_layouts
 WITH line AS (

@@ -13,10 +13,9 @@ from scionwood.adapters.methods import config_class
 from scionwood_language.backbones.causal_lm import causal_lm, presets
 from scionwood_language.backbones.encoder import encoder
 from scionwood_language.backbones.seq2seq import seq2seq
-from scionwood_language.data.batches import Batches
+from scionwood_language.chat.templates import check_template
 from scionwood_language.data.conversations import Conversations
 from scionwood_language.model import installed
-from scionwood_language.model.gguf import gguf_model
 from scionwood_language.model.tiny import auto_class, tiny_tokenizer
 from scionwood_language.tasks.seq2seq import Seq2Seq
 from scionwood_language.tasks.sft import Sft
@@ -85,7 +84,7 @@ def test_a_template_that_writes_no_answer_is_refused_with_its_reason(template, r
     tokenizer = tiny_tokenizer()
     tokenizer.chat_template = template
     with pytest.raises(WeightsError, match=reason):
-        Batches(tokenizer)
+        check_template(tokenizer)
 
 
 def test_an_example_over_the_context_is_refused():
@@ -130,10 +129,11 @@ def test_gguf_of_an_unknown_quantisation_is_refused(tmp_path):
     path = tmp_path / "odd.gguf"
     path.write_bytes(header + tensor + bytes(256))
     with pytest.raises(WeightsError, match="unknown quantisation"):
-        gguf_model(path, torch.float32)
-    path.write_bytes(b"not a model")
-    with pytest.raises(WeightsError, match=r"odd\.gguf: it is not a GGUF file"):
-        gguf_model(path, torch.float32)
+        causal_lm(model=str(path))
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(b"not a model")
+    with pytest.raises(WeightsError, match=r"damaged\.gguf: it is not a GGUF file"):
+        causal_lm(model=str(damaged))
 
 
 def test_a_torchaudio_that_cannot_be_imported_is_named(tmp_path, monkeypatch):

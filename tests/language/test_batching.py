@@ -1,5 +1,7 @@
 """Answers that are written together are those that the model writes alone."""
 
+import json
+
 import pytest
 import torch
 
@@ -92,6 +94,51 @@ def test_samples_depend_on_their_seed_and_not_on_their_company(model):
     assert requests[0].written == requests[2].written != requests[1].written
 
 
+def tuned(seed):
+    model = attach(causal_lm(), config_class("lora")(r=2 + seed), targets="attention")
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in (p for p in model.parameters() if p.requires_grad):
+            weight.copy_(0.3 * torch.randn(weight.shape, generator=generator))
+    return model
+
+
+def test_adapters_of_runs_on_one_base_share_a_batch(model):
+    one, two = tuned(0), tuned(1)
+    wanted = [alone(one, b"hello", 8), alone(two, b"hello", 8)]
+    made = batcher(one)
+    assert [made.adopt(two, "two"), made.adopt(model, "bare")] == [True, False]
+    requests = [ask([], b"hello", max_tokens=8, adapter=name) for name in (None, "two")]
+    for request in requests:
+        made.add(request)
+    finish(made)
+    assert [request.written for request in requests] == wanted
+    assert wanted[0] != wanted[1]
+
+
+def test_a_known_beginning_is_not_read_again(model):
+    made, prompt = batcher(model), bytes(range(65, 105))
+    for text in (prompt, prompt + b"and more"):
+        request = ask([], text, max_tokens=6)
+        made.add(request)
+        start = made._begun(request)[1]
+        finish(made)
+        assert request.written == alone(model, text, 6)
+    assert start == len(prompt)
+
+
+def test_an_answer_has_the_schema_that_is_asked_for(model):
+    pytest.importorskip("llguidance", reason="the extra scionwood-language[json]")
+    pieces, made = [], Batcher(model, model.tokenizer)
+    properties = {"right": {"type": "boolean"}, "n": {"enum": [1, 2]}}
+    schema = {"type": "object", "properties": properties, "required": ["right", "n"]}
+    made.add(ask(pieces, b"abc", max_tokens=90, schema=schema | {"additionalProperties": False}))
+    finish(made)
+    answer = json.loads("".join(piece.get("text", "") for piece in pieces))
+    assert isinstance(answer["right"], bool) and answer["n"] in (1, 2)  # noqa: PT018
+    assert pieces[-1]["finish"] == "stop"
+
+
 def test_what_cannot_be_batched_is_refused():
     prompts = attach(
         causal_lm(), config_class("prompt_tuning")(num_virtual_tokens=2, task_type="CAUSAL_LM")
@@ -109,6 +156,7 @@ def test_a_request_out_of_range_is_refused_by_name(model):
         ({"temperature": 9}, "temperature: 9"),
         ({"max_tokens": True}, "max_tokens: True"),
         ({"stop": ["a"] * 5}, "stop"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
         ({"messages": [{"role": "user"}]}, "a message has a role"),
     ):
         with pytest.raises(RecipeError, match=match):

@@ -10,7 +10,7 @@ from scionwood.authoring import check_plan
 from scionwood_language.data.code_review import CodeReview, judge_review
 from scionwood_language.data.generated import MixedTasks
 from scionwood_language.data.tool_plans import ToolPlans, judge_plan
-from scionwood_language.review.faults import FAULTS, program
+from scionwood_language.review.faults import FAULTS, plant, programs
 
 
 def test_every_plan_of_the_data_is_valid_and_the_wordings_of_the_test_are_new():
@@ -50,18 +50,24 @@ def test_requests_of_a_file_replace_those_that_are_made(tmp_path):
 
 @table("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_a_program_has_its_fault_on_the_line_and_the_solution_nowhere(fault):
-    own = program(fault, Random(3))
-    lines = own.code.splitlines()
-    assert own.solution not in own.code
-    repaired = [*lines[: own.line - 1], own.solution, *lines[own.line :]]
-    assert repaired != lines
-    assert own.code.count("{") == own.code.count("}")
-    assert own.solution not in fault.hint
+    for template in range(3):
+        own = plant(fault, template, programs(), Random(3))
+        lines = own.code.splitlines()
+        others = [*lines[: own.line - 1], *lines[own.line :]]
+        sources = [code.splitlines() for code in programs()]
+        assert own.solution not in own.code
+        assert own.solution not in fault.hint
+        assert any(
+            [*code[: own.line - 1], *code[own.line :]] == others
+            and code[own.line - 1].strip() == own.solution != lines[own.line - 1].strip()
+            for code in sources
+            if len(code) == len(lines)
+        )
 
 
 def test_a_review_is_judged_by_line_class_and_leak():
     [(asked, told, more), *_] = CodeReview(n_train=12).pairs("train")
-    assert "Review this Java program" in asked
+    assert "Review this Python program" in asked
     own = (more["line"], more["fault"], more["solution"])
     assert judge_review(told, *own) == {"line": True, "fault": True, "no_leak": True}
     leaked = f"{told}\nWrite {more['solution']}"

@@ -11,7 +11,6 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from scionwood import AdapterError, RecipeError, WeightsError, fit, load_run, resolve
-from scionwood.cli import main
 from scionwood_language.verifiable.backbone import unir
 from scionwood_language.verifiable.prompts import DigitStrings, answer, strings
 from scionwood_language.verifiable.task import exact
@@ -30,12 +29,6 @@ CPU = "trainer.accelerator=cpu"
 
 def text(row):
     return "".join(CHARACTERS[token] for token in row)
-
-
-def test_answers_follow_the_order():
-    assert answer("31415", "ascending") == "11345"
-    assert answer("31415", "descending") == "54311"
-    assert answer("31415", "copy") == "31415"
 
 
 @table("order", ["ascending", "descending", "copy"])
@@ -135,30 +128,3 @@ def test_rewards_train_the_reasoner_and_keep_the_base(changes, tmp_path):
     assert all(torch.equal(own[key], value) for key, value in tiny_base().state_dict().items())
     weights = run / "adapter" / "adapter_model.safetensors" if changes else run / "head.safetensors"
     assert all("reasoners.0" in key for key in load_file(weights))
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_continues_exactly(tmp_path):
-    every = "trainer.callbacks=[{name: checkpoint, every_n_steps: 1}]"
-    small = ["trainer.val_check_interval=2", "data.n_val=8", "data.batch_size=4", every, CPU]
-
-    def recipe(steps):
-        constant = "task.schedule=constant"
-        return resolve("language/unir", [*small, constant, f"trainer.max_steps={steps}"])
-
-    whole = fit(recipe(4), run_dir=tmp_path / "whole")
-    cut = fit(recipe(2), run_dir=tmp_path / "cut")
-    fit(recipe(4), resume=cut)
-    assert (whole / "metrics.csv").read_text() == (cut / "metrics.csv").read_text()
-    left, right = (torch.load(r / "checkpoints/last.ckpt")["state_dict"] for r in (whole, cut))
-    assert all(torch.equal(left[key], value) for key, value in right.items())
-
-
-@pytest.mark.usefixtures("_undrawn")
-def test_command_line_trains_and_tests(tmp_path, capsys):
-    run = str(tmp_path / "run")
-    assert main(["fit", "language/unir", "--smoke", "--run", run, f"--{CPU}"]) == 0
-    assert main(["test", run]) == 0
-    said = capsys.readouterr().out
-    assert "test_reward " in said
-    assert "test_reward_base" in said

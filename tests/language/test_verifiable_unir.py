@@ -63,17 +63,6 @@ def test_samples_follow_the_combined_distribution():
     torch.testing.assert_close(frequencies, expected.detach(), atol=0.03, rtol=0)
 
 
-def test_ended_sequences_are_padded():
-    fusion, x = LogitFusion(model(0), [model(1)], [5.0]), prompts(6)
-    first = fusion.generate(x, max_new_tokens=1)[0, -1].item()
-    whole = fusion.generate(x, max_new_tokens=4, eos_token_id=first)
-    for row in whole[:, 3:]:
-        ended = (row == first).nonzero()
-        if len(ended):
-            assert (row[ended[0, 0] :] == first).all()
-    assert whole[0, 3] == first
-
-
 def test_tokens_after_the_end_are_ignored():
     fusion = LogitFusion(model(0), [model(1)], [5.0])
     options = {"group": 4, "max_new_tokens": 5, "temperature": 1.0, "eos_token_id": END}

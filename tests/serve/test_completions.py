@@ -92,7 +92,6 @@ def test_a_client_that_goes_away_stops_its_answer(talker):
     ("body", "match"),
     [
         ({"n": 2}, "n: 2: this server does not do it"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"model": None}, "it has no `model` and `messages`"),
         ({"banana": 1}, "banana"),
     ],

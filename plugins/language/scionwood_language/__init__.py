@@ -18,7 +18,7 @@ plugin = Plugin(
     data={
         "conversations": "scionwood_language.data.conversations:Conversations",
         "preferences": "scionwood_language.data.preferences:Preferences",
-        "verdicts": "scionwood_language.data.verdicts:Verdicts",
+        "verdicts": "scionwood_language.data.preferences:Verdicts",
         "tool_plans": "scionwood_language.data.tool_plans:ToolPlans",
         "code_review": "scionwood_language.data.code_review:CodeReview",
         "mixed_tasks": "scionwood_language.data.generated:MixedTasks",
@@ -27,7 +27,6 @@ plugin = Plugin(
     },
     tasks={
         "sft": "scionwood_language.tasks.sft:Sft",
-        "dpo": "scionwood_language.tasks.dpo:DirectPreference",
         "trl": "scionwood_language.tasks.trl:Trl",
         "seq2seq": "scionwood_language.tasks.seq2seq:Seq2Seq",
         "masked_diffusion": "scionwood_language.tasks.masked_diffusion:MaskedDiffusion",
@@ -44,7 +43,7 @@ plugin = Plugin(
     rooms=("chat", "diffusion", "planning", "query", "review", "verifiable"),
     parsers={
         "conversations": "scionwood_language.readers.parsers:Conversations",
-        "preferences": "scionwood_language.data.parsers:Preferences",
+        "preferences": "scionwood_language.readers.parsers:Preferences",
     },
 )
 

@@ -137,10 +137,7 @@ def test_rows_are_full_and_contain_each_example_once():
     assert sum(lengths) / (100 * len(rows)) > 0.95
 
 
-def test_prompts_for_generation_are_padded_at_the_start(tokenizer):
-    data = Generated(n_val=6, n_test=1)
-    batch = next(iter(data.val_dataloader()))
-    assert (batch["prompt_mask"][:, -1] == 1).all()
+def test_rows_of_validation_have_their_requests():
+    batch = next(iter(Generated(n_val=6, n_test=1).val_dataloader()))
     assert set(batch["register"]) == {"tui", "tumi", "apni"}
-    texts = tokenizer.batch_decode(batch["prompt_ids"])
-    assert all(text.endswith("<|assistant|>") for text in texts)
+    assert [turns[-1]["role"] for turns in batch["turns"]] == ["user"] * 6

@@ -51,11 +51,3 @@ def test_otherwise_a_split_is_smaller_never_larger():
     topics = [f"topic {n // 10}" for n in range(100)]
     splits = split_by_topic(topics, val=0.15, test=0.05)
     assert [len(splits[split]) for split in SPLITS] == [90, 10, 0]
-
-
-def test_splits_depend_only_on_the_seed_and_a_share_of_zero_is_empty():
-    topics = blade_like()
-    assert split_by_topic(topics, seed=3) == split_by_topic(topics, seed=3)
-    assert split_by_topic(topics, seed=3) != split_by_topic(topics, seed=4)
-    for split in ("val", "test"):
-        assert split_by_topic(["a", "b", "c"], **{split: 0.0})[split] == []

@@ -151,7 +151,7 @@ def test_the_marks_of_a_template_say_what_all_turns_are():
 
 def own_batch(tokenizer, items, *, packed, turns="last"):
     codes = [encode(tokenizer, item, turns=turns) for item in items]
-    rows = [row_of(code, {}, prompt=False) for code in codes]
+    rows = [row_of(code) for code in codes]
     return Collate(tokenizer.pad_token_id)([join(rows)] if packed else rows)
 
 

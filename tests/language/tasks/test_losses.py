@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from scionwood_language.chat.templates import IGNORED
-from scionwood_language.tasks.losses import completion_loss, fuses
+from scionwood_language.tasks.causal import completion_loss, fuses
 
 WIDTH, VOCABULARY = 16, 500
 

@@ -51,8 +51,8 @@ class Generated(ConversationData):
 
     Shapes: a batch has `input_ids` and `labels`, each (row, token) int64. Tokens that are not
         learned have the label -100. Rows of one example have `attention_mask`, packed rows have
-        `position_ids`, each (row, token). Batches of validation and test also have `prompt_ids` and
-        `prompt_mask`, each (row, token), and `register`, the level of each row.
+        `position_ids`, each (row, token). Batches of validation and test also have `turns`,
+        those before each answer, and `register`, the level of each row.
 
     Units: tokens.
 

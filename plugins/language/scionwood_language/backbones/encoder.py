@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 from torch import nn
 
 from scionwood import WeightsError
-from scionwood_language.backbones.causal_lm import card_of, example_ids, presets
+from scionwood_language.backbones.causal_lm import dressed
 from scionwood_language.model.tiny import MODERN
-from scionwood_language.model.weights import DTypes, load_model, load_tokenizer
+from scionwood_language.model.weights import DTypes
 
 
 def encoder(
@@ -34,13 +31,9 @@ def encoder(
 
     Source: any model of transformers; the sizes of the tiny ones are ours.
     """
-    loaded: Any = load_model(model, revision=revision, dtype=dtype, kind="encoder")
-    loaded.tokenizer = load_tokenizer(model, revision=revision)
+    loaded = dressed(model, revision=revision, dtype=dtype, kind="encoder")
     if loaded.tokenizer.mask_token_id is None:
         rule = "its tokenizer has no mask token"
         raise WeightsError(f"encoder {model!r}", rule, "Use a model that was trained with masks")
-    loaded.adapter_targets = presets(loaded)
-    loaded.card = card_of(loaded, model, revision, "none")
-    loaded.example_input = partial(example_ids, loaded.config.vocab_size)
     network: nn.Module = loaded
     return network

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 from torch import nn
 
-from scionwood_language.backbones.causal_lm import card_of, example_ids, presets
+from scionwood_language.backbones.causal_lm import dressed
 from scionwood_language.model.tiny import TINY
-from scionwood_language.model.weights import DTypes, Quantize, load_model, load_tokenizer
+from scionwood_language.model.weights import DTypes, Quantize
 
 
 def reward_model(
@@ -39,15 +36,9 @@ def reward_model(
 
     Source: N. Stiennon et al., arXiv:2009.01325, section 3.4; the classes of transformers.
     """
-    loaded: Any = load_model(
-        model, revision=revision, quantize=quantize, dtype=dtype, kind="reward"
-    )
-    loaded.tokenizer = load_tokenizer(model, revision=revision)
+    loaded = dressed(model, revision=revision, quantize=quantize, dtype=dtype, kind="reward")
     # The score is read at the last token that is no padding.
     loaded.config.pad_token_id = loaded.tokenizer.pad_token_id
-    loaded.adapter_targets = presets(loaded)
     loaded.head = ("score",)
-    loaded.card = card_of(loaded, model, revision, quantize)
-    loaded.example_input = partial(example_ids, loaded.config.vocab_size)
     network: nn.Module = loaded
     return network

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
-from scionwood_language.backbones.causal_lm import card_of, presets
+from scionwood_language.backbones.causal_lm import dressed
 from scionwood_language.model.tiny import TINY
-from scionwood_language.model.weights import DTypes, load_model, load_tokenizer
+from scionwood_language.model.weights import DTypes
 
 
 def seq2seq(
@@ -33,15 +29,5 @@ def seq2seq(
 
     Source: any model of transformers; the tiny one is ours.
     """
-    loaded: Any = load_model(model, revision=revision, dtype=dtype, kind="seq2seq")
-    loaded.tokenizer = load_tokenizer(model, revision=revision)
-    loaded.adapter_targets = presets(loaded)
-    loaded.card = card_of(loaded, model, revision, "none")
-    loaded.example_input = partial(_example, loaded.config.vocab_size)
-    network: nn.Module = loaded
+    network: nn.Module = dressed(model, revision=revision, dtype=dtype, kind="seq2seq")
     return network
-
-
-def _example(vocabulary: int) -> tuple[Tensor, ...]:
-    ids = torch.arange(2 * 12).view(2, -1) % vocabulary
-    return ids, torch.ones_like(ids), ids[:, :6]

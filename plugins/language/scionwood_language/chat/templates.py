@@ -36,7 +36,6 @@ class Encoded:
         prompt: the ids of all turns before the completion, and of the start of the assistant turn.
         completion: the ids of the completion, and of what the template writes after it.
         mask: whether each token of prompt and completion is learned. `None` learns the completion.
-        asked: the ids after which a model generates the completion, if they are not `prompt`.
 
     Example:
         >>> from scionwood_language import Encoded
@@ -47,7 +46,6 @@ class Encoded:
     prompt: list[int]
     completion: list[int]
     mask: tuple[bool, ...] | None = None
-    asked: tuple[int, ...] | None = None
 
     @property
     def input_ids(self) -> list[int]:
@@ -103,8 +101,7 @@ def encode(tokenizer: Any, messages: Sequence[Message], *, turns: Turns = "last"
     if not set(tokens[start:]) & _special(tokenizer):
         tokens = [*tokens, end_of_text(tokenizer)]
     mask = _mask(tokenizer, messages, tokens, start) if turns == "all" else None
-    other = None if start == len(prompt) else tuple(prompt)
-    return Encoded(tokens[:start], tokens[start:], mask, other)
+    return Encoded(tokens[:start], tokens[start:], mask)
 
 
 def check_template(tokenizer: Any) -> None:
@@ -112,9 +109,6 @@ def check_template(tokenizer: Any) -> None:
 
     A conversation must begin with the text after which a model generates, up to its last turn, and
     its rest must hold the answer.
-
-    Args:
-        tokenizer: a tokenizer of transformers. Without a template there is nothing to refuse.
 
     Raises:
         WeightsError: the template fails, changes the request, or leaves the answer out.
@@ -135,9 +129,6 @@ def check_template(tokenizer: Any) -> None:
 def end_of_turn(tokenizer: Any) -> int:
     """Return the id of the token that ends an answer: the template's own, or else the text's end.
 
-    Args:
-        tokenizer: a tokenizer of transformers.
-
     Raises:
         WeightsError: the tokenizer has no such token, so a model could not learn to stop.
     """
@@ -148,12 +139,7 @@ def end_of_turn(tokenizer: Any) -> int:
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Return the tokens of a conversation up to the start of the assistant's answer.
-
-    Args:
-        tokenizer: a tokenizer of transformers.
-        messages: the turns without the answer.
-    """
+    """Return the tokens of a conversation up to the start of the assistant's answer."""
     text = prompt_text(tokenizer, messages)
     templated = bool(tokenizer.chat_template)  # a template writes the first token itself
     ids: list[int] = tokenizer(text, add_special_tokens=not templated)["input_ids"]
@@ -161,24 +147,14 @@ def prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
 
 
 def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
-    """Return a conversation up to the start of the answer, as text with special tokens.
-
-    Args:
-        tokenizer: a tokenizer of transformers. Its chat template is used if it has one.
-        messages: the turns without the answer. If the template does not support a system turn, the
-            system text is prepended to the first turn of the user.
-    """
+    """Return a conversation up to the start of the answer, as text with special tokens."""
     if not tokenizer.chat_template:
         return plain(messages)
     return _with_folded_system(messages, partial(_templated, tokenizer))
 
 
 def plain(messages: Sequence[Message]) -> str:
-    """Return a conversation for models without a chat template, with a heading above each turn.
-
-    Args:
-        messages: the turns without the answer.
-    """
+    """Return a conversation for models without a chat template, with a heading above each turn."""
     turns = [f"### {message['role']}\n{message['content']}\n\n" for message in messages]
     return "".join([*turns, "### assistant\n"])
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal, final
 
 from scionwood import RecipeError
 from scionwood.authoring import DataFiles, Split
 from scionwood_language.chat.templates import Turns
-from scionwood_language.data.batches import Item
-from scionwood_language.data.conversation_data import ConversationData
+from scionwood_language.data.conversation_data import ConversationData, Item
 from scionwood_language.data.generated import turns as turns_of
 from scionwood_language.data.splits import check_shares, split_by_topic
 from scionwood_language.model.tiny import TINY
@@ -21,13 +20,14 @@ from scionwood_language.readers.load import BadRows, Conversation, read_all, rea
 SAMPLE = "sample"
 
 
+@final
 class Conversations(ConversationData):
     """Conversations of a file, a folder or the hub. A model learns to write their answers.
 
     Shapes: a batch has `input_ids` and `labels`, each (row, token) int64. Tokens that are not
         learned have the label -100. Rows of one example have `attention_mask`, packed rows have
-        `position_ids`, each (row, token). Batches of validation and test also have `prompt_ids` and
-        `prompt_mask`, each (row, token), and `answer`, the text of each answer.
+        `position_ids`, each (row, token). Batches of validation and test also have `turns`,
+        those before each answer, and `answer`, the text of each answer.
 
     Units: tokens.
 
@@ -61,8 +61,6 @@ class Conversations(ConversationData):
 
     data_files: DataFiles
 
-    hub_example: ClassVar[str] = "user/name"  # what an error proposes as a source
-
     def __init__(
         self,
         *,
@@ -86,35 +84,17 @@ class Conversations(ConversationData):
         self.data_files = DataFiles(on_bad_file, [] if source in (None, SAMPLE) else [source])
         self.bad_rows, self.shares = bad_rows, (val_share, test_share)
 
-    def read(self, source: str | Path) -> list[Any]:
-        """Return the conversations of a source or of one of its files.
-
-        Args:
-            source: a file, a folder, or a data set on the hub.
-        """
-        return read_conversations(
-            source, layout=self.layout, columns=self.columns, bad_rows=self.bad_rows
-        )
-
-    def sample(self) -> list[Any]:
-        """Return the conversations of the source `sample`."""
-        return sample()
-
-    def examples(self, split: Split) -> list[Any]:
-        """Return the conversations of a split. No topic is in two splits.
+    def items(self, split: Split) -> list[Item]:
+        """Return the conversations of a split with their answers. No topic is in two splits.
 
         Args:
             split: `train`, `val` or `test`.
         """
         val, test = self.shares
-        topics = [str(example.topic) for example in self._examples]
+        topics = [example.topic for example in self._examples]
         numbers = split_by_topic(topics, val=val, test=test, seed=self.seed)[split]
-        return [self._examples[number] for number in numbers]
-
-    def items(self, split: Split) -> list[Item]:
-        """Return the conversations of a split with their answers; see `ConversationData.items`."""
-        conversations = [example.messages for example in self.examples(split)]
-        return [(messages, {"answer": messages[-1]["content"]}) for messages in conversations]
+        turns = [self._examples[number].messages for number in numbers]
+        return [(messages, {"answer": messages[-1]["content"]}) for messages in turns]
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
         """Return the share of answers that equal those of the file, `exact`.
@@ -131,23 +111,13 @@ class Conversations(ConversationData):
         _ = self._examples
 
     @cached_property
-    def _examples(self) -> list[Any]:
+    def _examples(self) -> list[Conversation]:
         if self.source is None:
-            rule = f"it must be a file, a folder, or a data set such as {self.hub_example}"
+            rule = "it must be a file, a folder, or a data set such as user/name"
             raise RecipeError("data.source null", rule, "Set it, or use `sample`")
         if self.source == SAMPLE:
-            return self.sample()
-        return read_all(self.source, self.read, self.data_files)
-
-
-def sample(n: int = 80) -> list[Conversation]:
-    """Return questions about numbers with their answers, for a recipe without files.
-
-    Args:
-        n: the number of conversations.
-    """
-    questions = [f"What comes after {number}?" for number in range(n)]
-    return [
-        Conversation(turns_of(question, f"{number + 1}."), question)
-        for number, question in enumerate(questions)
-    ]
+            questions = [f"What comes after {number}?" for number in range(80)]
+            answered = enumerate(questions)
+            return [Conversation(turns_of(asked, f"{n + 1}."), asked) for n, asked in answered]
+        options: Any = {"layout": self.layout, "columns": self.columns, "bad_rows": self.bad_rows}
+        return read_all(self.source, partial(read_conversations, **options), self.data_files)

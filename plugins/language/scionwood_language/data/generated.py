@@ -10,8 +10,7 @@ from typing import Any, final
 from scionwood import RecipeError
 from scionwood.authoring import Split
 from scionwood_language.chat.templates import Message
-from scionwood_language.data.batches import Item
-from scionwood_language.data.conversation_data import ConversationData
+from scionwood_language.data.conversation_data import ConversationData, Item
 from scionwood_language.model.tiny import TINY
 
 
@@ -22,10 +21,6 @@ class Talks(ConversationData):
         n_train: the number of training examples.
         n_val: the number of validation examples.
         n_test: the number of test examples.
-        tokenizer: the tokenizer of the backbone: the same name as `backbone.model`.
-        max_length: the maximum number of tokens of an example, and of a packed row.
-        packing: whether to put several training examples into one row.
-        batch_size: the number of rows in a batch.
         seed: the seed of all three splits.
 
     Raises:
@@ -34,14 +29,15 @@ class Talks(ConversationData):
 
     def __init__(
         self,
-        n_train: int,
-        n_val: int,
-        n_test: int,
-        tokenizer: str,
-        max_length: int,
-        packing: bool,
-        batch_size: int,
-        seed: int,
+        *,
+        n_train: int = 1200,
+        n_val: int = 36,
+        n_test: int = 120,
+        tokenizer: str = TINY,
+        max_length: int = 512,
+        packing: bool = True,
+        batch_size: int = 4,
+        seed: int = 0,
     ) -> None:
         super().__init__(tokenizer, max_length, packing, "last", batch_size, seed)
         self.sizes = (n_train, n_val, n_test)
@@ -58,22 +54,13 @@ class Talks(ConversationData):
         return [(turns(request, answer), more) for request, answer, more in self.pairs(split)]
 
     def random(self, split: Split) -> tuple[Random, int]:
-        """Return the generator of a split, and its number of examples.
-
-        Args:
-            split: `train`, `val` or `test`.
-        """
+        """Return the generator of a split, and its number of examples."""
         at = ("train", "val", "test").index(split)
         return Random(f"{self.seed} {split}"), self.sizes[at]
 
 
 def turns(request: str, answer: str) -> list[Message]:
-    """Return a request and its answer as a conversation.
-
-    Args:
-        request: the request.
-        answer: the answer.
-    """
+    """Return a request and its answer as a conversation."""
     return [{"role": "user", "content": request}, {"role": "assistant", "content": answer}]
 
 
@@ -110,7 +97,16 @@ class MixedTasks(Talks):
         batch_size: int = 8,
         seed: int = 0,
     ) -> None:
-        super().__init__(n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed)
+        super().__init__(
+            n_train=n_train,
+            n_val=n_val,
+            n_test=n_test,
+            tokenizer=tokenizer,
+            max_length=max_length,
+            packing=packing,
+            batch_size=batch_size,
+            seed=seed,
+        )
         self.tasks = [*_TASKS] if tasks is None else tasks
         if unknown := sorted(set(self.tasks) - _TASKS.keys()):
             rule = f"the tasks are {', '.join(_TASKS)}"
@@ -133,12 +129,7 @@ class MixedTasks(Talks):
         return examples
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
-        """Return the share of exact answers of each task in a batch.
-
-        Args:
-            answers: the answers.
-            batch: its `task` and `answer` are texts of each row.
-        """
+        """Return the share of exact answers of each task in a batch."""
         right: dict[str, list[bool]] = {}
         for text, task, answer in zip(answers, batch["task"], batch["answer"], strict=True):
             right.setdefault(task, []).append(text.strip() == answer)
@@ -153,11 +144,7 @@ _TASKS = {
 
 
 def solve(request: str) -> str | None:
-    """Return the answer to a request of `MixedTasks`, or `None` if it is no such request.
-
-    Args:
-        request: the request, with or without a question mark.
-    """
+    """Return the answer to a request of `MixedTasks`, or `None` if it is no such request."""
     for task, wording in _TASKS.items():
         number = request.removeprefix(wording).strip().rstrip("?.")
         if request.startswith(wording) and number.isascii() and number.isdigit():

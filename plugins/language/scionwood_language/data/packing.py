@@ -9,33 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from scionwood_language.chat.templates import IGNORED, Encoded
+from scionwood import RecipeError
+from scionwood_language.chat.templates import IGNORED, Encoded, Message, encode
 
 Row = dict[str, Any]
 """`input_ids` and `labels`, each (token,) int64; packed rows also have `position_ids`."""
 
 
-def row_of(code: Encoded, more: Mapping[str, Any], *, prompt: bool) -> Row:
-    """Return a row of one example, see `Collate`.
-
-    Args:
-        code: the tokens of the example.
-        more: what else is known of the example, such as the right answer, for its judge.
-        prompt: whether to add the prompt for generation, and `more`.
-    """
+def row_of(code: Encoded, more: Mapping[str, Any] | None = None) -> Row:
+    """Return a row of one example, see `Collate`."""
     row: Row = {"input_ids": torch.tensor(code.input_ids), "labels": torch.tensor(code.labels)}
-    if prompt:
-        row["prompt"] = torch.tensor(code.prompt if code.asked is None else code.asked)
-        row["more"] = dict(more)
-    return row
+    return row if more is None else {**row, "more": dict(more)}
 
 
 def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
     """Assign examples to rows: the longest first, each to the fullest row with room for it.
-
-    Args:
-        lengths: the tokens of each example, at most `window`.
-        window: the tokens of a row.
 
     Returns:
         The indices of the examples in each row.
@@ -59,12 +47,7 @@ def pack(lengths: Sequence[int], window: int) -> list[list[int]]:
 
 
 def join(examples: Sequence[Mapping[str, Tensor]]) -> Row:
-    """Join several examples into one row. The positions of each example start at zero.
-
-    Args:
-        examples: each has `input_ids` and `labels`, (token,). The first token of an example is not
-            a target, since no token of the same example precedes it.
-    """
+    """Join several examples into one row. The positions of each example start at zero."""
     labels = [example["labels"].clone() for example in examples]
     for label_ids in labels:
         label_ids[0] = IGNORED
@@ -81,8 +64,7 @@ class Collate:
 
     Rows of one example get `attention_mask`. Packed rows get `position_ids` instead, which restart
     at zero with each example. From these, transformers builds masks that separate the examples, for
-    eager, SDPA and flash attention. The padding of a row counts as a separate example. Prompts for
-    generation are padded at the start.
+    eager, SDPA and flash attention. The padding of a row counts as a separate example.
 
     Args:
         pad: the id of the padding token.
@@ -94,11 +76,7 @@ class Collate:
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Return a batch with `input_ids`, `labels`, and `attention_mask` or `position_ids`.
 
-        If the rows have a `prompt`, the batch also has `prompt_ids`, `prompt_mask`, and a list of
-        texts for each key of `more`.
-
-        Args:
-            rows: all of the same kind.
+        If the rows have `more`, the batch also has a list of texts for each of its keys.
         """
         ids = pad_sequence([row["input_ids"] for row in rows], True, self.pad)
         labels = pad_sequence([row["labels"] for row in rows], True, IGNORED)
@@ -108,13 +86,8 @@ class Collate:
         else:
             lengths = torch.tensor([len(row["input_ids"]) for row in rows])
             batch["attention_mask"] = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
-        if "prompt" in rows[0]:
-            prompts = [row["prompt"] for row in rows]
-            batch["prompt_ids"] = pad_sequence(prompts, True, self.pad, "left")
-            ones = [torch.ones_like(prompt) for prompt in prompts]
-            batch["prompt_mask"] = pad_sequence(ones, True, 0, "left")
-            for name in rows[0]["more"]:
-                batch[name] = [row["more"][name] for row in rows]
+        for name in rows[0].get("more", ()):
+            batch[name] = [row["more"][name] for row in rows]
         return batch
 
 
@@ -122,3 +95,33 @@ def _positions(row: Row, width: int) -> Tensor:
     positions: Tensor = row["position_ids"]
     # From 0 again: the mask that is built from positions keeps the padding apart from the examples.
     return torch.cat([positions, torch.arange(width - len(positions))])
+
+
+def collate_pairs(
+    tokenizer: Any, pairs: Sequence[tuple[Sequence[Message], str, str]], max_length: int
+) -> dict[str, Tensor]:
+    """Return pairs of answers as a batch, the chosen ones first; see `collate_answers`."""
+    answers = [(prompt, chosen) for prompt, chosen, _ in pairs]
+    answers += [(prompt, rejected) for prompt, _, rejected in pairs]
+    return collate_answers(tokenizer, answers, max_length)
+
+
+def collate_answers(
+    tokenizer: Any, answers: Sequence[tuple[Sequence[Message], str]], max_length: int
+) -> dict[str, Tensor]:
+    """Return requests with their answers as a batch, padded on the right.
+
+    Returns:
+        `input_ids`, `labels` and `attention_mask`, each (answer, token) int64.
+
+    Raises:
+        RecipeError: one is longer than `max_length` tokens.
+    """
+    rows: list[Row] = []
+    for prompt, answer in answers:
+        code = encode(tokenizer, [*prompt, {"role": "assistant", "content": answer}])
+        if (length := len(code.input_ids)) > max_length:
+            rule = f"data.max_length is {max_length}, and a truncated answer has no end token"
+            raise RecipeError(f"a pair of {length} tokens", rule, "Raise data.max_length")
+        rows.append(row_of(code))
+    return Collate(tokenizer.pad_token_id)(rows)

@@ -14,10 +14,6 @@ SPLITS = ("train", "val", "test")
 def check_shares(val: float, test: float) -> None:
     """Refuse shares that leave a split without examples.
 
-    Args:
-        val: the share for validation.
-        test: the share for the test.
-
     Raises:
         RecipeError: a share is not above 0, or their sum is not below 1.
     """
@@ -34,12 +30,6 @@ def split_by_topic(
     Validation and test get `round(share * n)` examples each, and training gets the rest: 3,356, 420
     and 420 of 4,196. If no set of whole topics has exactly that size, a split gets the largest
     possible size below it. Topics are taken in random order.
-
-    Args:
-        topics: the topic of each example.
-        val: the share for validation.
-        test: the share for the test.
-        seed: the seed of the order of topics.
     """
     sizes = Counter(topics)
     order = sorted(sizes)

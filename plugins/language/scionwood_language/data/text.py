@@ -8,7 +8,6 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split, call_in_child, read_utf8
@@ -81,7 +80,8 @@ class Text(SplitData):
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
-        return DataLoader(_Windows(self.windows[split]), self.batch_size, split == "train")
+        rows: Any = [{"input_ids": row} for row in self.windows[split]]
+        return DataLoader(rows, self.batch_size, split == "train")
 
 
 _DIGITS = "zero one two three four five six seven eight nine"
@@ -92,15 +92,3 @@ def _sample(n: int = 400) -> str:
         " ".join(_DIGITS.split()[int(digit)] for digit in str(number)) for number in range(n)
     )
     return " ".join(f"{number} is {text}." for number, text in enumerate(spellings))
-
-
-@final
-class _Windows(Dataset[dict[str, Tensor]]):
-    def __init__(self, rows: Tensor) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {"input_ids": self.rows[index]}

@@ -11,8 +11,7 @@ from scionwood import ReadError, ScionwoodError
 from scionwood.authoring import Split, check_plan
 from scionwood_language.data.generated import Talks
 from scionwood_language.model.tiny import TINY
-from scionwood_language.planning.planner import REQUEST
-from scionwood_language.planning.requests import HELD_OUT, TRAINED, request_for, usable
+from scionwood_language.planning import HELD_OUT, REQUEST, TRAINED, request_for, usable
 
 
 @final
@@ -33,7 +32,6 @@ class ToolPlans(Talks):
     Args:
         requests: your own requests for the test: a CSV with `request` and `command`, such as texts
             of AssetOpsBench with commands of your own. null makes them.
-        n_test: the number of test examples that are made.
 
     Raises:
         RecipeError: a size is not positive.
@@ -53,7 +51,16 @@ class ToolPlans(Talks):
         batch_size: int = 4,
         seed: int = 0,
     ) -> None:
-        super().__init__(n_train, n_val, n_test, tokenizer, max_length, packing, batch_size, seed)
+        super().__init__(
+            n_train=n_train,
+            n_val=n_val,
+            n_test=n_test,
+            tokenizer=tokenizer,
+            max_length=max_length,
+            packing=packing,
+            batch_size=batch_size,
+            seed=seed,
+        )
         self.requests = requests
 
     def pairs(self, split: Split) -> list[tuple[str, str, dict[str, str]]]:
@@ -67,16 +74,11 @@ class ToolPlans(Talks):
         for number in range(count):
             command = commands[number % len(commands)]
             request, line = request_for(command, random, wordings)
-            plans.append((REQUEST.format(request), line, {"tool": command.name}))
+            plans.append((REQUEST.format(request), line, {"tool": command}))
         return plans
 
     def judge(self, answers: Sequence[str], batch: Mapping[str, Any]) -> dict[str, float]:
-        """Return the shares of plans that exist, are valid, and name the right command.
-
-        Args:
-            answers: the plans.
-            batch: its `tool` is the right command of each row.
-        """
+        """Return the shares of plans that exist, are valid, and name the right command."""
         pairs = zip(answers, batch["tool"], strict=True)
         scores = [judge_plan(answer, tool) for answer, tool in pairs]
         names = ("exists", "valid", "tool")
@@ -84,12 +86,7 @@ class ToolPlans(Talks):
 
 
 def judge_plan(line: str, tool: str) -> dict[str, bool]:
-    """Return whether a plan names a command, fits its signature, and is the right command.
-
-    Args:
-        line: the plan.
-        tool: the right command.
-    """
+    """Return whether a plan names a command, fits its signature, and is the right command."""
     try:
         command = check_plan(line)
     except ScionwoodError as error:

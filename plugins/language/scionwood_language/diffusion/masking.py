@@ -66,10 +66,6 @@ def mask_tokens(
 def draw_times(n: int, generator: torch.Generator | None = None) -> Tensor:
     """Return times spread evenly over [`EARLIEST`, 1), from one draw, which lowers the variance.
 
-    Args:
-        n: the number of times.
-        generator: the generator; `None` means the global one of torch.
-
     Source: Kingma et al., arXiv:2107.00630, appendix I.1.
     """
     offset = torch.rand((), generator=generator)

@@ -1,22 +1,28 @@
-"""Answer several requests with one model at a time: requests join and leave between two tokens."""
+"""Answer several requests together: requests join and leave between two tokens."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, final
+from itertools import takewhile
+from typing import Any, Literal, NamedTuple, final
 
 import torch
+from peft import LoraConfig, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 from scionwood import RecipeError
+from scionwood_language.inference.grammar import Grammar, tokens_of
 from scionwood_language.inference.writer import end_tokens
 
 Finish = Literal["stop", "length", "cancelled"]
 """Why an answer ended: the model or a stop text ended it, its limit did, or nobody waits."""
+
+PREFIXES, SHORTEST = 4, 16
+"""The prompts whose keys and values are kept, and the fewest tokens that are worth a copy."""
 
 
 @dataclass(eq=False)
@@ -33,6 +39,8 @@ class Request:
         stop: texts that end the answer and are no part of it.
         logprobs: how many alternatives of each token are told; `None` tells none.
         seed: the seed of the samples.
+        schema: the JSON schema of the answer; `None` for any text.
+        adapter: the name by which its adapter was adopted; `None` for that of the model.
         is_cancelled: whether nobody waits for the answer any more.
     """
 
@@ -44,14 +52,25 @@ class Request:
     stop: tuple[str, ...] = ()
     logprobs: int | None = None
     seed: int = 0
+    schema: Mapping[str, Any] | None = None
+    adapter: str | None = None
     is_cancelled: Callable[[], bool] = lambda: False
     written: list[int] = field(default_factory=list)
     sent: int = 0
     finish: Finish | None = None
+    grammar: Grammar | None = None
 
     def __post_init__(self) -> None:
         """Make the generator of the samples, which no other request draws from."""
         self.generator = torch.Generator().manual_seed(self.seed)
+
+
+class Prefix(NamedTuple):
+    """A prompt that was read, with its keys and values in each layer."""
+
+    adapter: str | None
+    tokens: list[int]
+    layers: list[tuple[Tensor, Tensor]]
 
 
 @final
@@ -61,6 +80,9 @@ class Batcher:
     A request joins as soon as there is room, and leaves when its answer ends, so that a short
     answer does not wait for a long one. The others are padded on the left. Together with others a
     sum may round in another order, so that two equally probable tokens may change places.
+
+    LoRA adapters of several runs on one base share its batch, see `adopt`. A prompt that begins as
+    one of the last prompts did is read from its first new token on.
 
     Args:
         model: a causal language model of transformers, with or without an adapter.
@@ -88,6 +110,9 @@ class Batcher:
         self.capacity = (
             capacity if all(type(layer) is DynamicLayer for layer in cache.layers) else 1
         )
+        self.adapters: dict[str, str] = {}
+        self._prefixes: deque[Prefix] = deque(maxlen=PREFIXES if self.capacity > 1 else 0)
+        self._grammar_tokens: Any = None
         self.waiting: deque[Request] = deque()
         self.rows: list[Request] = []
         self._cache: Any = None
@@ -98,17 +123,41 @@ class Batcher:
         """Whether an answer is under way or waits."""
         return bool(self.rows or self.waiting)
 
+    def adopt(self, other: Any, name: str) -> bool:
+        """Take the adapter of another model on the same base into this batch, if that is possible.
+
+        Both must be plain LoRA, and all other weights equal.
+
+        Returns:
+            Whether it was taken.
+        """
+        if self.capacity == 1 or not (_is_plain_lora(self.model) and _is_plain_lora(other)):
+            return False
+        weights, others = _base_weights(self.model), _base_weights(other)
+        if weights.keys() != others.keys() or not all(
+            value.data_ptr() == others[key].data_ptr() or torch.equal(value, others[key])
+            for key, value in weights.items()
+        ):
+            return False
+        self.adapters[name] = f"adopted{len(self.adapters)}"
+        [(active, config)] = other.peft_config.items()
+        state = get_peft_model_state_dict(other, adapter_name=active)
+        self.model.add_adapter(self.adapters[name], config)
+        set_peft_model_state_dict(self.model, state, adapter_name=self.adapters[name])
+        self.model.eval()
+        return True
+
     def add(self, request: Request) -> None:
         """Let a request wait for its turn.
-
-        Args:
-            request: the request.
 
         Raises:
             RecipeError: its prompt is empty, or leaves no room in the context of the model.
         """
         if not request.tokens:
             raise RecipeError("the prompt", "it has no token", "Send a text")
+        if request.schema is not None:
+            self._grammar_tokens = self._grammar_tokens or tokens_of(self.tokenizer, self.ends)
+            request.grammar = Grammar(self._grammar_tokens, request.schema)
         if self.context is not None and len(request.tokens) >= self.context:
             rule = f"the context of the model has {self.context} tokens"
             raise RecipeError(f"a prompt of {len(request.tokens)} tokens", rule, "Send less")
@@ -139,6 +188,7 @@ class Batcher:
             position_ids=torch.tensor(lengths, device=device),
             past_key_values=self._cache,
             use_cache=True,
+            **self._adapter_names(self.rows),
         )
         for request, logits in zip(self.rows, out.logits[:, -1], strict=True):
             self._take(request, logits)
@@ -150,16 +200,18 @@ class Batcher:
             self._end(request, "cancelled")
             return
         device = next(self.model.parameters()).device
-        cache = DynamicCache(config=self.model.config)
-        ids = torch.tensor([request.tokens], device=device)
-        mask = torch.ones_like(ids)
+        cache, start = self._begun(request)
+        mask = torch.ones(1, len(request.tokens), dtype=torch.long, device=device)
         out = self.model(
-            input_ids=ids,
+            input_ids=torch.tensor([request.tokens[start:]], device=device),
             attention_mask=mask,
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
+            **self._adapter_names([request]),
         )
+        layers = [(layer.keys, layer.values) for layer in cache.layers]
+        self._prefixes.append(Prefix(request.adapter, request.tokens, layers))
         self._take(request, out.logits[0, -1])
         if request.finish is not None:
             return
@@ -168,13 +220,31 @@ class Batcher:
         else:
             width = max(mask.shape[1], self._mask.shape[1])
             self._mask = torch.cat([_padded(self._mask, width, 1), _padded(mask, width, 1)])
-            layers: list[tuple[Any, Any]] = list(zip(self._cache.layers, cache.layers, strict=True))
-            for layer, joining in layers:
+            pairs: list[tuple[Any, Any]] = list(zip(self._cache.layers, cache.layers, strict=True))
+            for layer, joining in pairs:
                 keys = [_padded(layer.keys, width, 2), _padded(joining.keys, width, 2)]
                 layer.keys = torch.cat(keys)
                 values = [_padded(layer.values, width, 2), _padded(joining.values, width, 2)]
                 layer.values = torch.cat(values)
         self.rows.append(request)
+
+    def _begun(self, request: Request) -> tuple[Any, int]:
+        """Return the cache of the longest known beginning of a prompt, and its length."""
+        cache, best, start = DynamicCache(config=self.model.config), None, 0
+        for prefix in self._prefixes:
+            pairs = zip(prefix.tokens, request.tokens[:-1], strict=False)  # the last one is read
+            length = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            if prefix.adapter == request.adapter and length > max(start, SHORTEST):
+                best, start = prefix, length
+        for at, (keys, values) in enumerate(best.layers if best else []):
+            cache.update(keys[:, :, :start], values[:, :, :start], at)
+        return cache, start
+
+    def _adapter_names(self, rows: list[Request]) -> dict[str, Any]:
+        if not self.adapters:
+            return {}
+        active = self.model.active_adapter
+        return {"adapter_names": [self.adapters.get(r.adapter or "", active) for r in rows]}
 
     def _keep(self, rows: list[int]) -> None:
         """Drop the rows that have ended, and the columns that only they needed."""
@@ -194,11 +264,14 @@ class Batcher:
 
     def _take(self, request: Request, logits: Tensor) -> None:
         """Choose the next token of an answer, and tell the text that is certain."""
+        if request.grammar is not None:
+            logits = request.grammar.masked(logits)
         token = _pick(logits, request)
         entries = [] if request.logprobs is None else [self._alternatives(logits, token, request)]
         is_end = token in self.ends
         if not is_end:
             request.written.append(token)
+            is_end = request.grammar is not None and request.grammar.take(token)
         text = self.tokenizer.decode(request.written, skip_special_tokens=True)
         stops = [at for at in map(text.find, request.stop) if at >= 0]
         if stops:
@@ -227,6 +300,21 @@ class Batcher:
         request.finish = finish
         counts = {"prompt_tokens": len(request.tokens), "completion_tokens": len(request.written)}
         request.tell({"finish": finish, **counts})
+
+
+def _is_plain_lora(model: Any) -> bool:
+    configs = list(getattr(model, "peft_config", {}).values())
+    return bool(configs) and all(
+        type(config) is LoraConfig
+        and not (config.use_dora or config.modules_to_save or config.bias != "none")
+        for config in configs
+    )
+
+
+def _base_weights(model: Any) -> dict[str, Tensor]:
+    named = model.state_dict(keep_vars=True).items()
+    bare = ((name.replace(".base_layer", ""), value) for name, value in named)
+    return {name: value.detach() for name, value in bare if "lora_" not in name}
 
 
 def _padded(tensor: Tensor, width: int, axis: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +51,8 @@ def generate(
     return Served(values=answer._asdict())
 
 
-def generate_batches(run: LoadedRun) -> Batcher:
+def generate_batches(run: LoadedRun, name: str = "", others: Sequence[Any] = ()) -> Batcher:
     """Return what writes answers of a run, several at a time; a server calls it once for a run.
-
-    Args:
-        run: a run on `language/causal_lm`.
 
     Raises:
         RecipeError: the run has no causal language model.
@@ -67,6 +64,9 @@ def generate_batches(run: LoadedRun) -> Batcher:
     if tokenizer is None:
         rule = "its backbone has no tokenizer"
         raise RecipeError("the run", rule, "Use a run on language/causal_lm")
+    for batcher in others:
+        if isinstance(batcher, Batcher) and batcher.adopt(model, name):
+            return batcher
     return Batcher(model, tokenizer)
 
 
@@ -75,20 +75,23 @@ def generate_request(
     body: Mapping[str, Any],
     tell: Callable[[dict[str, Any]], None],
     is_cancelled: Callable[[], bool],
+    name: str = "",
 ) -> Request:
     """Return a request in the words of OpenAI's API.
 
     Args:
         batcher: what will answer it.
         body: `messages`, or `prompt` for a text that is continued; and `max_tokens`,
-            `temperature`, `top_p`, `stop`, `seed`, and `top_logprobs`.
+            `temperature`, `top_p`, `stop`, `seed`, `top_logprobs`, and `response_format`.
         tell: see `Request`.
         is_cancelled: see `Request`.
+        name: that of the run, see `generate_batches`.
 
     Raises:
         RecipeError: a value is out of range, or of another type.
     """
     from scionwood_language.inference.batching import Request
+    from scionwood_language.inference.grammar import schema_of
 
     stop = body.get("stop") or []
     return Request(
@@ -104,6 +107,8 @@ def generate_request(
             else int(_number(body, "top_logprobs", 0, 0, 20, is_whole=True))
         ),
         seed=int(_number(body, "seed", 0, 0, 2**63 - 1, is_whole=True)),
+        schema=schema_of(body.get("response_format")),
+        adapter=name if name in batcher.adapters else None,
         is_cancelled=is_cancelled,
     )
 

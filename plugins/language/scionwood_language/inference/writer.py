@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -90,16 +89,54 @@ def write(
     """
     tokenizer = model.tokenizer if tokenizer is None else tokenizer
     ids = [prompt_ids(tokenizer, prompt) for prompt in prompts]
-    _check_lengths(model, ids, decoding.max_new_tokens)
-    config = _config(model, tokenizer, decoding)
+    context = getattr(model.config, "max_position_embeddings", None)
+    longest, new = max(map(len, ids), default=0), decoding.max_new_tokens
+    if context is not None and longest + new > context:
+        rule = f"with {new} new tokens it exceeds the context of the model, {context} tokens"
+        remedy = "Shorten the prompt, use fewer shots, or lower max_new_tokens"
+        raise RecipeError(f"a prompt of {longest} tokens", rule, remedy)
     answers: list[Answer] = []
     model.eval()
-    with _seeded(decoding.seed):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(decoding.seed)
         for start in range(0, len(ids), decoding.batch_size):
-            rows = _generated(model, ids[start : start + decoding.batch_size], config)
-            answers += [_answer(tokenizer, row, config.eos_token_id) for row in rows]
+            part = ids[start : start + decoding.batch_size]
+            answers += answers_to(model, tokenizer, part, decoding)
             if progress is not None:
                 progress(len(answers))
+    return answers
+
+
+@torch.no_grad()
+def answers_to(
+    model: Any, tokenizer: Any, ids: Sequence[Sequence[int]], decoding: Decoding
+) -> list[Answer]:
+    """Return the answers to prompts as tokens, all in one batch; see `write`."""
+    from transformers import GenerationConfig
+
+    sampling: dict[str, Any] = {}
+    if decoding.sampled:
+        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
+    ends, pad = end_tokens(model, tokenizer), tokenizer.pad_token_id
+    width, device = max(map(len, ids)), next(model.parameters()).device
+    padded = [[pad] * (width - len(row)) + [*row] for row in ids]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in ids]
+    tokens: Tensor = model.generate(
+        input_ids=torch.tensor(padded, device=device),
+        attention_mask=torch.tensor(mask, device=device),
+        generation_config=GenerationConfig(
+            max_new_tokens=decoding.max_new_tokens,
+            do_sample=decoding.sampled,
+            pad_token_id=pad,
+            eos_token_id=sorted(ends),
+            **sampling,
+        ),
+    )
+    answers = []
+    for row in tokens[:, width:].tolist():
+        end = next((at for at, token in enumerate(row) if token in ends), None)
+        text = tokenizer.decode(row[:end], skip_special_tokens=True)
+        answers.append(Answer(text.strip(), end is not None))
     return answers
 
 
@@ -141,16 +178,15 @@ class Writer:
             AdapterFileError: the adapter is damaged, or was made for another base.
         """
         folder = find_run(run)
-        return cls(load_run(folder, device).backbone, base=partial(_base, folder, device))
+
+        def base() -> Any:
+            return with_base(folder, resolve(folder / RECIPE)).backbone.build().to(device)
+
+        return cls(load_run(folder, device).backbone, base=base)
 
     @classmethod
     def of_adapter(cls, folder: str | Path, model: str, device: str = "cpu") -> Self:
         """Load a model with the adapter of a plain peft folder.
-
-        Args:
-            folder: the folder with adapter_config.json.
-            model: the base model, as for `language/causal_lm`.
-            device: the device of the model.
 
         Raises:
             WeightsError: the model cannot be loaded.
@@ -176,37 +212,12 @@ class Writer:
         *,
         progress: Callable[[int], None] | None = None,
     ) -> list[Answer]:
-        """Generate an answer to each conversation; see `write`.
-
-        Args:
-            prompts: the turns of each conversation, without the answer.
-            decoding: how tokens are chosen.
-            progress: called with the number of answers so far.
-
-        Raises:
-            RecipeError: a prompt and its answer exceed the context length of the model.
-        """
+        """Generate an answer to each conversation; see the function `write`."""
         return write(self.model, prompts, decoding, tokenizer=self.tokenizer, progress=progress)
 
     def save_merged(self, folder: str | Path, *, overwrite: bool = False) -> None:
-        """Write the model with its adapter merged, and the tokenizer, as a folder of transformers.
-
-        Afterwards this model has no adapter, and it answers as it did with the adapter.
-
-        Args:
-            folder: the new folder. It appears only if everything was written.
-            overwrite: replace a folder that exists.
-
-        Raises:
-            AdapterError: the adapter method cannot be merged.
-            OutputExistsError: the folder exists and `overwrite` is false.
-            WriteError: the folder cannot be written.
-        """
+        """Write the merged model and its tokenizer; see the function `save_merged`."""
         self.model = save_merged(self.model, folder, tokenizer=self.tokenizer, overwrite=overwrite)
-
-
-def _base(folder: Path, device: str) -> Any:
-    return with_base(folder, resolve(folder / RECIPE)).backbone.build().to(device)
 
 
 def save_merged(
@@ -246,64 +257,8 @@ def save_merged(
     return model
 
 
-def end_tokens(model: Any, tokenizer: Any = None) -> set[int]:
-    """Return the tokens that end an answer: of the tokenizer, its template, and the config.
-
-    Args:
-        model: the model.
-        tokenizer: the tokenizer. `None` takes `model.tokenizer`.
-    """
-    tokenizer = model.tokenizer if tokenizer is None else tokenizer
-    configured = getattr(model.generation_config, "eos_token_id", None)
-    if configured is None:
-        configured = []
-    others = configured if isinstance(configured, list) else [configured]
+def end_tokens(model: Any, tokenizer: Any) -> set[int]:
+    """Return the tokens that end an answer: of the tokenizer, its template, and the config."""
+    ends = getattr(model.generation_config, "eos_token_id", None)
+    others = ends if isinstance(ends, list) else [] if ends is None else [ends]
     return {end_of_text(tokenizer), end_of_turn(tokenizer), *others}
-
-
-def _config(model: Any, tokenizer: Any, decoding: Decoding) -> Any:
-    from transformers import GenerationConfig
-
-    sampling: dict[str, Any] = {}
-    if decoding.sampled:
-        sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0}
-    return GenerationConfig(
-        max_new_tokens=decoding.max_new_tokens,
-        do_sample=decoding.sampled,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=sorted(end_tokens(model, tokenizer)),
-        **sampling,
-    )
-
-
-def _generated(model: Any, ids: list[list[int]], config: Any) -> Tensor:
-    width, pad = max(map(len, ids)), config.pad_token_id
-    device = next(model.parameters()).device
-    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
-    tokens_with_answers: Tensor = model.generate(
-        input_ids=tokens, attention_mask=mask.to(device), generation_config=config
-    )
-    return tokens_with_answers[:, width:].cpu()
-
-
-def _answer(tokenizer: Any, row: Tensor, ends: list[int]) -> Answer:
-    places = [at for at, token in enumerate(row.tolist()) if token in ends]
-    text = tokenizer.decode(row[: places[0]] if places else row, skip_special_tokens=True)
-    return Answer(text.strip(), bool(places))
-
-
-def _check_lengths(model: Any, ids: list[list[int]], new: int) -> None:
-    context = getattr(model.config, "max_position_embeddings", None)
-    longest = max(map(len, ids), default=0)
-    if context is not None and longest + new > context:
-        rule = f"with {new} new tokens it exceeds the context of the model, {context} tokens"
-        remedy = "Shorten the prompt, use fewer shots, or lower max_new_tokens"
-        raise RecipeError(f"a prompt of {longest} tokens", rule, remedy)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield

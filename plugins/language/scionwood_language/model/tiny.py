@@ -68,11 +68,6 @@ def tiny_tokenizer() -> Any:
 def tiny_model(kind: Kind = "causal", seed: int = 0, name: str = TINY) -> Any:
     """Return a model of two layers of width 64 with random weights.
 
-    Args:
-        kind: a Llama, also with a score as its output, a BERT or a T5.
-        seed: the seed of the weights. The generator of torch is not changed.
-        name: `tiny-modernbert` makes the encoder a ModernBERT.
-
     Raises:
         WeightsError: no tiny model of this name is of this kind.
     """
@@ -108,11 +103,7 @@ def tiny_model(kind: Kind = "causal", seed: int = 0, name: str = TINY) -> Any:
 
 
 def auto_class(kind: Kind) -> Any:
-    """Return the class of transformers that loads models of a kind.
-
-    Args:
-        kind: causal, encoder, seq2seq or reward.
-    """
+    """Return the class of transformers that loads models of a kind."""
     import transformers
 
     names = {

@@ -13,8 +13,7 @@ import torch
 from scionwood import WeightsError, base_path, load_weights
 from scionwood import quantize as to_four_bits
 from scionwood.authoring import empty_weights
-from scionwood_language.model.gguf import gguf_model, gguf_tokenizer
-from scionwood_language.model.installed import check_transformers
+from scionwood_language.model.installed import check_gguf, check_transformers
 from scionwood_language.model.tiny import (
     TINIES,
     TINY,
@@ -57,22 +56,10 @@ def load_tokenizer(model: str = TINY, *, revision: str | None = None) -> Any:
     """
     if model in TINIES:
         return tiny_tokenizer()
-    if path := _gguf(model):
-        return gguf_tokenizer(path)
-    check_transformers()
-    from transformers import AutoTokenizer
+    with _loading(model, revision, "tokenizer") as (place, options):
+        from transformers import AutoTokenizer
 
-    place, options = _place(model, revision)
-    try:
         tokenizer: Any = AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError) as error:
-        if Path(place).is_dir() and not any(
-            next(Path(place).glob(pattern), None) for pattern in FILES
-        ):
-            rule = "its folder has no tokenizer"
-            remedy = "Save it there: tokenizer.save_pretrained(FOLDER)"
-            raise WeightsError(f"model {_display_name(model)!r}", rule, remedy) from error
-        raise _refused(f"tokenizer {_display_name(model)!r}", error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -105,31 +92,48 @@ def load_model(
         PluginError: nf4 needs bitsandbytes, which is missing; see `scionwood.quantize`.
     """
     numbers = getattr(torch, dtype)
-    path = _gguf(model)
-    if model in TINIES or path:
-        tiny = None if path else tiny_model(kind, name=model).to(numbers)
-        loaded: Any = gguf_model(path, numbers, kind) if path else tiny
-        return to_four_bits(loaded.eval()) if quantize == "nf4" else loaded.eval()
+    if model in TINIES:
+        loaded: Any = tiny_model(kind, name=model).to(numbers)
+    else:
+        # A reward model is a causal one whose output layer is new: one number.
+        extra: dict[str, Any] = {"num_labels": 1} if kind == "reward" else {}
+        with (
+            _loading(model, revision, "language model") as (place, options),
+            torch.random.fork_rng(devices=[]),
+            _quiet(":" in model),
+        ):
+            if "gguf_file" not in options:
+                extra |= {"use_safetensors": True, "trust_remote_code": False}
+                empty = _empty(place, kind, numbers, options) if quantize == "none" else None
+                if empty is not None:
+                    return empty.eval()
+            loaded = auto_class(kind).from_pretrained(place, dtype=numbers, **options, **extra)
+        if quantizer := getattr(loaded, "hf_quantizer", None):
+            quantizer.remove_quantization_config(loaded)  # weights of GGUF are plain numbers now
+    return to_four_bits(loaded.eval()) if quantize == "nf4" else loaded.eval()
+
+
+@contextmanager
+def _loading(model: str, revision: str | None, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the arguments for transformers; what it raises names the model and a remedy."""
     check_transformers()
-    place, options = _place(model, revision)
+    path, folder = _gguf(model), _folder(model)
+    display = path.name if path else f"{what} {Path(model).name if folder else model!r}"
+    place, options = model, dict[str, Any](revision=revision or "main")
+    if path:
+        check_gguf(path)
+        place, options = str(path.parent), {"gguf_file": path.name}
+    elif folder:
+        place, options = str(folder), {"local_files_only": True}
     try:
-        with torch.random.fork_rng(devices=[]), _quiet(":" in model):
-            # A reward model is a causal one whose output layer is new: one number.
-            extra = {"num_labels": 1} if kind == "reward" else {}
-            if quantize == "none" and (empty := _empty(place, kind, numbers, options)) is not None:
-                return empty.eval()
-            loaded = auto_class(kind).from_pretrained(
-                place,
-                dtype=numbers,
-                use_safetensors=True,
-                trust_remote_code=False,
-                **options,
-                **extra,
-            )
-            loaded.eval()
-    except (OSError, ValueError) as error:
-        raise _refused(f"language model {_display_name(model)!r}", error) from error
-    return to_four_bits(loaded) if quantize == "nf4" else loaded
+        yield place, options
+    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        rule, remedy = f"transformers cannot load it ({first})", REMEDY
+        if what == "tokenizer" and folder and not any(map(any, map(folder.glob, FILES))):
+            rule = "its folder has no tokenizer"
+            remedy = "Save it there: tokenizer.save_pretrained(FOLDER)"
+        raise WeightsError(display, rule, remedy) from error
 
 
 def _empty(place: str, kind: Kind, dtype: torch.dtype, options: dict[str, Any]) -> Any:
@@ -176,13 +180,6 @@ def _quiet(quiet: bool) -> Iterator[None]:
         logging.enable_progress_bar()
 
 
-def _place(model: str, revision: str | None) -> tuple[str, dict[str, Any]]:
-    # The arguments for transformers. A folder has no revision and needs no network.
-    if folder := _folder(model):
-        return str(folder), {"local_files_only": True}
-    return model, {"revision": revision or "main"}
-
-
 def _gguf(model: str) -> Path | None:
     if model == SMOLLM2:
         return base_path("language/smollm2-135m")
@@ -204,12 +201,3 @@ def _folder(model: str) -> Path | None:
         rule = "the package has no such folder"
         raise WeightsError(f"model {model!r}", rule, "Check the name after the colon")
     return root / inner
-
-
-def _display_name(model: str) -> str:
-    return Path(model).name if Path(model).is_dir() else model
-
-
-def _refused(what: str, error: Exception) -> WeightsError:
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return WeightsError(what, f"transformers cannot load it ({first})", REMEDY)

@@ -52,23 +52,12 @@ class Tuned(NamedTuple):
 
 
 def verify_digits(problem: str, solution: str) -> bool:
-    """Return whether a solution of a problem of `language/mixed_tasks` is right.
-
-    Args:
-        problem: the problem.
-        solution: the solution.
-    """
+    """Return whether a solution of a problem of `language/mixed_tasks` is right."""
     return solve(problem) == solution.strip().rstrip(".")
 
 
 def make_variants(model: Any, question: str, n: int, seed: int = 0) -> list[tuple[str, str]]:
     """Return problems like a question with solutions, as the model writes them.
-
-    Args:
-        model: a model of `language/causal_lm`.
-        question: the question.
-        n: how many are sampled. Those in a wrong form and repetitions are left out.
-        seed: the seed of the samples.
 
     Raises:
         RecipeError: `n` is not positive.
@@ -82,11 +71,7 @@ def make_variants(model: Any, question: str, n: int, seed: int = 0) -> list[tupl
 
 
 def pair_of(text: str) -> tuple[str, str] | None:
-    """Return the question and the answer that a model wrote, if both are there.
-
-    Args:
-        text: the whole text. The answer is its first line.
-    """
+    """Return the question and the first line of the answer that a model wrote, if both exist."""
     match = _PAIR.search(text)
     return (match[1], match[2].strip()) if match else None
 
@@ -103,13 +88,6 @@ def answer_tuned(
 
     The model stays as it is. The copy needs as much memory as the model.
 
-    Args:
-        model: a model of `language/causal_lm` without an adapter.
-        question: the question.
-        options: how the adapter is tuned.
-        variants: problems with solutions, such as those of `make_variants`.
-        verify: leaves only right solutions; `None` leaves all, as QueST does.
-
     Raises:
         RecipeError: a size is not positive, or the model has an adapter already.
     """
@@ -124,12 +102,15 @@ def answer_tuned(
     pairs = [pair for pair in variants if verify is None or verify(*pair)]
     if not pairs:
         return Tuned(before.text, before.text, [], len(variants))
-    batch = _batch(model.tokenizer, pairs)
+    rows = [row_of(encode(model.tokenizer, turns(*pair))) for pair in pairs]
+    batch = Collate(model.tokenizer.pad_token_id)(rows)
     labels = batch.pop("labels")
     # The start of the adapter and its dropout must not move the caller's random numbers.
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(options.seed)
-        tuned = _adapted(model, options.rank)
+        config = LoraConfig(r=options.rank, lora_alpha=2 * options.rank)
+        # Of a copy, so that the model itself needs no way back.
+        tuned: Any = attach(deepcopy(model), config, targets="all-linear").train()
         minimise(
             lambda step: loss_of(tuned, batch, labels),
             [p for p in tuned.parameters() if p.requires_grad],
@@ -139,15 +120,3 @@ def answer_tuned(
         )
         [after] = write(tuned, prompts, decoding, tokenizer=model.tokenizer)
     return Tuned(before.text, after.text, pairs, len(variants))
-
-
-def _adapted(model: Any, rank: int) -> Any:
-    """Return a copy of a model with an adapter, so that the model itself needs no way back."""
-    config = LoraConfig(r=rank, lora_alpha=2 * rank)
-    return attach(deepcopy(model), config, targets="all-linear").train()
-
-
-def _batch(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> dict[str, torch.Tensor]:
-    codes = [encode(tokenizer, turns(*pair)) for pair in pairs]
-    rows = [row_of(code, {}, prompt=False) for code in codes]
-    return Collate(tokenizer.pad_token_id)(rows)

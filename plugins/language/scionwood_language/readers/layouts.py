@@ -1,12 +1,14 @@
-"""Convert the common layouts of a row to messages."""
+"""Convert the common layouts of a row to messages, and find its columns by their names."""
 
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from scionwood import ReadError
+from scionwood import ReadError, RecipeError
 from scionwood_language.chat.templates import Message
 
 Layout = Literal["auto", "messages", "sharegpt", "alpaca", "pairs"]
@@ -24,33 +26,27 @@ _PARTS = (("prompt", "user"), ("completion", "assistant"))
 _TURNS = 'Such as [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]'
 
 
-def layout_of(names: Sequence[str]) -> Layout:
-    """Return the layout of a row by the names of its columns.
-
-    Args:
-        names: the names of all columns.
-    """
-    if "messages" in names:
-        return "messages"
-    if "conversations" in names:
-        return "sharegpt"
-    return "alpaca" if {"instruction", "output"} <= set(names) else "pairs"
+NAMES: Mapping[str, str] = {
+    "prompt": "prompt question instruction query input user request",
+    "completion": "completion response answer output reply target assistant",
+    "topic": "topic title theme category subject",
+    "system": "system",
+}
+"""The parts of an example, each with the names by which its column is recognised."""
 
 
-def messages_of(
-    row: Mapping[str, Any], layout: Layout, columns: Mapping[str, str], where: str
-) -> list[Message]:
-    """Return the turns of a row up to the last turn of the assistant.
-
-    Args:
-        row: the cells of the row. A list may be written as JSON.
-        layout: the layout, not `auto`.
-        columns: the columns of the layout `pairs`, see `find_columns`.
-        where: `FILE, row N`, for errors.
+def conversation_of(
+    row: Mapping[str, Any], layout: Layout, columns: Mapping[str, str] | None, where: str
+) -> tuple[list[Message], Any]:
+    """Return the turns of a row up to the last turn of the assistant, and its topic, if it has one.
 
     Raises:
         ReadError: a column is missing, a role is unknown, or no turn is the assistant's.
+        RecipeError: a part or a column in `columns` does not exist.
     """
+    if layout == "auto":
+        layout = "pairs" if columns else _layout_of(row)
+    topic = row.get("topic")
     if layout == "messages":
         turns = _turns(_cell(row, "messages", where), "role", "content", where)
     elif layout == "sharegpt":
@@ -59,12 +55,55 @@ def messages_of(
     elif layout == "alpaca":
         turns = _alpaca(row, where)
     else:
-        turns = _pair(row, columns, where)
+        places = _find_columns([str(name) for name in row], columns or {}, where)
+        turns, topic = _pair(row, places, where), row.get(places.get("topic", ""))
     while turns and turns[-1]["role"] != "assistant":
         turns.pop()  # a question without an answer
     if not turns:
         raise ReadError(where, "no turn is the assistant's", "Leave the row out, or add an answer")
-    return turns
+    return turns, topic
+
+
+def _layout_of(row: Mapping[str, Any]) -> Layout:
+    if "messages" in row:
+        return "messages"
+    if "conversations" in row:
+        return "sharegpt"
+    return "alpaca" if {"instruction", "output"} <= set(row) else "pairs"
+
+
+def _find_columns(names: Sequence[str], columns: Mapping[str, str], where: str) -> dict[str, str]:
+    # A whole name takes precedence over a word in a name, such as `Prompt (Bangla)`.
+    for part, name in columns.items():
+        if part not in NAMES:
+            rule = "an example has no such part"
+            raise RecipeError(f"columns: {part!r}", rule, f"Use any of {', '.join(NAMES)}")
+        if name not in names:
+            rule = f"{where} has no such column"
+            raise RecipeError(f"columns: {part}: {name!r}", rule, f"It has: {', '.join(names)}")
+    chosen = dict(columns)
+    for part, words in NAMES.items():
+        if part in chosen:
+            continue
+        free = [name for name in names if name not in chosen.values()]
+        matches = _matching(free, words.split())
+        if len(matches) == 1:
+            chosen[part] = matches[0]
+        elif part in dict(_PARTS):
+            listed = ", ".join(matches or names)
+            rule = f"{listed} could all be" if matches else f"none of {listed} is"
+            remedy = f"Name it: data.columns: {{{part}: COLUMN}}"
+            raise ReadError(where, f"{rule} the column of the {part}", remedy)
+    return chosen
+
+
+def _matching(names: Sequence[str], words: Sequence[str]) -> list[str]:
+    plain = {name: unicodedata.normalize("NFC", name).strip().lower() for name in names}
+    for word in words:
+        if exact := [name for name in names if plain[name] == word]:
+            return exact
+    parts = {name: set(re.split(r"[^\w\u0900-\u0dff]+|_", plain[name])) for name in names}
+    return [name for name in names if parts[name] & set(words)]
 
 
 def _turn(role: str, content: str) -> Message:

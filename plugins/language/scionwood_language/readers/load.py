@@ -6,22 +6,18 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from scionwood import ReadError
 from scionwood.authoring import call_in_child, check_inside, reading
 from scionwood_language.chat.templates import Message
-from scionwood_language.readers.columns import NAMES, find_columns
-from scionwood_language.readers.layouts import Layout, layout_of, messages_of
-from scionwood_language.readers.rows import CELL, SUFFIXES, Row, read_rows
+from scionwood_language.readers.layouts import Layout, conversation_of
+from scionwood_language.readers.rows import CELL, SUFFIXES, read_rows
 
 if TYPE_CHECKING:
     from scionwood.authoring import DataFiles
 
 BadRows = Literal["refuse", "skip"]
-Made = TypeVar("Made")
-Make = Callable[[list[Message], Mapping[str, Any], str], Made]
-"""Takes the turns of a row, the other parts that were found, and `FILE, row N` for errors."""
 
 
 class Conversation(NamedTuple):
@@ -42,37 +38,13 @@ class Conversation(NamedTuple):
     topic: str
 
 
-def conversation(messages: list[Message], parts: Mapping[str, Any], where: str) -> Conversation:
-    """Return the conversation of a row, or refuse a turn that is empty or too long.
-
-    Args:
-        messages: the turns.
-        parts: the cells of the other parts.
-        where: `FILE, row N`, for errors.
-
-    Raises:
-        ReadError: a turn is empty, or has more than `CELL` characters.
-    """
-    for number, message in enumerate(messages, 1):
-        what = f"turn {number} ({message['role']})"
-        if not message["content"]:
-            raise ReadError(where, f"{what} is empty", "Fill it in, or leave the row out")
-        if (length := len(message["content"])) > CELL:
-            rule = f"{what} has {length:,} characters, but at most {CELL:,} may be"
-            raise ReadError(where, rule, "Look for an unclosed quotation mark, or split the text")
-    topic = str(parts.get("topic") or messages[0]["content"])
-    return Conversation(messages, re.sub(r"\s+", " ", topic).strip())
-
-
 def read_conversations(
     source: str | Path,
     *,
     layout: Layout = "auto",
     columns: Mapping[str, str] | None = None,
     bad_rows: BadRows = "refuse",
-    make: Make[Any] = conversation,
-    known: Mapping[str, str] = NAMES,
-) -> list[Any]:
+) -> list[Conversation]:
     """Return all conversations of a source, in its order.
 
     Args:
@@ -84,8 +56,6 @@ def read_conversations(
             are not recognised by their names.
         bad_rows: whether to refuse a file at its first invalid row, or to skip such rows with a
             warning.
-        make: makes an example of a row or refuses it; by default a `Conversation`.
-        known: the parts of an example, each with the names of its column.
 
     Raises:
         ReadError: a row is invalid, or there is no valid row. The message names file and row. Or a
@@ -100,37 +70,28 @@ def read_conversations(
         >>> [each.messages[-1]["content"] for each in read_conversations("sums.jsonl")]
         ['2.']
     """
-    examples: list[Any] = []
-    refused: list[ReadError] = []
+    conversations: list[Conversation] = []
+    refused: list[str] = []
     for path in tables_of(source):
-        for row in call_in_child(_read, path, layout, columns, bad_rows == "skip", dict(known)):
-            try:
-                if row[0] == "refused":
-                    raise ReadError(*row[1:])
-                examples.append(make(*row[1:]))
-            except ReadError as error:
-                if bad_rows == "refuse":
-                    raise
-                refused.append(error)
-    if refused and examples:
-        count = f"{len(refused)} of {len(refused) + len(examples)} rows were skipped"
+        for row in call_in_child(_read, path, layout, columns, bad_rows == "skip"):
+            if isinstance(row, str):
+                refused.append(row)
+            else:
+                conversations.append(Conversation(*row))
+    if refused and conversations:
+        count = f"{len(refused)} of {len(refused) + len(conversations)} rows were skipped"
         warnings.warn(f"{count}; the first: {refused[0]}", stacklevel=2)
-    if not examples:
+    if not conversations:
         rule = f"none of its {len(refused)} rows is valid" if refused else "it has no rows"
-        remedy = str(refused[0]) if refused else "Give a file with at least one row"
+        remedy = refused[0] if refused else "Give a file with at least one row"
         raise ReadError(str(source), rule, remedy)
-    return examples
+    return conversations
 
 
 def read_all(
-    source: str | Path, read: Callable[[str | Path], list[Made]], files: DataFiles
-) -> list[Made]:
-    """Return the examples of all files of a source.
-
-    Args:
-        source: a file, a folder, or a data set on the hub.
-        read: reads a source or one of its files.
-        files: whether a file that is refused stops the reading, or is left out.
+    source: str | Path, read: Callable[[str | Path], list[Conversation]], files: DataFiles
+) -> list[Conversation]:
+    """Return the conversations of all files of a source.
 
     Raises:
         ReadError: a file is refused, or the source has none.
@@ -145,9 +106,6 @@ def read_all(
 def tables_of(source: str | Path) -> list[Path]:
     """Return the files of a source; see `read_conversations`.
 
-    Args:
-        source: a file, a folder, or owner/name of a data set on the hub.
-
     Raises:
         ReadError: there is none, or a link leads out of the folder.
     """
@@ -155,8 +113,12 @@ def tables_of(source: str | Path) -> list[Path]:
     if path.is_dir():
         with reading(path, "folder"):
             files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        real = path.resolve()
+        # The links of the hub's cache lead from `snapshots` to `blobs` beside it.
+        in_cache = real.parent.name == "snapshots"
         for file in files:
-            check_inside(file, path, "table", allow=_blobs(path))
+            allowed = str(real.parents[1] / "blobs") if in_cache else ""
+            check_inside(file, path, "table", allow=allowed)
         if not files:
             rule = f"it has no file of the types {', '.join(SUFFIXES)}"
             raise ReadError(str(path), rule, "Name a folder with such files")
@@ -165,46 +127,45 @@ def tables_of(source: str | Path) -> list[Path]:
         if not path.exists():
             raise ReadError(str(path), "there is no such file", "Check the path")
         return [path]
-    from scionwood_language.readers.hub import download
+    return _download(str(source))
 
-    return download(str(source))
+
+def _download(name: str) -> list[Path]:
+    """Download the tables of a data set to the cache of the hub. No code is downloaded."""
+    from huggingface_hub import hf_hub_download, list_repo_files
+
+    try:
+        names = list_repo_files(name, repo_type="dataset")
+        tables = sorted(file for file in names if file.lower().endswith(SUFFIXES))
+        paths = [Path(hf_hub_download(name, file, repo_type="dataset")) for file in tables]
+    except Exception as error:  # of the hub or of its HTTP library; the message is repeated
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        remedy = "Download the file yourself, and give its path"
+        raise ReadError(f"hf.co/datasets/{name}", f"it cannot be read ({first})", remedy) from error
+    if not paths:
+        rule = f"it has no file of the types {', '.join(SUFFIXES)}"
+        raise ReadError(f"hf.co/datasets/{name}", rule, "Name another data set")
+    return paths
 
 
 def _read(
-    path: Path,
-    layout: Layout,
-    columns: Mapping[str, str] | None,
-    skip: bool,
-    aliases: Mapping[str, str],
-) -> Iterator[tuple[Any, ...]]:
-    """Yield `("row", messages, parts, where)`, or the parts of the error of a row to skip."""
+    path: Path, layout: Layout, columns: Mapping[str, str] | None, skip: bool
+) -> Iterator[Any]:
+    """Yield the conversation of each row, or the message about a row to skip."""
     for where, row in read_rows(path):
         try:
-            yield ("row", *_parts(row, layout, columns, where, aliases), where)
+            messages, topic = conversation_of(row, layout, columns, where)
+            for number, message in enumerate(messages, 1):
+                what = f"turn {number} ({message['role']})"
+                if not message["content"]:
+                    raise ReadError(where, f"{what} is empty", "Fill it in, or leave the row out")
+                if (length := len(message["content"])) > CELL:
+                    rule = f"{what} has {length:,} characters, but at most {CELL:,} may be"
+                    remedy = "Look for an unclosed quotation mark, or split the text"
+                    raise ReadError(where, rule, remedy)
+            name = str(topic or messages[0]["content"])
+            yield messages, re.sub(r"\s+", " ", name).strip()
         except ReadError as error:
             if not skip:
                 raise
-            yield "refused", error.value, error.rule, error.remedy
-
-
-def _parts(
-    row: Row,
-    layout: Layout,
-    columns: Mapping[str, str] | None,
-    where: str,
-    aliases: Mapping[str, str],
-) -> tuple[list[Message], dict[str, Any]]:
-    names = [str(name) for name in row]
-    kind = layout_of(names) if layout == "auto" and not columns else layout
-    kind = "pairs" if kind == "auto" else kind
-    same_names = {part: part for part in aliases if part in names}
-    places = find_columns(names, columns, where, aliases) if kind == "pairs" else same_names
-    messages = messages_of(row, kind, places, where)
-    others = {part: name for part, name in places.items() if part not in ("prompt", "completion")}
-    return messages, {part: row.get(name) for part, name in others.items()}
-
-
-def _blobs(folder: Path) -> str:
-    """Return where the links of the hub's cache lead, `blobs` beside `snapshots`; else nothing."""
-    real = folder.resolve()
-    return str(real.parents[1] / "blobs") if real.parent.name == "snapshots" else ""
+            yield str(error)

@@ -1,4 +1,4 @@
-"""Samples of conversations, which `scionwood check --fuzz` damages."""
+"""Samples of conversations and of pairs, which `scionwood check --fuzz` damages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from scionwood_kit import Parser
 from scionwood_language.readers.load import read_conversations
+from scionwood_language.readers.pairs import read_pairs
 
 _ROWS = [
     {"prompt": "What is 2 + 2?", "completion": "4.", "topic": "sums"},
@@ -47,3 +48,20 @@ class Conversations(Parser):
                 writer = csv.DictWriter(file, list(_ROWS[0]), delimiter=marks)
                 writer.writeheader()
                 writer.writerows(_ROWS)
+
+
+class Preferences(Parser):
+    """Pairs of a better and a worse answer, as JSON lines."""
+
+    suffixes = (".jsonl",)
+
+    @classmethod
+    def parse(cls, path: Path) -> object:
+        """Return the pairs."""
+        return read_pairs(path)
+
+    @classmethod
+    def write_sample(cls, path: Path) -> None:
+        """Write two pairs."""
+        line = '{"prompt": "What is 2 + 2?", "chosen": "4.", "rejected": "5."}\n'
+        path.write_text(2 * line, "utf-8")

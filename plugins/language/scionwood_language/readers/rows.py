@@ -21,9 +21,6 @@ CELL = 100_000
 def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
     """Yield each row of a file as `FILE, row N` and a mapping. Rows count from 1, without a header.
 
-    Args:
-        path: the file. Its suffix determines the format.
-
     Raises:
         ReadError: the file does not exist, or it is not UTF-8, damaged, or in another format. The
             row is named.

@@ -1,9 +1,14 @@
-"""Twelve classic faults of novices in Java, each with a right line and a wrong one."""
+"""Twelve classic faults, planted into real programs: functions of Python's standard library."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+import inspect
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from random import Random
 
 
@@ -15,17 +20,13 @@ class Fault:
         name: its class, as a review names it.
         what: what is wrong, one sentence.
         hint: what to think about, which is not the solution.
-        body: the lines of a right method; `@` marks the line that the fault changes.
-        wrong: the faulty line.
-        returns: the type of the method.
+        templates: a pattern of a right line, and what takes its place; three each.
     """
 
     name: str
     what: str
     hint: str
-    body: tuple[str, ...]
-    wrong: str
-    returns: str = "int"
+    templates: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -45,131 +46,131 @@ class Program:
     solution: str
 
 
-_SUM = ("int total = 0;", "@for (int i = 0; i < {a}.length; i++) {{", "    total += {a}[i];", "}}")
 FAULTS: tuple[Fault, ...] = (
     Fault(
         "off by one",
-        "The loop runs one step too far.",
-        "Which is the last index of an array?",
-        (*_SUM, "return total;"),
-        "for (int i = 0; i <= {a}.length; i++) {{",
+        "A range is one step too long.",
+        "Which is the last place that exists?",
+        ((r"range\(([^(),]+)\)", r"range(\1 + 1)"), (r"(len\(\w+\)) - 1", r"\1"), (r"\[1:", "[0:")),
     ),
     Fault(
-        "comparison of texts",
-        "Two texts are compared by identity.",
-        "When are two texts the same object, and when do they only look alike?",
-        ("String {b} = read();", '@if ({b}.equals("yes")) {{', "    return 1;", "}}", "return 0;"),
-        'if ({b} == "yes") {{',
+        "wrong bound",
+        "A comparison treats the bound itself wrongly.",
+        "What shall happen if both sides are equal?",
+        ((" <= ", " < "), (" >= ", " > "), (" < ", " <= ")),
+    ),
+    Fault(
+        "comparison by identity",
+        "Two values are compared as objects.",
+        "When are two objects the same, and when do they only look alike?",
+        ((" == ", " is "), (" != ", " is not "), (" not in ", " is not ")),
+    ),
+    Fault(
+        "inverted condition",
+        "A condition says the opposite.",
+        "In which case shall the block run?",
+        (("if not ", "if "), (r"if ([\w.]+):", r"if not \1:"), (r" is None", " is not None")),
+    ),
+    Fault(
+        "wrong logic",
+        "Two conditions are joined in the wrong way.",
+        "Must both hold, or is one enough?",
+        ((" and ", " or "), (" or ", " and "), (r"\ball\(", "any(")),
     ),
     Fault(
         "missing return",
-        "One way through the method returns nothing.",
-        "What does the method give back if the condition is false?",
-        ("if ({a}.length > 0) {{", "    return {a}[0];", "}}", "@return -1;"),
-        "int {b} = -1;",
+        "A value is computed and not handed back.",
+        "What does the caller get?",
+        ((r"return (\w+\()", r"\1"), (r"return (\w+)$", r"\1"), (r"return (.+ .+)", r"\1")),
     ),
     Fault(
-        "integer division",
-        "The division drops the fraction.",
-        "Of which type are both operands?",
-        ("int {b} = {a}.length;", "@return sum({a}) / (double) {b};"),
-        "return sum({a}) / {b};",
-        "double",
+        "wrong arithmetic",
+        "A calculation uses the wrong operation.",
+        "Try it with small numbers: does the result grow as it should?",
+        ((r" \+ ", " - "), (" - ", " + "), (r" \* ", " + ")),
     ),
     Fault(
-        "shadowed variable",
-        "A new variable hides the one that should change.",
-        "Which of the two variables with this name does the caller see?",
-        (
-            "int {b} = 0;",
-            "for (int x : {a}) {{",
-            "@    {b} = Math.max({b}, x);",
-            "}}",
-            "return {b};",
-        ),
-        "    int largest = Math.max({b}, x);",
+        "wrong division",
+        "A division gives another kind of result.",
+        "Is the quotient wanted, its whole part, or the rest?",
+        ((" // ", " / "), (" / ", " // "), (" % ", " // ")),
     ),
     Fault(
-        "assignment in a condition",
-        "The condition assigns instead of comparing.",
-        "What is the value of an assignment?",
-        ("boolean {b} = isEmpty({a});", "@if ({b}) {{", "    return 0;", "}}", "return {a}[0];"),
-        "if ({b} = true) {{",
-    ),
-    Fault(
-        "wrong accumulator",
-        "The result starts with a value that decides it.",
-        "With which start does a product stay what it is?",
-        ("@int {b} = 1;", "for (int x : {a}) {{", "    {b} *= x;", "}}", "return {b};"),
-        "int {b} = 0;",
-    ),
-    Fault(
-        "missing null check",
-        "The method fails if nothing was given.",
-        "What may the caller pass, other than an array?",
-        ("@if ({a} == null || {a}.length == 0) {{", "    return 0;", "}}", "return {a}[0];"),
-        "if ({a}.length == 0) {{",
-    ),
-    Fault(
-        "endless loop",
-        "The loop never comes to its end.",
-        "Which variable of the condition changes inside the loop?",
-        ("int {b} = {a}.length;", "while ({b} > 0) {{", "@    {b} -= 1;", "}}", "return {b};"),
-        "    {a}[0] += 1;",
-    ),
-    Fault(
-        "misplaced semicolon",
-        "The condition has an empty body.",
-        "What belongs to the condition: the block, or what stands before it?",
-        ("int {b} = {a}[0];", "@if ({b} < 0) {{", "    {b} = 0;", "}}", "return {b};"),
-        "if ({b} < 0); {{",
+        "wrong start",
+        "A variable begins with a value that spoils the result.",
+        "With which start does the first step give the right value?",
+        ((r"^(\s*\w+) = 0$", r"\1 = 1"), (r" = \[\]$", " = None"), (r" \+= ", " = ")),
     ),
     Fault(
         "ignored result",
         "The result of a call is thrown away.",
-        "Does a text change, or does the call give a new one?",
-        ("String {b} = read();", "@{b} = {b}.trim();", "return {b}.length();"),
-        "{b}.trim();",
+        "Does the call change its argument, or give a new value?",
+        (
+            (r"^(\s*)\w+ = (\w+\()", r"\1\2"),
+            (r"^(\s*)\w+ = (\w+\.\w+\()", r"\1\2"),
+            (r"^(\s*)\w+ = (\w+\.\w+\.\w+\()", r"\1\2"),
+        ),
     ),
     Fault(
-        "wrong operator",
-        "The two conditions are joined by the wrong operator.",
-        "Can a number be below the one bound and above the other?",
-        (
-            "int {b} = {a}[0];",
-            "@if ({b} < 0 || {b} > 100) {{",
-            "    return -1;",
-            "}}",
-            "return {b};",
-        ),
-        "if ({b} < 0 && {b} > 100) {{",
+        "wrong place",
+        "Another element of the sequence is read.",
+        "Which element does the name of the variable promise?",
+        ((r"\[0\]", "[1]"), (r"\[-1\]", "[0]"), (r"\[1\]", "[0]")),
+    ),
+    Fault(
+        "lost error",
+        "A problem is not reported to the caller.",
+        "What happens next after the bad case?",
+        (("raise ", "return "), (r"except [\w., ()]+:", "except:"), (r"\bcontinue$", "break")),
     ),
 )
 """The faults, in the order in which they are drawn."""
 
-_NAMES = ("values", "numbers", "marks", "prices", "scores", "temps")
-_OTHERS = ("result", "best", "answer", "count", "first", "value")
-_METHODS = ("compute", "evaluate", "process", "check", "find", "handle")
+MODULES = """
+argparse ast base64 bisect calendar cmd codecs colorsys configparser copy csv datetime difflib dis
+email.utils fnmatch fractions ftplib functools gettext glob gzip heapq html http.client imaplib
+inspect ipaddress json.decoder linecache locale mimetypes netrc ntpath numbers optparse os
+pickletools pkgutil platform plistlib posixpath pprint pstats quopri random re reprlib sched shlex
+shutil smtplib statistics string sysconfig tarfile textwrap tokenize traceback types urllib.parse
+uuid warnings wave weakref zipfile
+"""
+LINES, LONGEST = range(7, 19), 550
+"""The lines of a program, and its most characters; a longer one costs many tokens."""
 
 
-def program(fault: Fault, random: Random) -> Program:
-    """Return a program with a fault, with names and harmless lines that are drawn.
+@cache
+def programs() -> tuple[str, ...]:
+    """Return functions of the standard library without comments, by name; no two are alike."""
+    codes: dict[str, str] = {}
+    for module in MODULES.split():
+        tree = ast.parse(inspect.getsource(import_module(module)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                if ast.get_docstring(node) is not None:
+                    node.body = node.body[1:] or [ast.Pass()]
+                code = ast.unparse(node)
+                if len(code.splitlines()) in LINES and len(code) <= LONGEST:
+                    codes.setdefault(code, f"{module}.{node.name}")
+    return tuple(sorted(codes, key=codes.__getitem__))
 
-    Args:
-        fault: the kind of fault.
-        random: the generator.
-    """
-    names: Mapping[str, str] = {"a": random.choice(_NAMES), "b": random.choice(_OTHERS)}
-    lines = [f"class Task{random.randrange(1000)} {{"]
-    for number in range(random.randrange(3)):
-        lines.append(f"    static final int LIMIT_{number} = {random.randrange(100)};")
-    lines.append(f"    static {fault.returns} {random.choice(_METHODS)}(int[] {names['a']}) {{")
-    solution, at = "", 0
-    for line in fault.body:
-        is_faulty = line.startswith("@")
-        text = (fault.wrong if is_faulty else line).format(**names)
-        lines.append(f"        {text}")
-        if is_faulty:
-            at, solution = len(lines), line.removeprefix("@").format(**names).strip()
-    lines += ["    }", "}"]
-    return Program("\n".join(lines), at, fault, solution)
+
+def plant(fault: Fault, template: int, sources: Sequence[str], random: Random) -> Program | None:
+    """Return a program with a fault on one of its lines, or `None` if the template fits nowhere."""
+    pattern, wrong = fault.templates[template]
+    for code in random.sample(list(sources), len(sources)):
+        lines = code.splitlines()
+        places = [at for at in range(1, len(lines)) if re.search(pattern, lines[at])]
+        for at in random.sample(places, len(places)):
+            changed = re.sub(pattern, wrong, lines[at], count=1)
+            faulty = "\n".join([*lines[:at], changed, *lines[at + 1 :]])
+            if changed.strip() and lines[at].strip() not in faulty and _compiles(faulty):
+                return Program(faulty, at + 1, fault, lines[at].strip())
+    return None
+
+
+def _compiles(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except SyntaxError:
+        return False
+    return True

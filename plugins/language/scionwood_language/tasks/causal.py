@@ -1,24 +1,99 @@
-"""Compute the loss of a causal language model from the states before its output layer."""
+"""The loss of a causal language model, without the logits of a whole batch in memory."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from scionwood import RecipeError
-from scionwood_language.tasks.losses import Head, completion_loss
+from scionwood_language.chat.templates import IGNORED
+
+CHUNK = 1024
+"""The number of positions whose logits are in memory at a time."""
+
+Head = Callable[[Tensor], Tensor]
+"""A function from hidden states (n, width) to logits (n, vocabulary)."""
+
+
+def completion_loss(
+    hidden: Tensor, labels: Tensor, head: Head, *, smoothing: float = 0.0, chunk: int = CHUNK
+) -> Tensor:
+    """Return the mean cross-entropy of the next token over the learned positions.
+
+    Hidden states of other positions are dropped before the output layer. If Liger is installed, its
+    fused operator is used on a GPU for a head that is a plain linear layer. Otherwise logits are
+    computed for `chunk` positions at a time, and again in the backward pass.
+
+    Args:
+        hidden: (batch, token, width), the states before the output layer.
+        labels: (batch, token) int64, the tokens. `IGNORED` marks tokens that are not learned.
+        head: the output layer.
+        smoothing: the share of the target distribution that is spread over the vocabulary.
+        chunk: the number of positions whose logits are in memory at a time.
+
+    Returns:
+        A scalar, nats per token; 0 if no token is learned.
+
+    Source: label smoothing of Szegedy et al. 2016, eq. 7; the fused operator of Liger-Kernel.
+    """
+    states, targets = select_learned(hidden, labels)
+    if not len(targets):
+        # A zero that hangs on the graph: `backward` works, and processes in step do not wait in
+        # vain.
+        return states.sum() * 0.0
+    if fuses(head, states):
+        return _liger(states, targets, head, smoothing)
+    # Checkpoints drop the logits of a chunk after it, and compute them again in the backward pass:
+    # they are larger than all else by vocabulary over width.
+    total = states.new_zeros((), dtype=torch.float32)
+    for part, target in zip(torch.split(states, chunk), torch.split(targets, chunk), strict=True):
+        total = total + checkpoint(
+            _summed, part, target, head, smoothing, use_reentrant=False, preserve_rng_state=False
+        )
+    return total / len(targets)
+
+
+def select_learned(hidden: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the states that predict a learned token, (n, width), and these tokens, (n,).
+
+    Args:
+        hidden: (batch, token, width).
+        labels: (batch, token) int64.
+    """
+    # The state at a token predicts the next one.
+    targets = labels[:, 1:]
+    is_learned = targets != IGNORED
+    return hidden[:, :-1][is_learned], targets[is_learned]
+
+
+def fuses(head: Head, states: Tensor) -> bool:
+    """Return whether Liger's operator is used: on CUDA, if installed, for a plain linear head."""
+    return states.is_cuda and type(head) is nn.Linear and find_spec("liger_kernel") is not None
+
+
+def _liger(states: Tensor, targets: Tensor, head: Head, smoothing: float) -> Tensor:
+    from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+
+    assert isinstance(head, nn.Linear)
+    fused = LigerFusedLinearCrossEntropyLoss(label_smoothing=smoothing)
+    loss: Tensor = fused(head.weight, states, targets, head.bias)
+    return loss
+
+
+def _summed(states: Tensor, targets: Tensor, head: Head, smoothing: float) -> Tensor:
+    logits = head(states).float()
+    return F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
 
 
 def inner(model: Any) -> Any:
-    """Return the language model of transformers inside a model of peft, or the model itself.
-
-    Args:
-        model: a language model, with or without adapters.
-    """
+    """Return the language model of transformers inside a model of peft, or the model itself."""
     return model.get_base_model() if hasattr(model, "peft_config") else model
 
 
@@ -30,7 +105,7 @@ def loss_of(
     smoothing: float = 0.0,
     whole: bool = False,
 ) -> Tensor:
-    """Return the loss of a batch, nats per token; see `losses.completion_loss`.
+    """Return the loss of a batch, nats per token; see `completion_loss`.
 
     Args:
         model: a language model, with or without adapters.
@@ -52,10 +127,6 @@ def loss_of(
 def hidden_states(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return the input of the output layer, and the logits of the last position.
 
-    Args:
-        model: a language model, with or without adapters.
-        inputs: the inputs, as for `loss_of`.
-
     Returns:
         Hidden states (batch, token, width), and logits (batch, 1, vocabulary).
     """
@@ -71,11 +142,7 @@ def hidden_states(model: Any, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Ten
 
 
 def head_of(model: Any) -> Head:
-    """Return the output layer, with the soft cap that some models apply to their logits.
-
-    Args:
-        model: a language model, with or without adapters.
-    """
+    """Return the output layer, with the soft cap that some models apply to their logits."""
     bare = inner(model)
     head: Head = bare.get_output_embeddings()
     cap = getattr(bare.config, "final_logit_softcapping", None)
@@ -89,10 +156,6 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
     """Return whether `head_of` applied to `hidden_states` gives the logits of the model.
 
     It does not if the model scales its logits in another way. Then `loss_of` needs `whole`.
-
-    Args:
-        model: a language model, with or without adapters.
-        inputs: the inputs, as for `loss_of`.
     """
     if "logits_to_keep" not in inspect.signature(inner(model).forward).parameters:
         return False
@@ -113,10 +176,6 @@ def splits_at_head(model: Any, inputs: Mapping[str, Tensor]) -> bool:
 
 def check_context(model: Any, inputs: Mapping[str, Tensor]) -> None:
     """Refuse an example that is longer than the context of the model.
-
-    Args:
-        model: a language model of transformers.
-        inputs: the inputs, as for `loss_of`.
 
     Raises:
         RecipeError: a position is beyond the context. The message names both.

@@ -22,62 +22,37 @@ class Logits(nn.Module):
         super().__init__()
         self.model, self.options = model, options
 
-    def forward(self, input_ids: Tensor) -> Tensor:
-        """Map (batch, token) int64 to (batch, token, vocabulary)."""
-        logits: Tensor = self.model(input_ids=input_ids, **self.options).logits
-        return logits
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+    ) -> Tensor:
+        """Map tokens, and for a decoder the mask and the answer so far, to logits.
 
-
-@final
-class Seq2SeqLogits(nn.Module):
-    """An encoder and a decoder as tokens to logits.
-
-    Args:
-        model: a model of transformers, with or without an adapter.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, decoder_ids: Tensor) -> Tensor:
-        """Map tokens, mask and the answer so far, each (batch, token) int64, to logits."""
-        out = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            decoder_input_ids=decoder_ids,
-            use_cache=False,
-        )
-        logits: Tensor = out.logits
+        All inputs are (batch, token) int64, and the logits (batch, token, vocabulary).
+        """
+        more: dict[str, Any] = dict(self.options)
+        if decoder_input_ids is not None:
+            more |= {"attention_mask": attention_mask, "decoder_input_ids": decoder_input_ids}
+        logits: Tensor = self.model(input_ids=input_ids, **more).logits
         return logits
 
 
 def deployed_encoder(backbone: nn.Module) -> Deployed:
-    """Return an encoder or a reward model for export.
-
-    Args:
-        backbone: a model of `language/encoder` or `language/reward_model`.
-    """
+    """Return an encoder or a reward model for export."""
     model: Any = backbone
     return Deployed(Logits(backbone), model.example_input())
 
 
 def deployed_seq2seq(backbone: nn.Module) -> Deployed:
-    """Return a model from sequence to sequence for export.
-
-    Args:
-        backbone: a model of `language/seq2seq`, with or without an adapter.
-    """
+    """Return a model of `language/seq2seq` for export: tokens, mask, and the answer so far."""
     model: Any = backbone
-    return Deployed(Seq2SeqLogits(backbone), model.example_input())
+    return Deployed(Logits(backbone, use_cache=False), model.example_input())
 
 
 def deployed(backbone: nn.Module) -> Deployed:
-    """Return a language model for export; the batch and the number of tokens are free.
-
-    Args:
-        backbone: a model of `language/causal_lm`, with or without an adapter.
-    """
+    """Return a language model for export; the batch and the number of tokens are free."""
     model: Any = backbone
     return Deployed(
         Logits(backbone, use_cache=False),

@@ -22,10 +22,6 @@ Reward = Callable[..., list[float]]
 def reward_functions(names: Sequence[str], data: Any) -> list[Reward]:
     """Return the reward functions of a recipe.
 
-    Args:
-        names: `judge`, a name of an entry point, `FILE.py:FUNCTION`, or `run:FOLDER`.
-        data: the data component, whose method `judge` may score answers.
-
     Raises:
         RecipeError: there is no such reward. The message names those that exist.
     """

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from scionwood import Optimiser, RecipeError, Task
 from scionwood.authoring import Deployed
-from scionwood_language.chat.templates import IGNORED, end_of_text, end_of_turn
+from scionwood_language.chat.templates import IGNORED, prompt_ids
+from scionwood_language.inference.decoding import Decoding
+from scionwood_language.inference.writer import answers_to
 from scionwood_language.tasks.causal import (
     check_context,
     check_isolated,
@@ -21,7 +23,7 @@ from scionwood_language.tasks.causal import (
 from scionwood_language.tasks.deployed import deployed
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 INPUTS = ("input_ids", "attention_mask", "position_ids")
 
@@ -35,8 +37,7 @@ class Sft(Task):
 
     Shapes: a batch has `input_ids` and `labels`, each (row, token) int64, with label -100 for
         tokens that are not learned, and `attention_mask` or `position_ids`, (row, token). For
-        generation it has `prompt_ids` and `prompt_mask`, each (row, token), and what its judge
-        needs.
+        generation it has `turns`, those before the answer of each row, and what its judge needs.
 
     Units: nats per token; shares from 0 to 1.
 
@@ -104,7 +105,7 @@ class Sft(Task):
 
     def metrics(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return the share of greedy answers that end, and the shares of the judge of the data."""
-        if "prompt_ids" not in batch or not self.max_new_tokens:
+        if "turns" not in batch or not self.max_new_tokens:
             return {}
         answers, ended = self.answers(batch)
         shares = {"ended": torch.tensor(ended).float().mean()}
@@ -112,33 +113,16 @@ class Sft(Task):
         verdicts = {} if judge is None else judge(answers, batch)
         return shares | {name: torch.tensor(float(value)) for name, value in verdicts.items()}
 
-    @torch.no_grad()
     def answers(self, batch: dict[str, Any]) -> tuple[list[str], list[bool]]:
-        """Return greedy answers to the prompts of a batch, and whether each answer ends."""
-        model: Any = self.backbone
-        tokenizer, start = self.tokenizer, batch["prompt_ids"].shape[1]
-        ends = sorted({end_of_text(tokenizer), end_of_turn(tokenizer)})
-        generated = model.generate(
-            input_ids=batch["prompt_ids"],
-            attention_mask=batch["prompt_mask"],
-            max_new_tokens=self.max_new_tokens,
-            do_sample=False,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=ends,
-        )[:, start:]
-        ended = torch.isin(generated, torch.tensor(ends, device=generated.device)).any(1).tolist()
-        return tokenizer.batch_decode(generated, skip_special_tokens=True), ended
+        """Return greedy answers to the requests of a batch, and whether each answer ends."""
+        ids = [prompt_ids(self.tokenizer, turns) for turns in batch["turns"]]
+        decoding = Decoding(max_new_tokens=self.max_new_tokens)
+        answers = answers_to(self.backbone, self.tokenizer, ids, decoding)
+        return [answer.text for answer in answers], [answer.ended for answer in answers]
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the model as tokens to logits."""
         return deployed(self.backbone)
-
-    def draw(self, batch: dict[str, Any]) -> dict[str, Figure]:
-        """Return the learning curve: the shares of `metrics` over the training steps."""
-        from scionwood_language.evaluation.curves import learning_curve
-
-        curve = learning_curve(Path(self.trainer.default_root_dir) / "metrics.csv")
-        return {} if curve is None else {"answers": curve}
 
     def _data(self) -> Any:
         # Outside of a trainer there is no data component, and so no judge.

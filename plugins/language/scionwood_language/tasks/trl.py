@@ -19,8 +19,14 @@ from scionwood_language.chat.templates import IGNORED
 from scionwood_language.tasks.causal import check_context, check_isolated, inner
 from scionwood_language.tasks.deployed import deployed, deployed_encoder
 from scionwood_language.tasks.rewards import reward_functions
-from scionwood_language.tasks.trl_inputs import INPUTS, Method, placeholder, rollouts
-from scionwood_language.tasks.trl_options import check_options, with_old_names, without_bars
+from scionwood_language.tasks.trl_inputs import (
+    Method,
+    check_options,
+    inputs_of,
+    placeholder,
+    quietly,
+    rollouts,
+)
 
 NAMES: dict[Method, str] = {
     "sft": "SFT",
@@ -31,6 +37,7 @@ NAMES: dict[Method, str] = {
 }
 """The prefix of TRL's classes, such as `DPOTrainer` and `DPOConfig`."""
 
+INPUTS = ("input_ids", "attention_mask", "position_ids")
 UNSTABLE = ("num_tokens", "step_time")
 """What TRL counts beside the loss, which a resumed run would count from zero or from its clock."""
 
@@ -113,7 +120,7 @@ class Trl(Task):
         """Return TRL's loss of a batch, and what TRL logs of it."""
         trainer = self._trainer_of_trl
         inputs = self._inputs(batch)
-        with with_old_names():
+        with quietly():
             if self.method == "grpo":
                 inputs = trainer._prepare_inputs(inputs)
             loss = trainer.compute_loss(self.backbone, inputs)
@@ -148,17 +155,15 @@ class Trl(Task):
         return make(self.backbone)
 
     def _inputs(self, batch: dict[str, Any]) -> Any:
-        tensors = {name: batch[name] for name in INPUTS[self.method][0] if name in batch}
-        model_inputs = {name: tensor for name, tensor in tensors.items() if name != "labels"}
+        model_inputs = {name: batch[name] for name in INPUTS if name in batch}
         check_context(inner(self.backbone), model_inputs)
         if "position_ids" in model_inputs and not self._checked:
             check_isolated(self.backbone, model_inputs)
             self._checked = True
         if self.method == "grpo":
-            trainer = self._trainer_of_trl
             name = "num_generations" if self.backbone.training else "num_generations_eval"
-            return rollouts(batch, getattr(trainer, name))
-        return INPUTS[self.method][1](tensors, batch)
+            return rollouts(batch, getattr(self._trainer_of_trl, name))
+        return inputs_of(self.method, batch)
 
     def _made(self, device: torch.device, data: Any) -> Any:
         if find_spec("trl") is None:
@@ -179,7 +184,7 @@ class Trl(Task):
         from datasets import Dataset
 
         # TRL seeds all generators when it starts; those of the run go on as they were.
-        with isolate_rng(), TemporaryDirectory() as folder, with_old_names(), without_bars():
+        with isolate_rng(), TemporaryDirectory() as folder, quietly():
             try:
                 arguments = config(
                     output_dir=folder,

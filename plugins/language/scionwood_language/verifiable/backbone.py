@@ -89,22 +89,19 @@ def unir(
 
 
 def _pretrained(name: str) -> Any:
-    local = Path(name).is_dir()
     repository, _, revision = name.partition("@")
-    return load_model(name if local else repository, revision=None if local else revision or None)
+    is_local = Path(name).is_dir()
+    return load_model(name if is_local else repository, revision=None if is_local else revision)
 
 
 def _card(base: str, reasoner: str) -> dict[str, str]:
-    if base == TINY:
-        facts = {"weights": "shipped, made by this package", "licence": "Apache-2.0"}
-    else:
-        facts = {
-            "weights": Path(base).name if Path(base).is_dir() else base,
-            "licence": "not known",
-        }
-    reasoner_name = Path(reasoner).name if Path(reasoner).is_dir() else reasoner
+    shipped = {"weights": "shipped, made by this package", "licence": "Apache-2.0"}
     return {
-        "architecture": f"a language model, and the reasoner {reasoner_name}",
-        **facts,
+        "architecture": f"a language model, and the reasoner {_display(reasoner)}",
+        **(shipped if base == TINY else {"weights": _display(base), "licence": "not known"}),
         "source": "arXiv 2505.19075",
     }
+
+
+def _display(name: str) -> str:
+    return Path(name).name if Path(name).is_dir() else name

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from scionwood import RecipeError, SplitData
 from scionwood.authoring import DataLoader, Split
@@ -16,32 +15,18 @@ from scionwood_language.verifiable.tiny import END, encode
 
 Order = Literal["ascending", "descending", "copy"]
 ORDERS: tuple[Order, ...] = ("ascending", "descending", "copy")
-SPLITS = ("train", "val", "test")
 
 
 def answer(digits: str, order: Order) -> str:
-    """Return the right answer: the digits in an order.
-
-    Args:
-        digits: the digits of the prompt.
-        order: ascending, descending, or copy for the order of the prompt.
-    """
-    if order == "copy":
-        return digits
-    return "".join(sorted(digits, reverse=order == "descending"))
+    """Return the right answer: the digits in an order; `copy` is that of the prompt."""
+    return digits if order == "copy" else "".join(sorted(digits, reverse=order == "descending"))
 
 
 def strings(length: int, *, pretraining: bool) -> list[str]:
-    """Return half of all strings of a length in random order; the two halves are disjoint.
-
-    Args:
-        length: the number of digits of a string.
-        pretraining: true for the half on which the tiny base was pretrained, else the other half.
-    """
+    """Return half of all strings of a length in random order; the two halves are disjoint."""
     order = torch.randperm(10**length, generator=torch.Generator().manual_seed(length)).tolist()
     half = len(order) // 2
-    codes = order[:half] if pretraining else order[half:]
-    return [f"{code:0{length}}" for code in codes]
+    return [f"{code:0{length}}" for code in (order[:half] if pretraining else order[half:])]
 
 
 @final
@@ -92,49 +77,40 @@ class DigitStrings(SplitData):
             rule = "a prompt must have 2 to 6 digits"
             raise RecipeError(f"length: {length}", rule, "Change the length")
         self.order, self.tokenizer, self.batch_size = order, tokenizer, batch_size
-        pool = strings(length, pretraining=False)
-        counts = (n_train, n_val, n_test)
-        if sum(counts) > len(pool):
+        pool, count = strings(length, pretraining=False), n_train + n_val + n_test
+        if count > len(pool):
             rule = f"there are only {len(pool)} strings of {length} digits"
-            raise RecipeError(f"{sum(counts)} prompts", rule, "Use fewer prompts, or longer ones")
-        picks = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed)).tolist()
-        starts = (0, n_train, n_train + n_val)
+            raise RecipeError(f"{count} prompts", rule, "Use fewer prompts, or longer ones")
+        order_of = torch.randperm(len(pool), generator=torch.Generator().manual_seed(seed))
+        chosen = [pool[pick] for pick in order_of.tolist()]
         self._strings = {
-            split: [pool[pick] for pick in picks[start : start + count]]
-            for split, start, count in zip(SPLITS, starts, counts, strict=True)
+            "train": chosen[:n_train],
+            "val": chosen[n_train : n_train + n_val],
+            "test": chosen[n_train + n_val : count],
         }
 
     def loader(self, split: Split) -> DataLoader:
         """Return the batches of a split; see `SplitData.loader`."""
-        return DataLoader(self._pairs(split), self.batch_size, shuffle=split == "train")
-
-    def _pairs(self, split: str) -> Dataset[dict[str, Tensor]]:
-        chosen = self._strings[split]
-        prompts = [f"{digits}=" for digits in chosen]
-        answers = [answer(digits, self.order) for digits in chosen]
+        prompts = [f"{digits}=" for digits in self._strings[split]]
+        answers = [answer(digits, self.order) for digits in self._strings[split]]
         if self.tokenizer == "characters":
-            return _Pairs([encode(text) for text in prompts], [encode(a) for a in answers], END)
-        tokenizer = load_tokenizer(self.tokenizer)
-        prompt_ids, right = (
-            tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in (prompts, answers)
-        )
-        return _Pairs(prompt_ids, right, end_of_text(tokenizer))
+            rows = _rows([encode(text) for text in prompts], [encode(a) for a in answers], END)
+        else:
+            tokenizer = load_tokenizer(self.tokenizer)
+            prompt_ids, right = (
+                tokenizer(texts, add_special_tokens=False)["input_ids"]
+                for texts in (prompts, answers)
+            )
+            rows = _rows(prompt_ids, right, end_of_text(tokenizer))
+        return DataLoader(rows, self.batch_size, shuffle=split == "train")
 
 
-@final
-class _Pairs(Dataset[dict[str, Tensor]]):
-    def __init__(self, prompts: list[list[int]], answers: list[list[int]], end: int) -> None:
-        for kind, rows in (("prompts", prompts), ("answers", answers)):
-            lengths = sorted({len(row) for row in rows})
-            if len(lengths) > 1:
-                rule = "all must have one length, because there is no padding"
-                remedy = "Use a tokenizer with one token for each digit"
-                raise RecipeError(f"{kind} of {lengths} tokens", rule, remedy)
-        self.prompts = torch.tensor(prompts)
-        self.answers = torch.tensor([[*row, end] for row in answers])
-
-    def __len__(self) -> int:
-        return len(self.prompts)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {"prompt": self.prompts[index], "answer": self.answers[index]}
+def _rows(prompts: list[list[int]], answers: list[list[int]], end: int) -> Any:
+    for kind, rows in (("prompts", prompts), ("answers", answers)):
+        if len(lengths := sorted({len(row) for row in rows})) > 1:
+            rule = "all must have one length, because there is no padding"
+            remedy = "Use a tokenizer with one token for each digit"
+            raise RecipeError(f"{kind} of {lengths} tokens", rule, remedy)
+    pairs = zip(torch.tensor(prompts), torch.tensor([[*row, end] for row in answers]), strict=True)
+    made: list[dict[str, Tensor]] = [{"prompt": asked, "answer": right} for asked, right in pairs]
+    return made

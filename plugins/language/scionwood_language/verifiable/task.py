@@ -11,20 +11,10 @@ from scionwood_language.verifiable.unir import LogitFusion, grpo_loss
 
 
 def exact(completions: Tensor, answers: Tensor) -> Tensor:
-    """Return 1 for each completion that equals the answer including its end token, else 0.
-
-    Args:
-        completions: (n, new) tokens; a completion that ended early is padded with its end token.
-        answers: (n, m) tokens.
-
-    Returns:
-        (n,) float32.
-    """
-    if completions.shape[1] < answers.shape[1]:  # every completion of the batch ended early
-        completions = nn.functional.pad(
-            completions, (0, answers.shape[1] - completions.shape[1]), value=-1
-        )
-    return (completions == answers).all(1).float()
+    """Return 1 for each completion (n, new) that equals the answer (n, m) with its end, else 0."""
+    missing = max(0, answers.shape[1] - completions.shape[1])  # if every completion ended early
+    padded = nn.functional.pad(completions, (0, missing), value=-1)
+    return (padded == answers).all(1).float()
 
 
 @final
@@ -96,17 +86,14 @@ class VerifiableReward(Task):
 
     def metrics(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the mean reward of greedy completions, with the reasoner and without."""
-        return {
-            "reward": self._greedy(batch, base_only=False),
-            "reward_base": self._greedy(batch, base_only=True),
-        }
-
-    def _greedy(self, batch: dict[str, Tensor], *, base_only: bool) -> Tensor:
         prompts, answers = batch["prompt"], batch["answer"]
-        tokens = self.fusion.generate(
-            prompts,
-            max_new_tokens=answers.shape[1],
-            eos_token_id=int(answers[0, -1]),
-            base_only=base_only,
-        )
-        return exact(tokens[:, prompts.shape[1] :], answers).mean()
+        rewards = {}
+        for name, base_only in (("reward", False), ("reward_base", True)):
+            tokens = self.fusion.generate(
+                prompts,
+                max_new_tokens=answers.shape[1],
+                eos_token_id=int(answers[0, -1]),
+                base_only=base_only,
+            )
+            rewards[name] = exact(tokens[:, prompts.shape[1] :], answers).mean()
+        return rewards

@@ -18,24 +18,16 @@ END = CHARACTERS.index(".")
 WEIGHTS = "tiny_base.safetensors"
 BASE: dict[str, Any] = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
 REASONER: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1}
-POSITIONS = 64
 
 
 def tiny_model(sizes: Mapping[str, Any], seed: int) -> LlamaForCausalLM:
-    """Return a small Llama over `CHARACTERS` with random weights; the global generator is unused.
-
-    Args:
-        sizes: `BASE` (83,776 parameters) or `REASONER` (11,104).
-        seed: the seed of the weights.
-    """
-    heads = sizes["hidden_size"] // 16
+    """Return a small Llama over `CHARACTERS`, with random weights of a seed of its own."""
+    ends: dict[str, Any] = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
     config = LlamaConfig(
         vocab_size=len(CHARACTERS),
-        max_position_embeddings=POSITIONS,
-        num_attention_heads=heads,
-        pad_token_id=None,
-        bos_token_id=None,
-        eos_token_id=None,
+        max_position_embeddings=64,
+        num_attention_heads=sizes["hidden_size"] // 16,
+        **ends,
         **sizes,
     )
     with torch.random.fork_rng(devices=[]):

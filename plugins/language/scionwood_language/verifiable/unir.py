@@ -111,24 +111,19 @@ class LogitFusion(nn.Module):
     def _fused(
         self, input_ids: Tensor, caches: list[Any] | None, base_only: bool = False
     ) -> Tensor:
-        with torch.no_grad():
-            total = self._logits(self.base, input_ids, caches, 0)
-        if base_only:
-            return total
-        for index, (reasoner, weight) in enumerate(zip(self.reasoners, self.weights, strict=True)):
-            total = total + weight * self._logits(reasoner, input_ids, caches, 1 + index)
-        return total
+        def logits(model: nn.Module, index: int) -> Tensor:
+            past = None if caches is None else caches[index]
+            out = model(input_ids=input_ids, past_key_values=past, use_cache=caches is not None)
+            if caches is not None:
+                caches[index] = out.past_key_values
+            values: Tensor = out.logits
+            return values
 
-    def _logits(
-        self, model: nn.Module, input_ids: Tensor, caches: list[Any] | None, index: int
-    ) -> Tensor:
-        if caches is None:
-            logits: Tensor = model(input_ids=input_ids, use_cache=False).logits
-            return logits
-        out = model(input_ids=input_ids, past_key_values=caches[index], use_cache=True)
-        caches[index] = out.past_key_values
-        logits = out.logits
-        return logits
+        with torch.no_grad():
+            total = logits(self.base, 0)
+        for index, reasoner in enumerate(() if base_only else self.reasoners):
+            total = total + self.weights[index] * logits(reasoner, 1 + index)
+        return total
 
 
 def grpo_loss(
@@ -179,28 +174,19 @@ def grpo_loss(
         at = int((~rewards.isfinite()).nonzero()[0])
         rule = f"it is {rewards[at].item()} for completion {at} of the batch"
         raise TrainingError("the reward", rule, "Return a finite number for every completion")
-    advantage = _advantages(rewards.view(-1, group)).flatten()
+    groups = rewards.view(-1, group)
+    # A group of equal rewards has the advantage 0, not 0 / 0.
+    spread = groups.std(1, keepdim=True) + 1e-4
+    advantage = ((groups - groups.mean(1, keepdim=True)) / spread).flatten()
     # The logits at the last token of the prompt, `start - 1`, predict the first of the completion.
     # The policy that is trained is the one that was sampled, with its temperature.
     logits = fusion(tokens[:, :-1])[:, start - 1 :] / temperature
     chosen = logits.log_softmax(-1).gather(-1, completions[..., None])[..., 0]
-    counts = _counts(completions, eos_token_id)
+    ends = (completions == eos_token_id).long()
+    # Up to the first end token, which counts: that a text ends is learned too.
+    counts = (ends.cumsum(1) - ends == 0).float()
     log_probabilities = (chosen * counts).sum(1) / counts.sum(1)
     return -(advantage * log_probabilities).mean(), rewards.mean().item()
-
-
-def _advantages(rewards: Tensor) -> Tensor:
-    """Return advantages (prompt, group): mean 0 and deviation 1, or 0 if all rewards are equal."""
-    centred = rewards - rewards.mean(1, keepdim=True)
-    # A group of equal rewards has the advantage 0, not 0 / 0.
-    return centred / (rewards.std(1, keepdim=True) + 1e-4)
-
-
-def _counts(completions: Tensor, eos: int) -> Tensor:
-    """Return 1 for tokens up to the first end token, which is included, else 0; (n, new)."""
-    ends = (completions == eos).long()
-    # Up to the first end token, which counts: that a text ends is learned too.
-    return (ends.cumsum(1) - ends == 0).float()
 
 
 def _pick(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:

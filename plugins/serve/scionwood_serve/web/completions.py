@@ -26,7 +26,7 @@ from scionwood_serve.worker.writing import ANSWER, writers_of
 PACE = 0.005
 """Seconds between two looks at an answer that grows; a token takes ten times as long, or more."""
 
-PASSED = ("temperature", "top_p", "stop", "seed", "max_tokens")
+PASSED = ("temperature", "top_p", "stop", "seed", "max_tokens", "response_format")
 IGNORED = (
     *("model", "stream", "stream_options", "user", "metadata", "store", "logprobs"),
     *("messages", "prompt", "top_logprobs", "max_completion_tokens"),
@@ -37,7 +37,6 @@ NEUTRAL: dict[str, Any] = {
     "echo": False,
     "presence_penalty": 0,
     "frequency_penalty": 0,
-    "response_format": {"type": "text"},
     "logit_bias": {},
     "tools": [],
     "suffix": "",

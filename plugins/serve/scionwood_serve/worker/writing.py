@@ -21,8 +21,8 @@ ANSWER = "answer.jsonl"
 """The file in the folder of a request to which the pieces of its answer are added."""
 
 BATCHES, REQUEST = "_batches", "_request"
-"""NAME_batches beside a service NAME makes what writes the answers of a run, NAME_request makes
-one of its requests."""
+"""NAME_batches beside a service NAME makes what writes the answers of a run, or names one of those
+that exist, which then writes those of several runs together. NAME_request makes a request."""
 
 
 def writers_of(service: str) -> tuple[Callable[..., Any], Callable[..., Any]] | None:
@@ -52,8 +52,9 @@ class Writing:
         self._lend, self._running = lend, running
         self._batchers: dict[str, Any] = {}
         self._new: list[tuple[Any, Future[dict[str, Any]]]] = []
-        self._under_way: dict[Future[dict[str, Any]], tuple[str, Path]] = {}
+        self._under_way: dict[Future[dict[str, Any]], tuple[Any, Path]] = {}
         self._changed = threading.Condition()
+        self._models = threading.Lock()  # a batch takes an adapter between two tokens only
         threading.Thread(target=self._go_on, name="write", daemon=True).start()
 
     async def write(self, job: Any) -> dict[str, Any]:
@@ -81,8 +82,9 @@ class Writing:
         if version not in self._batchers:
             functions = writers_of(service)
             assert functions is not None
-            with self._lend(version) as run:
-                self._batchers[version] = functions[0](run)
+            with self._models, self._lend(version) as run:
+                others = list(dict.fromkeys(self._batchers.values()))
+                self._batchers[version] = functions[0](run, version, others)
         return self._batchers[version]
 
     def drop(self, versions: list[str]) -> None:
@@ -96,16 +98,18 @@ class Writing:
 
     def _go_on(self) -> None:
         while True:
-            busy = [key for key, batcher in list(self._batchers.items()) if batcher.is_busy]
+            batchers = dict.fromkeys(self._batchers.values())  # each once, in order
+            busy = [batcher for batcher in batchers if batcher.is_busy]
             with self._changed:
                 while not (self._new or busy):
                     self._changed.wait()
                 new, self._new = self._new, []
             for job, future in new:
                 self._try([future], partial(self._begin, job, future))
-            for version in busy:
-                futures = [f for f, (owner, _) in self._under_way.items() if owner == version]
-                self._try(futures, self._batchers[version].step)
+            for batcher in busy:
+                futures = [f for f, (owner, _) in self._under_way.items() if owner is batcher]
+                with self._models:
+                    self._try(futures, batcher.step)
 
     def _try(self, futures: list[Future[dict[str, Any]]], work: Callable[[], None]) -> None:
         try:
@@ -132,17 +136,20 @@ class Writing:
                 file.close()
                 self._done(future)
 
+        def is_gone() -> bool:
+            return not job.source.exists()
+
         try:
             body = json.loads(job.source.read_text("utf-8"))
             # Nobody waits for an answer any more whose request the HTTP process has removed.
-            batcher.add(functions[1](batcher, body, tell, lambda: not job.source.exists()))
+            batcher.add(functions[1](batcher, body, tell, is_gone, job.version))
         except Exception:
             file.close()
             raise
-        self._under_way[future] = (job.version, folder)
+        self._under_way[future] = (batcher, folder)
 
     def _done(self, future: Future[dict[str, Any]], error: Exception | None = None) -> None:
-        _, folder = self._under_way.pop(future, ("", None))
+        _, folder = self._under_way.pop(future, (None, None))
         if folder is not None:
             with suppress(OSError):
                 (folder / self._running).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Make the weights of the tiny base: a language model that puts digits in one of three orders.
 
-`python -m scionwood_language.verifiable.pretrain` repeats the training of the shipped weights, in
-about half a minute on one core.
+`python benchmarks/unir_base.py` repeats the training of the shipped weights, in about half a minute
+on one core.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
+import scionwood_language
 from scionwood.authoring import atomic_path, minimise, one_cycle
 from scionwood_language.verifiable.prompts import ORDERS, answer, strings
 from scionwood_language.verifiable.tiny import BASE, WEIGHTS, encode, tiny_model
@@ -47,7 +48,9 @@ def main() -> None:
         label="tiny base",
     )
     state = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    with atomic_path(Path(__file__).parent / "weights" / WEIGHTS) as part:
+    with atomic_path(
+        Path(scionwood_language.__file__).parent / "verifiable" / "weights" / WEIGHTS
+    ) as part:
         save_file(state, part, metadata={"format": "pt"})
 
 

@@ -1,1 +1,0 @@
-"""Plans of commands: requests with their command lines, and a planner."""
