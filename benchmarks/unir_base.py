@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
 
 import scionwood_language
-from scionwood.authoring import atomic_path, minimise, one_cycle
+from scionwood.authoring import atomic_path, minimise
 from scionwood_language.verifiable.prompts import ORDERS, answer, strings
 from scionwood_language.verifiable.tiny import BASE, WEIGHTS, encode, tiny_model
 
@@ -43,7 +44,7 @@ def main() -> None:
         steps=STEPS,
         lr=RATE,
         weight_decay=0.01,
-        schedule=one_cycle(STEPS),
+        schedule=lambda optimizer: OneCycleLR(optimizer, RATE, STEPS, pct_start=0.1),
         clip=1.0,
         label="tiny base",
     )
