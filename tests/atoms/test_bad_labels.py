@@ -158,7 +158,7 @@ TEXTS = {
     ),
     "a stress that is not symmetric": (
         PLAIN.format(keys=LATTICE + ' stress="1 2 3 4 5 6 7 8 9"', rows=ROWS),
-        "neither six numbers nor a symmetric tensor",
+        "its stress is not a symmetric tensor",
     ),
     "places in bohr": (
         PLAIN.format(

@@ -12,7 +12,7 @@ from case_table import table
 from torch.utils.data import DataLoader
 
 from scionwood_atoms.backbones import chgnet, sevennet
-from scionwood_atoms.data.clusters import Labelled, no_stress
+from scionwood_atoms.data.labelled import Labelled, no_stress
 from scionwood_atoms.model.graph import Graph, GraphError, batch
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.tasks.potential import PotentialTask
@@ -112,7 +112,7 @@ def test_the_weights_of_chgnet_predict_what_its_own_model_predicts(name):
     assert np.abs(found.forces.numpy() - wanted["f"]).max() < 1e-4
 
 
-def test_the_error_of_forces_in_validation_is_the_mean_over_the_atoms_of_all_batches():
+def test_the_loss_of_a_split_is_that_of_its_parts():
     torch.manual_seed(0)
     task = PotentialTask(sevennet())
     batches = []
@@ -128,8 +128,10 @@ def test_the_error_of_forces_in_validation_is_the_mean_over_the_atoms_of_all_bat
     errors = [(task.backbone(*batch.graph).forces - batch.forces).abs() for batch in batches]
     mean = float(torch.cat(errors).mean())
     assert values["val_force_mae_mev"] == pytest.approx(1000 * mean, rel=1e-4)
-    squares = float(torch.cat(errors).square().mean())
-    assert values["val_force"] == pytest.approx(squares, rel=1e-4)
+    each = np.mean([float(one.square().mean()) for one in errors])
+    assert values["val_force"] == pytest.approx(each, rel=1e-4)
+    loss = values["val_energy"] + 10 * each
+    assert values["val_loss"] == pytest.approx(loss, rel=1e-4)
 
 
 @pytest.mark.parametrize("make", [sevennet, chgnet])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from scionwood import RecipeError
-from scionwood_atoms.data.clusters import joined
+from scionwood_atoms.data.labelled import joined
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.replay import DRIFT, REPLAY, crystals, replay_structures
 from scionwood_atoms.evaluation.drift import Probe, described

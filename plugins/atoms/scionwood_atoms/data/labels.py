@@ -40,29 +40,18 @@ BINDING = (-15.0, 5.0)
 @final
 @dataclass
 class Labels:
-    """Frames that can be trained on.
+    """Frames that can be trained on."""
 
-    Attributes:
-        frames: in the order of the files.
-        isolated: the label energy of an isolated atom, by element, eV.
-        dropped: how many frames were left out, by reason.
-    """
-
-    frames: list[Frame] = field(default_factory=list)
-    isolated: dict[str, float] = field(default_factory=dict)
-    dropped: Counter[str] = field(default_factory=Counter)
+    frames: list[Frame] = field(default_factory=list)  # in the order of the files
+    isolated: dict[str, float] = field(default_factory=dict)  # label energy by element, eV
+    dropped: Counter[str] = field(default_factory=Counter)  # frames left out, by reason
 
 
 def chosen(frames: Iterable[Frame]) -> Labels:
     """Return the frames to train on; single atoms become reference energies.
 
     A frame without energy or forces, an unconverged one, and one that is there already, is dropped
-    and counted.
-
-    Raises:
-        LabelError: the levels of theory differ, a structure has two energies or a charge, the
-            places or energies of a frame cannot be right, or no frame is left.
-        OffsetError: an isolated atom has two energies, or those of another code.
+    and counted. `LabelError` and `OffsetError` name the frame that contradicts the others.
     """
     labels, register, firsts, read = Labels(), Register(), dict[int, Frame](), []
     for frame in frames:
@@ -135,20 +124,11 @@ def _refuse_other_energies(labels: Labels) -> None:
 def split_frames(
     frames: Sequence[Frame], by: str, *, share: float, seed: int, with_test: bool
 ) -> dict[str, list[Frame]]:
-    """Split frames for training, validation and test.
+    """Split frames, in the order of their files, for training, validation and test.
 
     Neighbours in a trajectory are nearly equal, so that a random split tests on its training data.
     `block` cuts each file: the last block is the test, the one before it the validation.
-
-    Args:
-        frames: in the order of their files.
-        by: `block`, or `composition`, which puts all frames of a composition into one split.
-        share: of the validation, and of the test if one is cut.
-        seed: orders the compositions.
-        with_test: whether a test split is cut.
-
-    Raises:
-        LabelError: there are too few frames or compositions for the splits.
+    `composition` puts all frames of a composition into one split.
     """
     groups: dict[str, list[Frame]] = {}
     for frame in frames:

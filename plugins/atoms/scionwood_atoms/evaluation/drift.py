@@ -21,12 +21,9 @@ DIMERS = {"O-H at 0.5 A": ("OH", 0.5), "C-C at 0.75 A": ("CC", 0.75)}
 
 @final
 class Probe:
-    """Twelve crystals and two dimers, with the predictions of a model before its fit.
+    """Twelve crystals and two dimers, with the predictions of a potential before its fit.
 
-    Elements that the model does not know are left out.
-
-    Args:
-        potential: the model in evaluation mode, whose adapter changes nothing yet.
+    Elements that the potential does not know are left out.
     """
 
     def __init__(self, potential: nn.Module) -> None:
@@ -48,10 +45,8 @@ class Probe:
     def drift(self, potential: nn.Module) -> dict[str, Any]:
         """Return how far a model is from the predictions before.
 
-        Returns:
-            `crystals`, root mean squares of the change of force, meV/A, energy, meV/atom, and
-            stress, GPa, and of the force before; and `dimers`, the forces that push two atoms
-            apart, before and after, eV/A.
+        `crystals` has root mean squares of the change of force, meV/A, energy, meV/atom, and
+        stress, GPa; `dimers` the forces that push two atoms apart, before and after, eV/A.
         """
         after = predictions(potential, self.graphs)
         solids: dict[str, float] = {"structures": self.count}

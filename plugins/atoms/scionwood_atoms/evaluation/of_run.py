@@ -18,50 +18,35 @@ from scionwood_atoms.data.geometry import Register
 from scionwood_atoms.data.labels import Frame, LabelError, chosen, graph_of, read_frames
 from scionwood_atoms.data.scale import check_labels
 from scionwood_atoms.evaluation.kernel import arrays, kernel_of
-from scionwood_atoms.model.potential import predictions, rms
+from scionwood_atoms.model.potential import Potential, Predicted, predictions, rms
 from scionwood_atoms.model.reference import Reference
 
 
 @final
 @dataclass(frozen=True)
 class Errors:
-    """Errors of one model on m structures.
-
-    Attributes:
-        model: its name.
-        energy: the root mean square of the energy error, meV/atom.
-        force: the root mean square of the components of the force error, meV/A.
-        elements: the same by element, meV/A.
-        above: the same by quarters of the structures, ordered by the energy of their label above
-            the lowest of their composition, meV/A; the names are ranges in meV/atom.
-    """
+    """Root mean square errors of one model on m structures."""
 
     model: str
-    energy: float
-    force: float
-    elements: Mapping[str, float]
+    energy: float  # meV/atom
+    force: float  # of the components, meV/A
+    elements: Mapping[str, float]  # the same by element
     above: Mapping[str, float]
+    """The same by quarters of the structures, ordered by the energy of their label above the lowest
+    of their composition; the names are ranges in meV/atom."""
 
 
 @final
 @dataclass(frozen=True)
 class Evaluation:
-    """The errors of a run, and what a parity plot shows.
+    """The errors of a run, and what a parity plot shows."""
 
-    Attributes:
-        rows: the run, then the models beside it.
-        structures: the number of structures.
-        dropped: how many frames of the file were left out, by reason.
-        energies: (2, m), labels and predictions of the run, eV/atom, less the mean label of their
-            composition.
-        forces: (2, 3n), labels and predictions of the run, eV/A.
-    """
-
-    rows: tuple[Errors, ...]
+    rows: tuple[Errors, ...]  # the run, then the models beside it
     structures: int
-    dropped: Mapping[str, int]
+    dropped: Mapping[str, int]  # frames of the file that were left out, by reason
     energies: np.ndarray
-    forces: np.ndarray
+    """(2, m), labels and predictions of the run, eV/atom, less the mean label of their formula."""
+    forces: np.ndarray  # (2, 3n), labels and predictions of the run, eV/A
 
 
 def evaluate_run(
@@ -71,15 +56,12 @@ def evaluate_run(
 
     Structures that the run was trained or validated on are left out and counted. The kernel model
     is fitted to the training structures of the run, if they and the file have one composition.
-
-    Its errors are those of `evaluate`, and a `LabelError` if the run has seen all structures.
     """
     folder = scionwood.find_run(run)
     data = scionwood.resolve(folder / "recipe.yaml").data.build()
     if not isinstance(data, Files):
         rule = "it was not fitted to labels of yours, so that it has no reference energies"
         raise TrainingError(f"run {folder}", rule, "Fit a run with data.name atoms/files")
-    reference = Reference.read(folder)
     labels = chosen(read_frames(Path(file), energy=energy, forces=forces))
     parts = data.frames()
     register = Register()
@@ -90,21 +72,36 @@ def evaluate_run(
     if not frames:
         rule = "the run was trained or validated on each of its structures"
         raise LabelError(Path(file).name, rule, "Name structures that the run has not seen")
-    adapted, base = scionwood.load_run(folder).backbone, potential(data.base)
-    rows, first = [], None
-    for name, model in (("run", adapted), (f"frozen {data.base}", base)):
-        network: Any = model.eval()
-        prediction = predictions(network, [graph_of(network, frame) for frame in frames])
-        if model is base:
-            check_labels(frames, *prediction, trained=base.card.get("weights") != "random")
-            reference = data.reference_for(base, parts["train"])  # of its own, to be fair
-        totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
-        rows.append(errors(name, frames, totals, prediction.forces))
-        first = first or (totals, prediction.forces)
-    if kernel := kernel_of(parts["train"], parts["val"], frames):
-        rows.append(errors("sGDML", frames, *kernel.predict(arrays(frames)[0])))
-    assert first is not None
-    return Evaluation(tuple(rows), len(frames), dict(labels.dropped), *_parity(frames, *first))
+    adapted: Any = scionwood.load_run(folder).backbone
+    row, totals, own = measured("run", adapted.eval(), frames, Reference.read(folder))
+    base = potential(data.base).eval()
+    fair = data.reference_for(base, parts["train"])  # a reference of its own
+    frozen, _, found = measured(f"frozen {data.base}", base, frames, fair)
+    check_labels(frames, *found, trained=base.card.get("weights") != "random")
+    rows = row, frozen, *kernel_errors("sGDML", parts["train"], parts["val"], frames)
+    parity = _parity(frames, totals, own.forces)
+    return Evaluation(rows, len(frames), dict(labels.dropped), *parity)
+
+
+def measured(
+    name: str, model: Potential, frames: Sequence[Frame], reference: Reference
+) -> tuple[Errors, np.ndarray, Predicted]:
+    """Return the errors of a potential, its total energies, (m,), eV, and its predictions."""
+    found = predictions(model, [graph_of(model, frame) for frame in frames])
+    totals = found.energies + [reference.of(frame.composition) for frame in frames]
+    return errors(name, frames, totals, found.forces), totals, found
+
+
+def kernel_errors(
+    name: str, train: Sequence[Frame], val: Sequence[Frame], frames: Sequence[Frame] | None = None
+) -> list[Errors]:
+    """Return the errors of a kernel model on frames, by default those of the validation.
+
+    Nothing is returned unless all structures are one molecule.
+    """
+    frames = val if frames is None else frames
+    kernel = kernel_of(train, val, frames)
+    return [errors(name, frames, *kernel.predict(arrays(frames)[0]))] if kernel else []
 
 
 def errors(

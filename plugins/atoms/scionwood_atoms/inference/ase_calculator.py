@@ -50,10 +50,7 @@ class RunCalculator(Calculator):
     def scale(self, composition: Mapping[str, int]) -> tuple[float, str]:
         """Return the reference energy of a composition, eV, and what its energy stands on.
 
-        That is one of `LABELS`, `ISOLATED` and, where no label fixes it, `BASE`.
-
-        Raises:
-            OffsetError: no label fixes its energy, and the calculator is strict.
+        That is one of `LABELS`, `ISOLATED` and `BASE`; a strict calculator refuses the last.
         """
         try:
             offset = self.reference.of(composition)
@@ -72,12 +69,7 @@ class RunCalculator(Calculator):
     def calculate(
         self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
     ) -> None:
-        """Compute all properties of a structure.
-
-        Raises:
-            OffsetError: an element, or the composition, has no reference energy.
-            GraphError: the structure has no graph for the network.
-        """
+        """Compute all properties of a structure, or raise `OffsetError` or `GraphError`."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         offset, scale = self.scale(Counter(atoms.symbols))
         if self.strict and not self._warned and scale == ISOLATED:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, sqrt
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -16,7 +15,6 @@ from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_mom
 from ase.md.verlet import VelocityVerlet
 
 from scionwood import RecipeError
-from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
 from scionwood_atoms.model.graph import GraphError, pairs, structure_name
@@ -31,22 +29,13 @@ LARGEST_FORCE = 1000.0
 @final
 @dataclass(frozen=True)
 class Dynamics:
-    """The course of molecular dynamics, at the m times that its trajectory holds.
+    """The course of molecular dynamics, at the m times that its trajectory holds."""
 
-    Attributes:
-        times: (m,), ps.
-        energies: (2, m), potential and total energy, eV.
-        temperatures: (m,), K.
-        velocities: where those of the start come from.
-        stopped: why it stopped before its end; empty if it did not.
-        atoms: the number of atoms.
-    """
-
-    times: np.ndarray
-    energies: np.ndarray
-    temperatures: np.ndarray
-    velocities: str
-    stopped: str
+    times: np.ndarray  # (m,), ps
+    energies: np.ndarray  # (2, m), potential and total energy, eV
+    temperatures: np.ndarray  # (m,), K
+    velocities: str  # where those of the start come from
+    stopped: str  # why it stopped before its end; empty if it did not
     atoms: int
 
     @property
@@ -60,14 +49,10 @@ class Dynamics:
 def run_dynamics(
     atoms: Any, options: MdOptions, write: Write, committee: Committee | None = None
 ) -> Dynamics:
-    """Move a structure by Langevin dynamics, or at constant energy.
+    """Move a structure, with its calculator, by Langevin dynamics or at constant energy.
 
-    The atoms, with their calculator, move in place. `write` appends one structure to the
-    trajectory, and wherever it does so the forces of the committee are compared.
-
-    Raises:
-        RecipeError: no atom can move against another.
-        GraphError: the structure has no graph for the network.
+    `write` appends one structure to the trajectory, and wherever it does so the forces of the
+    committee are compared. A structure in which no atom can move is refused.
     """
     if len(atoms) < 2 or not atoms.get_number_of_degrees_of_freedom():
         rule = f"it has {len(atoms)} atoms, of which none can move against another"
@@ -104,24 +89,6 @@ def near_atoms(atoms: Any) -> str:
     at = int(share.argmin())
     apart = f"atoms {start[at]} and {end[at]} are {lengths[at]:.3f} A apart"
     return f"{apart}, below {CLOSEST} of their covalent radii"
-
-
-def draw_dynamics(dynamics: Dynamics, target: Path, *, overwrite: bool = False) -> None:
-    """Draw energies and temperature against time into a PNG file."""
-    from matplotlib.figure import Figure
-
-    with figure_style():
-        figure = Figure(figsize=(7, 5), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True)
-        change = 1000 * (dynamics.energies - dynamics.energies[1, 0]) / dynamics.atoms
-        for values, name in zip(change, ("potential", "total"), strict=True):
-            above.plot(dynamics.times, values, label=name)
-        above.set(ylabel="energy, meV/atom", title=dynamics.stopped)
-        above.legend()
-        below.plot(dynamics.times, dynamics.temperatures)
-        below.set(xlabel="time, ps", ylabel="temperature, K")
-        with writing(target), atomic_path(target, overwrite=overwrite) as part:
-            figure.savefig(part, format="png")
 
 
 def _start(atoms: Any, options: MdOptions) -> str:

@@ -22,20 +22,14 @@ ALIKE = 1e-3  # Structures whose descriptions are nearer are taken for copies
 @final
 @dataclass(frozen=True)
 class Selection:
-    """Structures of a pool to label next.
+    """Structures of a pool to label next."""
 
-    Attributes:
-        indices: of the chosen structures, the most uncertain first.
-        spreads: of each structure of the pool, root mean square of the force components, eV/A.
-        correlation: of spread and error by rank; `None` without labels.
-        errors: mean errors of the forces, eV/A, of structures that are chosen so, by distance
-            alone, and at random; empty without labels.
-    """
-
-    indices: tuple[int, ...]
-    spreads: np.ndarray
-    correlation: float | None
+    indices: tuple[int, ...]  # of the chosen structures, the most uncertain first
+    spreads: np.ndarray  # (m,), of each structure, root mean square of the components, eV/A
+    correlation: float | None  # of spread and error by rank; `None` without labels
     errors: dict[str, float]
+    """Mean errors of the forces, eV/A, of structures that are chosen so, by distance alone, and at
+    random; empty without labels."""
 
 
 def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Selection:
@@ -43,10 +37,6 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
 
     Labels, if all frames have them, are used for comparison alone. Fewer than n are chosen if the
     others are copies of them.
-
-    Raises:
-        RecipeError: n is below 1 or above the size of the pool.
-        GraphError: a structure has no graph for the base.
     """
     if not 1 <= n <= len(frames):
         raise RecipeError(f"n {n}", f"the pool has {len(frames)} structures", "Ask for 1 to all")

@@ -53,12 +53,9 @@ class Graph(NamedTuple):
 
 
 def pairs(atoms: Atoms, cutoff: float) -> Graph:
-    """Return the graph of pairs within a cutoff, as SevenNet builds it.
+    """Return the graph of one structure, of pairs within a cutoff, A, as SevenNet builds it.
 
-    The cutoff is in A. The graph has one structure and no angles.
-
-    Raises:
-        GraphError: there are no atoms, a position is not finite, or two atoms are at one place.
+    `GraphError` names atoms at one place, places that are not finite, and periods without a cell.
     """
     _check(atoms)
     cell = np.asarray(atoms.cell)
@@ -72,10 +69,8 @@ def pairs(atoms: Atoms, cutoff: float) -> Graph:
 def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     """Return the graph of pairs and of angles between short bonds, as CHGNet builds it.
 
-    A bond has angles up to a length of `angle_cutoff`. Both cutoffs are in A.
-
-    Raises:
-        GraphError: as `pairs`; or the structure is not periodic, or an atom has no neighbour.
+    A bond has angles up to a length of `angle_cutoff`. Both cutoffs are in A. Structures without
+    periods, and atoms without a neighbour, raise `GraphError`.
     """
     from chgnet.graph.converter import CrystalGraphConverter
     from pymatgen.core.structure import Structure

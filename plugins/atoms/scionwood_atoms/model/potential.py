@@ -47,6 +47,13 @@ class Potential(nn.Module, ABC):
     def elements(self) -> frozenset[int]:
         """The atomic numbers that the network knows."""
 
+    def example_input(self) -> tuple[Tensor, ...]:
+        """A water molecule without symmetry."""
+        from ase import Atoms
+
+        places = [(0.0, 0.0, 0.1), (0.1, 0.76, -0.48), (0.0, -0.7, -0.5)]
+        return tuple(self.graph(Atoms("OHH", places)))
+
     @abstractmethod
     def energies(self, graph: Graph) -> Tensor:
         """Return the energy of each structure, (b,), eV; differentiable in positions and cells."""

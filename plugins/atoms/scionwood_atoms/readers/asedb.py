@@ -25,18 +25,9 @@ def read_asedb(path: Path, *, energy: str = "energy") -> Iterator[Structure]:
 
     The file is opened as it is, never written and not locked. Nothing in it is evaluated: arrays
     are bytes of known types, and keys are JSON. Columns `data` and `constraints` are not read.
+    `energy` is the column `energy` or `free_energy`, or a key of the rows.
 
-    Args:
-        path: the file.
-        energy: the column `energy` or `free_energy`, or a key of the rows.
-
-    Units: A, eV, eV/A and eV/A^3, as ase stores them.
-
-    Raises:
-        ReadError: the file is no database of ase of version 5 to 9, or a row is damaged, or the
-            energy is not there.
-
-    Source: the format of ase 3.29, ase/db/sqlite.py.
+    Source: the format of ase 3.29, ase/db/sqlite.py, of version 5 to 9; its units are those here.
     """
     for end in ("-wal", "-journal"):
         unfinished = Path(f"{path}{end}")

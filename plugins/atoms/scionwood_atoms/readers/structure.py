@@ -17,29 +17,17 @@ LARGEST = 200_000
 @final
 @dataclass(frozen=True)
 class Structure:
-    """Atoms with their labels.
+    """Atoms with their labels."""
 
-    Attributes:
-        symbols: (n,), the symbols of the elements.
-        positions: (n, 3) float64, A.
-        cell: (3, 3) float64, A; the rows are lattice vectors, zero without a lattice.
-        pbc: (3,) bool, whether each lattice vector is a period.
-        energy: eV, or `None`.
-        forces: (n, 3) float64, eV/A, or `None`.
-        stress: (3, 3) float64, eV/A^3, positive under tension, or `None`.
-        notes: what else the file states of the frame, as text; its level of theory among it.
-        problem: why its labels are none, such as `unconverged electronic steps`; empty if they are.
-    """
-
-    symbols: np.ndarray
-    positions: np.ndarray
-    cell: np.ndarray
-    pbc: np.ndarray
-    energy: float | None
-    forces: np.ndarray | None
-    stress: np.ndarray | None
-    notes: dict[str, str]
-    problem: str = ""
+    symbols: np.ndarray  # (n,), of the elements
+    positions: np.ndarray  # (n, 3) float64, A
+    cell: np.ndarray  # (3, 3) float64, A; the rows are lattice vectors, zero without a lattice
+    pbc: np.ndarray  # (3,) bool, whether each lattice vector is a period
+    energy: float | None  # eV
+    forces: np.ndarray | None  # (n, 3) float64, eV/A
+    stress: np.ndarray | None  # (3, 3) float64, eV/A^3, positive under tension
+    notes: dict[str, str]  # what else the file states, its level of theory among it
+    problem: str = ""  # why its labels are none, such as `unconverged electronic steps`
 
     @property
     def formula(self) -> str:
@@ -85,12 +73,7 @@ def refuse(path: Path, kind: str, index: int, rule: str, remedy: str) -> NoRetur
 
 
 def checked(path: Path, kind: str, index: int, one: Structure) -> Structure:
-    """Return a structure if its numbers can be those of atoms.
-
-    Raises:
-        ReadError: shapes do not fit, a number is not finite, there are no atoms or too many, an
-            element does not exist, or there are periods without a lattice.
-    """
+    """Return a structure if its numbers can be those of atoms, or raise `ReadError`."""
     from ase.data import atomic_numbers
 
     count = len(one.symbols)
