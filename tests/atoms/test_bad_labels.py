@@ -133,9 +133,7 @@ def test_a_fit_and_an_inspection_compare_units_alike(tmp_path, label):
 
 def test_good_labels_are_taken(tmp_path, label):
     path = label(tmp_path / "a.xyz", crystals(24))
-    found = inspect([path], base="sevennet/tiny")
-    assert found.refusal == ""
-    assert found.slopes["stress"] == pytest.approx((1.0, 1.0), abs=1e-3)
+    assert inspect([path], base="sevennet/tiny").refusal == ""
 
 
 PLAIN = "3\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-14.2{keys}\n{rows}"

@@ -115,7 +115,7 @@ def test_a_structure_in_which_nothing_can_move_is_refused():
             moved(atoms)
 
 
-@pytest.mark.parametrize("name", ["ps", "kelvin", "fs", "every", "friction", "disagreement"])
+@pytest.mark.parametrize("name", ["ps", "kelvin", "fs", "every", "friction"])
 def test_options_are_above_zero(name):
     with pytest.raises(RecipeError, match=f"{name} 0: it is a finite number above zero"):
         MdOptions(**{name: 0})

@@ -38,7 +38,11 @@ def test_labels_agree_with_those_of_ase(sample):
 DAMAGE = {
     "no number of atoms": ("3\n", "three\n", "frame 0: its first line is b'three'"),
     "too many atoms": ("3\n", "9999999\n", "frame 0: it has 9,999,999 atoms"),
-    "an element that does not exist": ("Si 1.35", "Sx 1.35", "frame 1: ase cannot read it: KeyError 'Sx'"),
+    "an element that does not exist": (
+        "Si 1.35",
+        "Sx 1.35",
+        "frame 1: ase cannot read it: KeyError 'Sx'",
+    ),
     "a force that is no number": ("0.0 0.0 0.25\n", "0.0 0.0 nan\n", "forces has a value that"),
     "a line without forces": (
         "H 0.0 0.76 -0.47 0.0 -0.1 -0.125",

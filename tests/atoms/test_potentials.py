@@ -12,8 +12,7 @@ from case_table import table
 from torch.utils.data import DataLoader
 
 from scionwood_atoms.backbones import chgnet, sevennet
-from scionwood_atoms.data.labelled import Labelled, no_stress
-from scionwood_atoms.model.graph import Graph, GraphError, batch
+from scionwood_atoms.model.graph import Graph, GraphError, Labelled, batch, no_stress
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.tasks.potential import PotentialTask
 

@@ -10,8 +10,8 @@ from ase.build import bulk
 
 import scionwood
 from scionwood_atoms.backbones import chgnet
-from scionwood_atoms.data.labelled import Labelled, joined, no_stress
 from scionwood_atoms.data.replay import shaken as strained
+from scionwood_atoms.model.graph import Labelled, joined, no_stress
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.tasks.potential import PotentialTask
 

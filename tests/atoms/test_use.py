@@ -20,10 +20,10 @@ from ase.constraints import FixAtoms
 import scionwood
 from scionwood import RecipeError
 from scionwood.cli import main
-from scionwood_atoms import MdOptions, calculator, md, predict, relax
+from scionwood_atoms import calculator, predict, relax
 from scionwood_atoms.inference.ase_calculator import RunCalculator
 from scionwood_atoms.inference.committee import Committee
-from scionwood_atoms.inference.relaxing import relax_atoms
+from scionwood_atoms.inference.dynamics import relax_atoms
 from scionwood_atoms.model.graph import GraphError
 from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import Reference
@@ -74,13 +74,6 @@ def test_dynamics_that_stop_end_with_1_and_keep_their_structures(tmp_path, runs,
     (frame,) = ase.io.read(tmp_path / "b.xyz", ":")
     assert frame.info["energy_by"] == "labels"
     assert main(words) == 2  # nothing is replaced
-
-
-def test_dynamics_stop_where_a_committee_disagrees(tmp_path, runs):
-    source = written(tmp_path / "a.xyz", molecule("H2O"))
-    options: dict[str, Any] = {"ps": 0.002, "every": 1, "committee": [runs[1]]}
-    stopped = md(runs[0], source, tmp_path / "b.xyz", MdOptions(**options, disagreement=1e-9))
-    assert "after 0 fs: the committee differs by" in stopped.stopped
 
 
 def test_a_committee_has_the_forces_of_its_runs(runs, shaken):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -12,7 +13,6 @@ import torch
 from scionwood import RecipeError, SplitData, TrainingError
 from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_atoms.backbones import potential
-from scionwood_atoms.data.labelled import Labelled, joined, no_stress
 from scionwood_atoms.data.labels import (
     Frame,
     LabelError,
@@ -23,6 +23,7 @@ from scionwood_atoms.data.labels import (
 )
 from scionwood_atoms.data.replay import replay_structures
 from scionwood_atoms.data.scale import check_labels, check_residuals
+from scionwood_atoms.model.graph import Labelled, joined, no_stress
 from scionwood_atoms.model.potential import Potential, predictions
 from scionwood_atoms.model.reference import FILE, OffsetError, Reference, reference
 
@@ -168,8 +169,8 @@ class Files(SplitData):
 
     def frames(self) -> dict[str, list[Frame]]:
         """Return the frames of each split."""
-        read = self._read([*self.isolated, *self.source, *self.test])
-        labels = chosen(read)
+        names = dict.fromkeys(Path(name) for name in (*self.isolated, *self.source, *self.test))
+        labels = chosen(chain.from_iterable(self.data_files.readable(names, self._read).values()))
         tests = {Path(name) for name in self.test}
         apart = [frame for frame in labels.frames if frame.path in tests]
         if tests and not apart:
@@ -209,21 +210,15 @@ class Files(SplitData):
         if self.reference is not None:
             self.reference.write(folder, self.card)
 
-    def _read(self, names: Sequence[str]) -> list[Frame]:
-        def read(path: Path) -> list[Frame]:
-            isolated = path in map(Path, self.isolated)
-            forces = "forces" if isolated else self.forces  # atoms need none
-            frames = list(read_frames(path, energy=self.energy, forces=forces))
-            if (
-                isolated
-                and (most := max((len(f.structure.symbols) for f in frames), default=1)) > 1
-            ):
-                rule = f"a file of isolated atoms has single atoms, and one of {most} is in it"
-                raise LabelError(str(path), rule, "Name it in data.source")
-            return frames
-
-        files = self.data_files.readable(dict.fromkeys(Path(name) for name in names), read)
-        return [frame for frames in files.values() for frame in frames]
+    def _read(self, path: Path) -> list[Frame]:
+        isolated = path in map(Path, self.isolated)
+        forces = "forces" if isolated else self.forces  # atoms need none
+        frames = list(read_frames(path, energy=self.energy, forces=forces))
+        most = max((len(frame.structure.symbols) for frame in frames), default=1)
+        if isolated and most > 1:
+            rule = f"a file of isolated atoms has single atoms, and one of {most} is in it"
+            raise LabelError(str(path), rule, "Name it in data.source")
+        return frames
 
     def _labelled(self, model: Potential, frame: Frame) -> Labelled:
         assert self.reference is not None

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from scionwood import RecipeError
-from scionwood_atoms.data.labelled import Labelled
+from scionwood_atoms.model.graph import Labelled
 from scionwood_atoms.model.potential import Potential, predictions
 
 DRIFT = """NaCl rocksalt 5.64, Si diamond 5.43, Cu fcc 3.61, GaAs zincblende 5.65,

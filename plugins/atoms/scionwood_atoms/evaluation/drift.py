@@ -69,22 +69,17 @@ class Probe:
 
 
 def described(card: Mapping[str, Any]) -> str:
-    """Return the content of `drift.json` in two lines."""
+    """Return the content of `drift.json` in two lines, and which dimers collapse."""
     units = {"force": "meV/A", "energy": "meV/atom", "stress": "GPa"}
 
     def line(values: Mapping[str, float | None]) -> str:
-        values_and_units = ((name, values.get(name), unit) for name, unit in units.items())
-        return ", ".join(
-            f"{name} {value:.3g} {u}" for name, value, u in values_and_units if value is not None
-        )
+        known = {name: values[name] for name in units if values.get(name) is not None}
+        return ", ".join(f"{name} {value:.3g} {units[name]}" for name, value in known.items())
 
     lines = [f"validation: {line(card['validation']) or 'no structures'}"]
-    solids = card["crystals"]
-    if solids.get("structures"):
-        lines.append(
-            f"drift on {solids['structures']} other crystals: {line(solids)} "
-            f"(forces are {solids['force_before']:.0f} meV/A)"
-        )
+    if (solids := card["crystals"]).get("structures"):
+        before = f"(forces are {solids['force_before']:.0f} meV/A)"
+        lines.append(f"drift on {solids['structures']} other crystals: {line(solids)} {before}")
     for name, (before, after) in card["dimers"].items():
         if after <= 0 < before:
             lines.append(

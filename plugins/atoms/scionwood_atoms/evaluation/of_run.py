@@ -21,6 +21,11 @@ from scionwood_atoms.evaluation.kernel import arrays, kernel_of
 from scionwood_atoms.model.potential import Potential, Predicted, predictions, rms
 from scionwood_atoms.model.reference import Reference
 
+TITLE = (
+    "Root mean square errors of {} structures; of the forces by element, and by quarters of the "
+    "energy above the lowest label of the formula, meV/atom"
+)
+
 
 @final
 @dataclass(frozen=True)
@@ -152,40 +157,16 @@ def _parity(
 
 
 def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: bool = False) -> None:
-    """Write parity.png, and report.html with the tables.
-
-    Raises:
-        WriteError: a file exists or cannot be written.
-    """
-    from scionwood.authoring import Figure, Number, Numbers, Page, Table, render
+    """Write parity.png, and report.html with the table, or raise `WriteError`."""
+    from scionwood.authoring import Figure, Page, Table, render
 
     draw_parity(evaluation, folder / "parity.png", overwrite=overwrite)
-    row, best = evaluation.rows[0], min(evaluation.rows, key=lambda one: one.force)
-    numbers = [
-        Number("force", f"{row.force:.1f} meV/A", "root mean square of the components"),
-        Number("energy", f"{row.energy:.2f} meV/atom", "root mean square"),
-        Number("structures", str(evaluation.structures), "not seen by the training"),
-    ]
-    warning = f"{best.model} has smaller errors of the forces than the run."
-    head, rows = table(evaluation)
-    above = [
-        [one.model, *(f"{value:.1f}" for value in one.above.values())] for one in evaluation.rows
-    ]
+    best = min(evaluation.rows, key=lambda one: one.force).model
     parity = Figure("Labels and predictions of the run", (folder / "parity.png").read_bytes())
     page = Page(
         f"Errors of {run}",
-        [
-            Numbers(numbers),
-            Table(head, rows, title="Root mean square errors; forces by element in meV/A"),
-            Table(
-                ("model", *(f"{name} meV/atom" for name in row.above)),
-                above,
-                "Quarters of the structures by their energy above the lowest label of the formula.",
-                "Error of the forces, meV/A, by the energy of the structure",
-            ),
-            parity,
-        ],
-        warning="" if best is row else warning,
+        [Table(*table(evaluation), title=TITLE.format(evaluation.structures)), parity],
+        warning="" if best == "run" else f"{best} has smaller errors of the forces than the run.",
         notes=[f"Left out: {count} frames, {why}." for why, count in evaluation.dropped.items()],
     )
     with writing(folder), atomic_path(folder / "report.html", overwrite=overwrite) as part:
@@ -194,14 +175,13 @@ def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: boo
 
 def table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of the table of errors."""
-    elements = list(evaluation.rows[0].elements)
-    head = ["model", "energy, meV/atom", "force, meV/A", *(f"on {name}" for name in elements)]
-    rows = [
-        [row.model, f"{row.energy:.2f}", f"{row.force:.1f}"]
-        + [f"{row.elements[name]:.1f}" for name in elements]
+    first = evaluation.rows[0]
+    parts = [*(f"on {name}" for name in first.elements), *(f"{name} above" for name in first.above)]
+    return ["model", "energy, meV/atom", "force, meV/A", *parts], [
+        [row.model, f"{row.energy:.2f}"]
+        + [f"{v:.1f}" for v in (row.force, *row.elements.values(), *row.above.values())]
         for row in evaluation.rows
     ]
-    return head, rows
 
 
 def draw_parity(evaluation: Evaluation, target: Path, *, overwrite: bool = False) -> None:

@@ -25,19 +25,11 @@ LABELS, ISOLATED, BASE = "labels", "isolated atoms", "scale of the base"
 
 @final
 class RunCalculator(Calculator):
-    """Energy, forces and stress of a run.
+    """Energy, forces and stress of a run, in the units of ase.
 
     The energy is that of the labels: the sum of the reference energies over the atoms is added in
     float64. A composition outside of those of the labels has an energy by its isolated atoms; a
-    warning says so once.
-
-    Args:
-        potential: a potential with its adapter.
-        reference: the reference energies of its labels.
-        strict: refuse a composition whose energy no label fixes, and warn of isolated atoms.
-            Otherwise `scale` states what an energy stands on; forces and stress have no scale.
-
-    Units: eV, eV/A and eV/A^3, positive under tension.
+    warning says so once. Unless it is `strict`, `scale` states what an energy stands on.
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  # as ase

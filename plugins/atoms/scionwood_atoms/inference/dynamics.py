@@ -1,4 +1,4 @@
-"""Molecular dynamics that stops, with the reason, where a potential can no longer be believed."""
+"""Relaxation, and dynamics that stop where a potential can no longer be believed, with reasons."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ import numpy as np
 from ase import units
 from ase.constraints import FixCom
 from ase.data import covalent_radii
+from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS, FIRE
 
 from scionwood import RecipeError
-from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
 from scionwood_atoms.model.graph import GraphError, pairs, structure_name
+from scionwood_atoms.model.potential import GPA
 from scionwood_atoms.verbs.options import MdOptions
 
 CLOSEST = 0.6
 """The share of the sum of covalent radii below which two atoms are too near for any bond."""
 LARGEST_FORCE = 1000.0
 """eV/A; an atom at a tenth of a bond has such a force, and one step would throw it away."""
+
+
+FEW = 300
+"""Atoms up to which a matrix of all second derivatives is kept; above it a step takes a second."""
 
 
 @final
@@ -46,13 +52,11 @@ class Dynamics:
         return float(np.polyfit(self.times, self.energies[1], 1)[0]) * 1000 / self.atoms
 
 
-def run_dynamics(
-    atoms: Any, options: MdOptions, write: Write, committee: Committee | None = None
-) -> Dynamics:
+def run_dynamics(atoms: Any, options: MdOptions, write: Write) -> Dynamics:
     """Move a structure, with its calculator, by Langevin dynamics or at constant energy.
 
-    `write` appends one structure to the trajectory, and wherever it does so the forces of the
-    committee are compared. A structure in which no atom can move is refused.
+    `write` appends one structure to the trajectory. A structure in which no atom can move is
+    refused.
     """
     if len(atoms) < 2 or not atoms.get_number_of_degrees_of_freedom():
         rule = f"it has {len(atoms)} atoms, of which none can move against another"
@@ -65,8 +69,6 @@ def run_dynamics(
         for step, _ in enumerate(shown(course, "dynamics", steps + 1)):
             stopped = _trouble(atoms, options.kelvin)
             if stopped or step % options.every == 0 or step == steps:
-                if committee is not None and not stopped:
-                    stopped = _disagreement(committee, atoms, options.disagreement)
                 rows.append(_recorded(atoms, step * options.fs / 1000, write))
             if stopped:
                 break
@@ -134,15 +136,6 @@ def _trouble(atoms: Any, kelvin: float) -> str:
     return near_atoms(atoms)
 
 
-def _disagreement(committee: Committee, atoms: Any, limit: float) -> str:
-    (forces,) = committee.forces([committee.graph(atoms)])
-    spread = spreads(forces)
-    if spread.max() <= limit:
-        return ""
-    at = int(spread.argmax())
-    return f"the committee differs by {spread[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
-
-
 def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:
     energy, hot = atoms.get_potential_energy(), atoms.get_temperature()
     values = (time, energy, energy + atoms.get_kinetic_energy(), hot)
@@ -150,3 +143,50 @@ def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:
         atoms.info |= {"time_ps": round(time, 7), "temperature": round(hot, 3)}
         write(atoms)
     return values
+
+
+@final
+@dataclass(frozen=True)
+class Relaxed:
+    """How the relaxation of a structure ended."""
+
+    formula: str
+    steps: int  # of the optimiser
+    gain: float  # by how much the energy fell, eV
+    force: float  # the largest at the end, eV/A
+    stress: float  # its largest component at the end, GPa; `nan` without periods
+    stopped: str  # why it ended before the limit of the force; empty if it did not
+
+
+def check_cell(atoms: Any) -> None:
+    """Raise `GraphError` if a structure has no cell to relax."""
+    if not atoms.pbc.all():
+        rule = f"pbc is {atoms.pbc.tolist()}, so that it has no cell to relax"
+        raise GraphError(structure_name(atoms), rule, "Relax it without --cell")
+
+
+def relax_atoms(atoms: Any, *, cell: bool, limit: float, steps: int) -> Relaxed:
+    """Relax a structure, with its calculator, in place; `check_cell` comes before.
+
+    Raises:
+        GraphError: the structure has no graph.
+    """
+    formula, first = atoms.get_chemical_formula(), atoms.get_potential_energy()
+    filtered: Any = FrechetCellFilter
+    optimise: Any = BFGS if len(atoms) <= FEW else FIRE  # LBFGS climbs to saddle points
+    optimiser = optimise(filtered(atoms) if cell else atoms, logfile=None, maxstep=0.1)
+    stopped, last = "", atoms.copy()
+    try:
+        for done in optimiser.irun(fmax=limit, steps=steps):
+            last.positions, last.cell = atoms.positions, atoms.cell
+            stopped = near_atoms(atoms) or ("" if done else f"it took {steps} steps, the most")
+            if near_atoms(atoms):
+                break
+    except GraphError as error:
+        stopped = str(error)
+        atoms.set_cell(last.cell)
+        atoms.set_positions(last.positions)
+    force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+    stress = GPA * np.abs(atoms.get_stress()).max() if atoms.pbc.all() else float("nan")
+    gain = first - atoms.get_potential_energy()
+    return Relaxed(formula, optimiser.nsteps, gain, force, float(stress), stopped)

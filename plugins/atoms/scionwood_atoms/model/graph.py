@@ -123,6 +123,30 @@ def batch(graphs: Sequence[Graph]) -> Graph:
     return Graph(*(torch.cat(part, dim=1 if name == "edges" else 0) for name, part in parts))
 
 
+@final
+class Labelled(NamedTuple):
+    """A graph of b structures and n atoms with its labels."""
+
+    graph: Graph
+    energy: Tensor
+    """(b,) float32, eV."""
+    forces: Tensor
+    """(n, 3) float32, eV/A."""
+    stress: Tensor
+    """(b, 3, 3) float32, eV/A^3, positive under tension; NaN where no label has it."""
+
+
+def no_stress() -> Tensor:
+    """Return the stress of a structure without one, (1, 3, 3)."""
+    return torch.full((1, 3, 3), torch.nan)
+
+
+def joined(structures: list[Labelled]) -> Labelled:
+    """Return several labelled structures as one batch."""
+    graphs, *labels = zip(*structures, strict=True)
+    return Labelled(batch(graphs), *(torch.cat(part) for part in labels))
+
+
 def _graph(
     atoms: Atoms, edges: Tensor, images: np.ndarray, bonds: Tensor, firsts: Tensor, angles: Tensor
 ) -> Graph:

@@ -29,17 +29,11 @@ class Prediction(NamedTuple):
 
 
 class Potential(nn.Module, ABC):
-    """A network that gives the energy of each structure of a graph.
+    """A network that gives the energy of each structure of a graph."""
 
-    Attributes:
-        adapter_targets: the presets of layers that adapters may change.
-        head: the modules that train beside an adapter; none.
-        takes_molecules: whether structures without periods, and isolated atoms, have a graph.
-    """
-
-    adapter_targets: dict[str, str]
-    head: ClassVar[tuple[str, ...]] = ()
-    takes_molecules: ClassVar[bool] = True
+    adapter_targets: dict[str, str]  # presets of layers that adapters may change
+    head: ClassVar[tuple[str, ...]] = ()  # nothing trains beside an adapter
+    takes_molecules: ClassVar[bool] = True  # whether isolated atoms have a graph
     card: dict[str, str]
 
     @property
@@ -101,11 +95,7 @@ class Potential(nn.Module, ABC):
 
 @final
 class EnergyOf(nn.Module):
-    """The energies of a potential alone, for programs that differentiate by themselves.
-
-    Args:
-        potential: a potential, with or without an adapter.
-    """
+    """The energies of a potential alone, for programs that differentiate by themselves."""
 
     def __init__(self, potential: nn.Module) -> None:
         super().__init__()

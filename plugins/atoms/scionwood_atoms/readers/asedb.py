@@ -83,10 +83,7 @@ def _structure(path: Path, index: int, row: tuple[Any, ...], energy: str) -> Str
     label = values[energy]
     if isinstance(label, bool) or not isinstance(label, int | float | None):
         refuse(path, KIND, index, f"its {energy} is {label!r}, and no number", "Correct it")
-    square = None if stress is None else tensor(np.frombuffer(stress, "<f8"))
-    if stress is not None and square is None:
-        rule = "its stress is neither six numbers nor a symmetric tensor"
-        refuse(path, KIND, index, rule, "Correct it")
+    six = None if stress is None else np.frombuffer(stress, "<f8")
     columns = {"free_energy": free, "charge": charge or None, "calculator": calculator}
     notes = {key: str(value) for key, value in {**columns, **pairs}.items() if value is not None}
     return Structure(
@@ -96,6 +93,6 @@ def _structure(path: Path, index: int, row: tuple[Any, ...], energy: str) -> Str
         (int(pbc) & np.array([1, 2, 4])).astype(bool),
         None if label is None else float(label),
         None if forces is None else np.frombuffer(forces, "<f8").reshape(-1, 3).copy(),
-        square,
+        tensor(path, KIND, index, six),
         notes,
     )

@@ -77,9 +77,7 @@ def _structure(path: Path, index: int, text: str, energy: str, forces: str) -> S
         number = None if total is None else float(np.asarray(total, dtype=np.float64).item())
     except (TypeError, ValueError) as error:
         refuse(path, KIND, index, f"its energy is not a number: {error}", "Correct it")
-    square = None if stress is None else tensor(np.asarray(stress))
-    if stress is not None and square is None:
-        refuse(path, KIND, index, "its stress is not a symmetric tensor", "Correct it")
+    square = tensor(path, KIND, index, None if stress is None else np.asarray(stress))
     if isinstance(periods := values.pop("pbc", True), str):  # ase takes any word for true
         refuse(path, KIND, index, f"its pbc is {periods!r}", 'Write three of T and F: "T T T"')
     return Structure(

@@ -43,19 +43,16 @@ class Structure:
         return Atoms(self.symbols.tolist(), self.positions, cell=self.cell, pbc=self.pbc)
 
 
-def tensor(values: np.ndarray) -> np.ndarray | None:
-    """Return a symmetric tensor of six numbers in the order xx yy zz yz xz xy, or of nine.
-
-    Returns:
-        (3, 3); or `None` if there are neither six nor nine, or the nine are not symmetric.
-    """
-    if values.size == 6:
-        return np.asarray(values.ravel()[[0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(3, 3))
-    if values.size != 9:
+def tensor(path: Path, kind: str, index: int, stress: np.ndarray | None) -> np.ndarray | None:
+    """Return a symmetric stress, (3, 3), of nine numbers or of six: xx yy zz yz xz xy."""
+    if stress is None:
         return None
-    square = values.reshape(3, 3)
-    uneven = np.abs(square - square.T).max() > 1e-3 * max(np.abs(square).max(), 1e-4)
-    return None if uneven else (square + square.T) / 2
+    if stress.size == 6:
+        return np.asarray(stress.ravel()[[0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(3, 3))
+    square = stress.reshape(3, 3) if stress.size == 9 else np.triu(np.ones((3, 3)))
+    if np.abs(square - square.T).max() > 1e-3 * max(np.abs(square).max(), 1e-4):
+        refuse(path, kind, index, "its stress is not a symmetric tensor", "Correct it")
+    return np.asarray(square + square.T) / 2
 
 
 def voigt(square: np.ndarray) -> np.ndarray:

@@ -262,7 +262,7 @@ def _structure(header: _Header, labels: dict[str, Any], energy: str, problem: st
         np.ones(3, dtype=bool),
         None if energy not in labels else float(labels[energy]),
         labels.get("forces"),
-        None if stress is None else tensor(np.asarray(stress)),
+        tensor(header.path, "file of VASP", 0, None if stress is None else np.asarray(stress)),
         header.notes if free is None else {**header.notes, "free_energy": repr(float(free))},
         problem,
     )

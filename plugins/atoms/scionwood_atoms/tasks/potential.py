@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from scionwood import Optimiser, RecipeError, Task
 from scionwood.authoring import Deployed, Normalisation, Signal
 from scionwood_atoms.data.files import Files
-from scionwood_atoms.data.labelled import Labelled
 from scionwood_atoms.evaluation.drift import FILE, Probe, described
-from scionwood_atoms.model.graph import Graph
+from scionwood_atoms.model.graph import Graph, Labelled
 from scionwood_atoms.model.potential import GPA, EnergyOf, Potential, rms
 from scionwood_atoms.model.reference import write_json
 

@@ -22,10 +22,8 @@ def write_checkpoint(run: RunPath, target: OutputPath, *, force: bool = False) -
         force: replace the target if it exists.
 
     Raises:
-        AdapterError: the base is no SevenNet, or the method cannot be merged.
-        TrainingError: `run` does not name a finished run.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: the base is no SevenNet, the method cannot be merged, or a file is in the
+            way.
 
     Example:
         >>> write_checkpoint("runs/water", "water.pth")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from json import dumps, loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import Any, Literal, final
 
 from scionwood import TrainingError
 from scionwood.authoring import (
@@ -19,9 +19,6 @@ from scionwood.authoring import (
     prints,
     read_utf8,
 )
-
-if TYPE_CHECKING:
-    from scionwood_atoms.data.files import Files
 
 Method = Literal["ia3", "lora", "full"]
 KERNEL, FROZEN = "sGDML", "frozen"
@@ -42,7 +39,7 @@ class Way:
     rate: float | None = None
     steps: int = 0
     seconds: float = 0.0
-    size: int = 0  # bytes of what the fit stores beside the base
+    size: float = 0.0  # of what the fit stores beside the base, kB
     drift: float | None = None  # the change of forces on other crystals, meV/A
     run: str = ""
 
@@ -50,19 +47,12 @@ class Way:
 @final
 @dataclass(frozen=True)
 class Choice:
-    """What each way to fit the labels gives on the validation split.
+    """What each way to fit the labels gives on the validation split."""
 
-    Attributes:
-        run: the chosen run.
-        ways: each way with its best rate, the smallest force error first.
-        structures: structures of the training and of the validation.
-        advice: what to use, and why.
-    """
-
-    run: Path
-    ways: tuple[Way, ...]
-    structures: tuple[int, int]
-    advice: str
+    run: Path  # the chosen one
+    ways: tuple[Way, ...]  # the smallest force error first
+    structures: tuple[int, int]  # of the training and of the validation
+    advice: str  # what to use, and why
 
 
 def _print_choice(choice: Choice, *, json: bool = False) -> None:
@@ -76,17 +66,14 @@ def _print_choice(choice: Choice, *, json: bool = False) -> None:
         print(_as_json(choice))
         return
     print(choice.advice)
-    names = ["model", "rate", "force, meV/A", "energy, meV/atom", "stress, GPa", "steps"]
-    rows: list[list[str | float | None]] = [
-        [
-            *(one.model, one.rate, round(one.force, 1), round(one.energy, 2)),
-            *(one.stress and round(one.stress, 3), one.steps, round(one.seconds)),
-            *(round(one.size / 1000), one.drift and round(one.drift, 1)),
-        ]
+    names = ["model", "force, meV/A", "energy, meV/atom", "stress, GPa", "rate", "steps"]
+    names += ["seconds", "kB", "drift, meV/A"]
+    rows: list[list[Any]] = [
+        [float(f"{v:.3g}") if isinstance(v, float) else v for v in list(asdict(one).values())[:-1]]
         for one in choice.ways
     ]
     title = "validation, {1} structures; {0} to train".format(*choice.structures)
-    print_table([*names, "seconds", "kB", "drift, meV/A"], rows, title=title)
+    print_table(names, rows, title=title)
     print(f"the chosen run: {choice.run}")
 
 
@@ -141,18 +128,17 @@ def choose(
         The errors of each way, and what to use.
 
     Raises:
-        OutputExistsError: the run exists, or its fits have other options, and `force` is false.
-        RecipeError: the budget is too small, or there is no such base.
-        LabelError: the labels cannot be trained on.
-        OffsetError: the labels do not fix the reference energies.
-        TrainingError: each fit diverged.
+        ScionwoodError: the labels cannot be trained on, the budget is too small, a target exists
+            and `force` is false, or each fit diverged.
 
     Example:
         >>> choice = choose(["train.xyz"], base="sevennet/tiny", steps=2, methods=["lora"])
         >>> sorted(way.model for way in choice.ways)
         ['frozen', 'lora', 'sGDML']
     """
+    from scionwood_atoms.backbones import potential
     from scionwood_atoms.data.files import Files
+    from scionwood_atoms.evaluation.of_run import kernel_errors, measured
     from scionwood_atoms.tasks.potential import has_stress
     from scionwood_methods import study
 
@@ -185,39 +171,31 @@ def choose(
         override=[f"{key}={dumps(value)}" for key, value in change.items()],
         force=force,
     )
-    ways, lost = [*_simplest(data)], []
+    assert data.reference is not None
+    parts, model = data.parts, potential(base).eval()
+    errors = [measured(FROZEN, model, parts["val"], data.reference)[0]]
+    errors += kernel_errors(KERNEL, parts["train"], parts["val"])
+    ways, lost = [Way(row.model, row.force, row.energy) for row in errors], []
     for arm in done.arms:
         if arm.validation is None:
             lost.append(f"{arm.method} failed: {arm.failure}")
             continue
         card = loads(read_utf8(folder / arm.name / "drift.json"))
-        wrong, drift = card["validation"], card["crystals"].get("force")
-        errors = wrong["force"], wrong["energy"], wrong["stress"]
-        spent = arm.rate, arm.steps, arm.seconds, arm.size
-        ways.append(Way(arm.method, *errors, *spent, drift, arm.name))
+        wrong = (card["validation"][name] for name in ("force", "energy", "stress"))
+        spent = arm.rate, arm.steps, arm.seconds, arm.size / 1000
+        drift = card["crystals"].get("force")
+        ways.append(Way(arm.method, *wrong, *spent, drift, arm.name))
     ranked = tuple(sorted(ways, key=lambda one: one.force))
-    network = next((way for way in ranked if way.run), None)
-    if network is None:
+    networks = [way.run for way in ranked if way.run]
+    if not networks:
         raise TrainingError("choose", " ".join(lost), "Check the labels")
-    train, val = (data.card["structures"][name] for name in ("train", "val"))
-    choice = Choice(run, ranked, (train, val), " ".join([advised(ranked, val), *lost]))
+    sizes = len(data.parts["train"]), len(data.parts["val"])
+    choice = Choice(run, ranked, sizes, " ".join([advised(ranked, sizes[1]), *lost]))
     with atomic_folder(run, overwrite=force) as part:
-        shutil.copytree(folder / network.run, part, dirs_exist_ok=True)
+        shutil.copytree(folder / networks[0], part, dirs_exist_ok=True)
         with changing(part, ["choice.json"]):
             (part / "choice.json").write_text(_as_json(choice) + "\n", "utf-8")
     return choice
-
-
-def _simplest(data: Files) -> list[Way]:
-    """Return what needs no fit of a network: the frozen model, and a kernel for one molecule."""
-    from scionwood_atoms.backbones import potential
-    from scionwood_atoms.evaluation.of_run import kernel_errors, measured
-
-    assert data.reference is not None
-    train, val = data.parts["train"], data.parts["val"]
-    rows = [measured(FROZEN, potential(data.base).eval(), val, data.reference)[0]]
-    rows += kernel_errors(KERNEL, train, val)
-    return [Way(row.model, row.force, row.energy) for row in rows]
 
 
 def advised(ranked: tuple[Way, ...], structures: int) -> str:

@@ -11,7 +11,6 @@ from scionwood.authoring import InputPath, print_table, prints
 
 if TYPE_CHECKING:
     from scionwood_atoms.data.labels import Frame, Labels
-    from scionwood_atoms.model.potential import Potential
 
 
 @final
@@ -30,9 +29,6 @@ class Inspection:
     """The largest component of a force, eV/A, of the sum over a structure, eV/A, and of the torque
     about the centre, eV, of structures without periods."""
     with_stress: int  # frames
-    slopes: dict[str, tuple[float, float]]
-    """The slope and the cosine of forces and stress against the frozen base: near 1 in eV and A
-    with the sign of ase, whose stress is positive under tension."""
     refusal: str  # why a fit would refuse the labels; empty if it would not
 
 
@@ -57,8 +53,6 @@ def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
         **{f"largest {name}": f"{value:.3g}" for name, value in inspection.forces.items()},
         "frames with stress": str(inspection.with_stress),
     }
-    for name, (ratio, cosine) in inspection.slopes.items():
-        rows[f"{name}: slope, cosine against the base"] = f"{ratio:.3g}, {cosine:.2f}"
     for level, files in inspection.theory.items():
         rows[f"level of theory of {', '.join(files)}"] = level or "not stated"
     rows |= {f"dropped: {why}": str(count) for why, count in inspection.dropped.items()}
@@ -101,47 +95,28 @@ def inspect(
     """
     from scionwood_atoms.backbones import potential
     from scionwood_atoms.data.files import reference_of
-    from scionwood_atoms.data.labels import LabelError, Labels, chosen, read_frames
+    from scionwood_atoms.data.labels import LabelError, Labels, chosen, graph_of, read_frames
     from scionwood_atoms.model.graph import GraphError
     from scionwood_atoms.model.reference import OffsetError
 
     frames = [
         frame for path in structures for frame in read_frames(path, energy=energy, forces=forces)
     ]
-    labels, refusal, slopes = Labels(), "", dict[str, tuple[float, float]]()
+    labels, refusal = Labels(), ""
     try:
         labels = chosen(frames)
-        model = potential(base).eval()
-        slopes = _slopes(model, labels.frames)
+        model, met = potential(base).eval(), set[str]()
+        for frame in labels.frames:  # each element is asked for, not those of a sample alone
+            if not met >= frame.composition.keys():
+                met |= frame.composition.keys()
+                graph_of(model, frame)
         reference_of(model, labels.frames, labels.isolated, by_element=True)
     except (LabelError, OffsetError, GraphError) as error:
         refusal = str(error)
-    return _inspection(frames, labels, slopes, refusal)
+    return _inspection(frames, labels, refusal)
 
 
-def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, float]]:
-    """Return slopes and cosines of labels against the frozen model, on some of the frames."""
-    import numpy as np
-
-    from scionwood_atoms.data.files import FRAME_LIMIT, spaced
-    from scionwood_atoms.data.labels import graph_of
-    from scionwood_atoms.data.scale import slope, stress_pairs
-    from scionwood_atoms.model.potential import predictions
-
-    for frame in {frozenset(frame.composition): frame for frame in reversed(frames)}.values():
-        graph_of(model, frame)  # each element is asked for, not those of the sample alone
-    sample = spaced(frames, FRAME_LIMIT)
-    predicted = predictions(model, [graph_of(model, frame) for frame in sample])
-    forces = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
-    slopes = {"forces": slope(forces, np.concatenate(predicted.forces))}
-    if both := stress_pairs(sample, predicted.stresses):
-        slopes["stress"] = slope(*both)
-    return slopes
-
-
-def _inspection(
-    frames: list[Frame], labels: Labels, slopes: dict[str, tuple[float, float]], refusal: str
-) -> Inspection:
+def _inspection(frames: list[Frame], labels: Labels, refusal: str) -> Inspection:
     import numpy as np
 
     from scionwood_atoms.data.labels import SPIN, stated_theory
@@ -171,6 +146,5 @@ def _inspection(
         theory,
         largest,
         sum(f.structure.stress is not None for f in usable),
-        slopes,
         refusal,
     )

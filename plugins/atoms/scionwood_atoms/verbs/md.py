@@ -40,8 +40,8 @@ def md(
     """Move a structure by molecular dynamics, and stop where the run cannot be believed.
 
     The reasons to stop: a temperature above three times that of the thermostat, two atoms nearer
-    than 0.6 of their covalent radii, a force above 1000 eV/A, and a committee that disagrees. The
-    exit status is then 1. The trajectory holds all structures until then, at every moment.
+    than 0.6 of their covalent radii, and a force above 1000 eV/A. The exit status is then 1. The
+    trajectory holds all structures until then, at every moment.
 
     Velocities are those of the file (`momenta`), or drawn. The centre of mass rests unless atoms
     are fixed (the column `move_mask`).
@@ -58,12 +58,8 @@ def md(
         Energies and temperatures by time, and the reason if it stopped.
 
     Raises:
-        ReadError: the file or the run is damaged, or there is no such frame.
-        GraphError: the structure has no graph for the network.
-        LabelError: the structure has a charge.
-        RecipeError: no atom can move, or the runs of the committee have different bases.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: a file, the run, the structure or an option cannot be used, or no atom can
+            move; the message names it.
 
     Example:
         >>> dynamics = md("runs/water", "test.xyz", "moving.xyz", MdOptions(ps=0.01, every=10))
@@ -71,7 +67,6 @@ def md(
         ([0.0, 0.005, 0.01], 'drawn at 300 K')
     """
     from scionwood_atoms.inference.ase_calculator import calculator
-    from scionwood_atoms.inference.committee import Committee
     from scionwood_atoms.inference.dynamics import run_dynamics
     from scionwood_atoms.inference.structures import appender, read_structures
 
@@ -83,5 +78,4 @@ def md(
     atoms = frames[options.frame]
     atoms.calc = calc = calculator(run, strict=False)
     atoms.info["energy_by"] = calc.scale(Counter(atoms.symbols))[1]
-    committee = Committee([run, *options.committee]) if options.committee else None
-    return run_dynamics(atoms, options, write, committee)
+    return run_dynamics(atoms, options, write)

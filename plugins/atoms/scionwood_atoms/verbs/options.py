@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from scionwood import RecipeError
 
@@ -21,8 +20,6 @@ class MdOptions:
         every: write each structure after so many steps.
         frame: the structure of the file that moves, from 0.
         seed: of the velocities and of the thermostat.
-        committee: further runs on the same base; stop where their forces differ from the run's.
-        disagreement: the largest spread of the force of an atom, eV/A; see `committee`.
 
     Raises:
         RecipeError: a number is not above zero, or the frame is below zero.
@@ -40,11 +37,9 @@ class MdOptions:
     every: int = 20
     frame: int = 0
     seed: int = 0
-    committee: list[Path] | None = None
-    disagreement: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("ps", "kelvin", "fs", "friction", "every", "disagreement"):
+        for name in ("ps", "kelvin", "fs", "friction", "every"):
             check_positive(name, getattr(self, name))
         if self.frame < 0:
             raise RecipeError(f"frame {self.frame}", "frames count from 0", "Give one of the file")

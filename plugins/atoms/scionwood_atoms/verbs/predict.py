@@ -49,11 +49,8 @@ def predict(
         By formula, what its energy stands on: `labels`, `isolated atoms` or `scale of the base`.
 
     Raises:
-        ReadError: the file or the run is damaged.
-        GraphError: a structure has no graph for the network, such as one with an unknown element.
-        LabelError: a structure has a charge.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: a file, the run or a structure, such as one of an unknown element or with a
+            charge, cannot be used. Nothing is written then.
 
     Example:
         >>> predict("runs/water", "test.xyz", "predicted.xyz")

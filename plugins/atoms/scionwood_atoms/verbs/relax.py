@@ -9,7 +9,7 @@ from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, pri
 from scionwood_atoms.verbs.options import check_positive
 
 if TYPE_CHECKING:
-    from scionwood_atoms.inference.relaxing import Relaxed
+    from scionwood_atoms.inference.dynamics import Relaxed
 
 
 def _print_relaxed(structures: list[Relaxed]) -> int:
@@ -57,12 +57,7 @@ def relax(
         How each relaxation ended.
 
     Raises:
-        ReadError: the file or the run is damaged.
-        GraphError: a structure has no graph for the network, or no cell to relax.
-        RecipeError: a number is not above zero.
-        LabelError: a structure has a charge.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: a file, the run, a structure or a number cannot be used.
 
     Example:
         >>> relaxed = relax("runs/water", "test.xyz", "relaxed.xyz", limit=1e-6, steps=1)
@@ -70,7 +65,7 @@ def relax(
         ('H2O', 'it took 1 steps, the most')
     """
     from scionwood_atoms.inference.ase_calculator import calculator
-    from scionwood_atoms.inference.relaxing import check_cell, relax_atoms
+    from scionwood_atoms.inference.dynamics import check_cell, relax_atoms
     from scionwood_atoms.inference.structures import appender, read_structures, shown
 
     check_positive("limit", limit)
