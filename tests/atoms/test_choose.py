@@ -50,10 +50,10 @@ def test_the_best_network_is_the_chosen_run_and_finished_fits_are_used_again(
 
 def test_the_kernel_stands_beside_one_molecule_alone(tmp_path, shaken, label):
     alone = Files(source=str(label(tmp_path / "a.xyz", shaken("H2O")))).frames()
-    (kernel,) = kernel_errors("sGDML", alone["train"], alone["val"])
+    (kernel,) = kernel_errors(alone["train"], alone["val"], alone["val"])
     assert kernel.force < 100
     mixed = Files(source=str(label(tmp_path / "b.xyz", shaken("H2O", "CH4")))).frames()
-    assert not kernel_errors("sGDML", mixed["train"], mixed["val"])
+    assert not kernel_errors(mixed["train"], mixed["val"], mixed["val"])
 
 
 def test_one_structure_is_too_few(tmp_path, shaken, label):

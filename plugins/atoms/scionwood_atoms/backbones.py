@@ -88,12 +88,10 @@ def potential(name: str) -> Potential:
     """
     family, _, model = name.partition("/")
     known = {"sevennet": ("tiny", "0", "l3i5"), "chgnet": ("tiny", "0.3.0", "r2scan")}
-    if family == "mace" and model:
-        return mace(model=model)
-    if model not in known.get(family, ()):
-        named = [f"{one}/{each}" for one, models in known.items() for each in models]
-        rule = f"there are {', '.join(named)} and mace/FILE"
+    if model not in known.get(family, (model if family == "mace" and model else None,)):
+        named = ", ".join(f"{one}/{each}" for one, models in known.items() for each in models)
+        rule = f"there are {named} and mace/FILE"
         raise RecipeError(f"base {name}", rule, "Choose one of them")
-    make: Any = {"sevennet": sevennet, "chgnet": chgnet}[family]
+    make: Any = {"sevennet": sevennet, "chgnet": chgnet, "mace": mace}[family]
     built: Potential = make(model=model)
     return built

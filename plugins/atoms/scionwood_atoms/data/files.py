@@ -13,11 +13,11 @@ import torch
 from scionwood import RecipeError, SplitData, TrainingError
 from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_atoms.backbones import potential
+from scionwood_atoms.data.frames import graph_of
 from scionwood_atoms.data.labels import (
     Frame,
     LabelError,
     chosen,
-    graph_of,
     read_frames,
     split_frames,
 )

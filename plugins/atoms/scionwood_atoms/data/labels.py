@@ -12,8 +12,6 @@ import numpy as np
 
 from scionwood_atoms.data.frames import Frame as Frame
 from scionwood_atoms.data.frames import LabelError as LabelError
-from scionwood_atoms.data.frames import graph_of as graph_of
-from scionwood_atoms.data.frames import parser_of as parser_of
 from scionwood_atoms.data.frames import read_frames as read_frames
 from scionwood_atoms.data.geometry import Register, fault, is_isolated, length_fault
 from scionwood_atoms.model.reference import OffsetError
@@ -78,16 +76,12 @@ def chosen(frames: Iterable[Frame]) -> Labels:
         dropped = "".join(f", {count} {reason}" for reason, count in labels.dropped.items())
         rule = f"none of {len(read)} frames has an energy and forces of two atoms or more{dropped}"
         raise LabelError(files, rule, "Name their key and column: data.energy and data.forces")
-    _refuse_other_lengths(labels.frames)
-    _refuse_other_energies(labels)
-    return labels
-
-
-def _refuse_other_lengths(frames: Sequence[Frame]) -> None:
-    for path in dict.fromkeys(frame.path for frame in frames):
-        sample = [frame.structure for frame in frames if frame.path == path][:16]
+    for path in dict.fromkeys(frame.path for frame in labels.frames):
+        sample = [frame.structure for frame in labels.frames if frame.path == path][:16]
         if rule := length_fault(sample):
             raise LabelError(path.name, rule, "Convert the positions to A")
+    _refuse_other_energies(labels)
+    return labels
 
 
 def _refuse_other_energies(labels: Labels) -> None:
@@ -179,9 +173,7 @@ def refuse_charge(frame: Frame) -> None:
 
 def _refuse_two_energies(first: Frame, second: Frame) -> None:
     one, other = first.structure, second.structure
-    assert one.energy is not None
-    assert other.energy is not None
-    gap = abs(one.energy - other.energy)
+    gap = abs(float(one.energy or 0.0) - float(other.energy or 0.0))
     for name, mine, notes in ((first.name, other, one.notes), (second.name, one, other.notes)):
         free = _number(notes.get("free_energy"))
         if free is not None and abs(free - float(mine.energy or 0.0)) < 1e-5 < gap:

@@ -102,15 +102,6 @@ def check_scale(
         raise LabelError(name, rule, remedy)
 
 
-def stress_pairs(
-    frames: Sequence[Frame], predicted: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return labelled stresses and those of a model, (k, 3, 3) each; `None` without labels."""
-    pairs = [(f.structure.stress, one) for f, one in zip(frames, predicted, strict=True)]
-    both = [np.stack([label, one]) for label, one in pairs if label is not None]
-    return (np.stack([b[0] for b in both]), np.stack([b[1] for b in both])) if both else None
-
-
 def check_labels(
     frames: Sequence[Frame],
     energies: np.ndarray,
@@ -138,7 +129,12 @@ def check_labels(
             rule = f"they do not resemble those of the frozen model (cosine {cosine:.2f})"
             remedy = "Check the order of the atoms, and that forces and places are of one step"
             raise LabelError(f"{name}: forces", rule, remedy)
-        if both := stress_pairs(sample, [stresses[at] for at in rows]):
+        known = [at for at in rows if frames[at].structure.stress is not None]
+        if known:
+            both = [
+                np.stack([np.asarray(frames[at].structure.stress) for at in known]),
+                np.stack([stresses[at] for at in known]),
+            ]
             check_scale(f"{name}: stress", *both, STRESS, limit)
             _check_order(f"{name}: stress", *both)
         totals = np.array([frame.structure.energy for frame in sample], dtype=np.float64)

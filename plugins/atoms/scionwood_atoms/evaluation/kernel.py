@@ -94,18 +94,6 @@ class Kernel:
         return out.reshape(count * size, count * size)
 
 
-def kernel_of(
-    train: Sequence[Frame], val: Sequence[Frame], others: Sequence[Frame] = ()
-) -> Kernel | None:
-    """Return the model of labels, or `None` unless all structures, others too, are one molecule."""
-    frames = [*train, *val, *others]
-    orders = {tuple(frame.structure.symbols.tolist()) for frame in frames}
-    periodic = any(frame.structure.pbc.any() for frame in frames)
-    if len(orders) > 1 or periodic or len(train) > MOST_FOR_KERNEL:
-        return None
-    return fit_kernel(orders.pop(), arrays(train), arrays(val))
-
-
 def fit_kernel(
     symbols: Sequence[str],
     train: tuple[np.ndarray, np.ndarray, np.ndarray],

@@ -14,13 +14,15 @@ from scionwood import TrainingError
 from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
+from scionwood_atoms.data.frames import graph_of
 from scionwood_atoms.data.geometry import Register
-from scionwood_atoms.data.labels import Frame, LabelError, chosen, graph_of, read_frames
+from scionwood_atoms.data.labels import Frame, LabelError, chosen, read_frames
 from scionwood_atoms.data.scale import check_labels
-from scionwood_atoms.evaluation.kernel import arrays, kernel_of
+from scionwood_atoms.evaluation.kernel import MOST_FOR_KERNEL, arrays, fit_kernel
 from scionwood_atoms.model.potential import Potential, Predicted, predictions, rms
 from scionwood_atoms.model.reference import Reference
 
+KERNEL = "sGDML"
 TITLE = (
     "Root mean square errors of {} structures; of the forces by element, and by quarters of the "
     "energy above the lowest label of the formula, meV/atom"
@@ -83,7 +85,7 @@ def evaluate_run(
     fair = data.reference_for(base, parts["train"])  # a reference of its own
     frozen, _, found = measured(f"frozen {data.base}", base, frames, fair)
     check_labels(frames, *found, trained=base.card.get("weights") != "random")
-    rows = row, frozen, *kernel_errors("sGDML", parts["train"], parts["val"], frames)
+    rows = row, frozen, *kernel_errors(parts["train"], parts["val"], frames)
     parity = _parity(frames, totals, own.forces)
     return Evaluation(rows, len(frames), dict(labels.dropped), *parity)
 
@@ -98,15 +100,15 @@ def measured(
 
 
 def kernel_errors(
-    name: str, train: Sequence[Frame], val: Sequence[Frame], frames: Sequence[Frame] | None = None
+    train: Sequence[Frame], val: Sequence[Frame], frames: Sequence[Frame]
 ) -> list[Errors]:
-    """Return the errors of a kernel model on frames, by default those of the validation.
-
-    Nothing is returned unless all structures are one molecule.
-    """
-    frames = val if frames is None else frames
-    kernel = kernel_of(train, val, frames)
-    return [errors(name, frames, *kernel.predict(arrays(frames)[0]))] if kernel else []
+    """Return the errors of a kernel model on frames, none unless all are one molecule."""
+    structures = [frame.structure for frame in (*train, *val, *frames)]
+    orders = {tuple(one.symbols.tolist()) for one in structures}
+    if len(orders) > 1 or any(one.pbc.any() for one in structures) or len(train) > MOST_FOR_KERNEL:
+        return []
+    model = fit_kernel(orders.pop(), arrays(train), arrays(val))
+    return [errors(KERNEL, frames, *model.predict(arrays(frames)[0]))]
 
 
 def errors(

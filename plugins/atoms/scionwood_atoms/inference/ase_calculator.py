@@ -91,8 +91,6 @@ def calculator(run: str | Path, *, strict: bool = True) -> RunCalculator:
         TrainingError: the folder is not a finished run.
         ReadError: the run has no reference energies, because it was not fitted to `atoms/files`.
 
-    Units: eV, eV/A and eV/A^3, as ase has them.
-
     Example:
         >>> from ase.build import molecule
         >>> water = molecule("H2O")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from scionwood.authoring import check_target, reading, writing
-from scionwood_atoms.data.labels import Frame, parser_of, read_frames, refuse_charge
+from scionwood_atoms.data.frames import parser_of
+from scionwood_atoms.data.labels import Frame, read_frames, refuse_charge
 from scionwood_atoms.readers.extxyz import KIND, read_extxyz
 from scionwood_atoms.readers.structure import voigt
 

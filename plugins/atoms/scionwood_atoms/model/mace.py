@@ -80,23 +80,23 @@ def load_mace(path: Path) -> Mace:
             elif step.name == "BINFLOAT" and word == "avg_num_neighbors":
                 neighbours = float(cast(float, value))
             word = value if isinstance(value, str) else word if "PUT" in step.name else ""
-    others = {name for name in names if re.fullmatch(KINDS, name)} - KNOWN
-    others |= {name for name in ("pair_repulsion", "joint_embedding") if name in str([*tensors])}
-    if others or not neighbours or tensors["scale_shift.scale"].numel() != 1:
-        found = ", ".join(sorted(others)) or "several heads, or no mean number of neighbours"
-        rule = f"it holds {found}, and {', '.join(sorted(KNOWN))} with one head are known"
-        raise WeightsError(str(path), rule, "Use SevenNet, or a MACE such as MP-0 or OFF23")
-    net = MaceNet(tensors, neighbours)
-    wanted = {name: tensors.get(name) for name, _ in net.named_parameters()}
-    wanted |= {name: tensors.get(name) for name, _ in net.named_buffers() if "U_matrix" in name}
-    shapes = {name: value.shape for name, value in net.state_dict().items()}
-    for name, value in wanted.items():
-        if value is None or value.numel() != shapes[name].numel():
-            rule = f"its tensor {name} is {value if value is None else tuple(value.shape)}"
-            raise WeightsError(str(path), f"{rule}, and not {tuple(shapes[name])}", "Copy it again")
-    found = {name: cast(Tensor, value).reshape(shapes[name]) for name, value in wanted.items()}
-    net.load_state_dict(found, strict=False)
-    digest = sha256(path.read_bytes()).hexdigest()
+        others = {name for name in names if re.fullmatch(KINDS, name)} - KNOWN
+        others |= {name.split(".")[0] for name in tensors} & {"pair_repulsion_fn"}
+        if others or not neighbours or tensors["scale_shift.scale"].numel() != 1:
+            held = ", ".join(sorted(others)) or "several heads, or no mean number of neighbours"
+            rule = f"it holds {held}, and {', '.join(sorted(KNOWN))} with one head are known"
+            raise WeightsError(str(path), rule, "Use SevenNet, or a MACE such as MP-0 or OFF23")
+        with torch.random.fork_rng(devices=()):  # weights are drawn, then replaced
+            net = MaceNet(tensors, neighbours)
+        read, found = {name for name, _ in net.named_parameters()}, dict[str, Tensor]()
+        for name, own in net.state_dict().items():
+            if name in read or "U_matrix" in name:
+                if name not in tensors or tensors[name].numel() != own.numel():
+                    rule = f"its tensor {name} has not the {own.numel()} numbers of this network"
+                    raise WeightsError(str(path), rule, "Copy it again")
+                found[name] = tensors[name].reshape(own.shape)
+        net.load_state_dict(found, strict=False)
+        digest = sha256(path.read_bytes()).hexdigest()
     weights = {"weights": f"{path.name}, sha256 {digest}", "licence": "that of the file"}
     return Mace(net, {"architecture": "MACE", **weights})
 

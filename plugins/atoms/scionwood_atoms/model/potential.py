@@ -121,10 +121,7 @@ class Predicted(NamedTuple):
 
 
 def predictions(potential: nn.Module, graphs: Sequence[Graph], *, size: int = 8) -> Predicted:
-    """Return the predictions of a potential in evaluation mode.
-
-    So many as `size` are predicted at once.
-    """
+    """Return the predictions of a potential in evaluation mode, `size` structures at once."""
     energies, forces, stresses = list[float](), list[np.ndarray](), list[np.ndarray]()
     for start in range(0, len(graphs), size):
         group = graphs[start : start + size]

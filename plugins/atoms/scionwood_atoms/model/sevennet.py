@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast, final
 
 import torch
@@ -80,7 +78,9 @@ class SevenNet(Potential):
 def load_sevennet(name: str) -> SevenNet:
     """Load the SevenNet `0` or `l3i5` of its package, or `tiny`; or raise `WeightsError`."""
     state, card = load_shipped("sevennet", name)
-    with _without_advice():
+    with warnings.catch_warnings():
+        # e3nn and sevenn compile their parts with it, which is deprecated.
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.")
         from sevenn import checkpoint as of_sevenn
 
         # The checkpoint would unpickle its file itself.
@@ -100,11 +100,3 @@ def state_of(model: SevenNet) -> dict[str, Any]:
     config = {**model.config, "version": __version__}
     weights = {name: value.clone() for name, value in model.net.state_dict().items()}
     return {"config": config, "model_state_dict": weights, "epoch": 0}
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Hide that torch.jit is deprecated: e3nn and sevenn compile their parts with it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.")
-        yield

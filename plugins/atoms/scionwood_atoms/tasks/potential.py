@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Unpack, cast, final
@@ -44,6 +45,7 @@ class PotentialTask(Task):
             counts alike, whatever its size.
         stress_weight: the weight of the squared error of the stress, (eV/A^3)^-2, which is zero for
             structures without a labelled stress. 0 leaves it out.
+        head_steps: steps at the start in which the readout alone learns, the rest frozen.
 
     Shapes: a batch is a `Labelled` of b structures and n atoms.
 
@@ -66,11 +68,12 @@ class PotentialTask(Task):
         energy_weight: float = 1.0,
         force_weight: float = 10.0,
         stress_weight: float = 0.0,
+        head_steps: int = 0,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.energy_weight, self.force_weight = energy_weight, force_weight
-        self.stress_weight = stress_weight
+        self.stress_weight, self.head_steps, self.steady = stress_weight, head_steps, not head_steps
         self._probe: Probe | None = None
 
     def setup(self, stage: str) -> None:
@@ -88,6 +91,14 @@ class PotentialTask(Task):
             raise RecipeError(f"task.stress_weight {self.stress_weight:g}", rule, "Set it to 0")
         if isinstance(data, Files) and self.trainer.is_global_zero:
             data.write(self.trainer.default_root_dir)
+
+    def on_after_backward(self) -> None:
+        """Freeze all but the readout in the first steps."""
+        if self.global_step < self.head_steps:
+            backbone: Any = self.backbone
+            readout = re.compile(backbone.adapter_targets["readout"])
+            for name, weight in backbone.named_parameters():
+                weight.grad = weight.grad if readout.search(name) else None
 
     def before_export(self, trainer: L.Trainer) -> None:
         """Take reference energies for the fitted model, and write errors and drift on crystals."""

@@ -21,7 +21,6 @@ from scionwood.authoring import (
 )
 
 Method = Literal["ia3", "lora", "full"]
-KERNEL, FROZEN = "sGDML", "frozen"
 CLOSE = 1.05  # Errors within 5 % of each other: other seeds may turn their order
 FEW = 5  # Validation structures below which the choice is a guess
 STRESS_WEIGHT = 257.0  # To 10 of the forces, as SevenNet was trained; see `PotentialTask`
@@ -173,8 +172,8 @@ def choose(
     )
     assert data.reference is not None
     parts, model = data.parts, potential(base).eval()
-    errors = [measured(FROZEN, model, parts["val"], data.reference)[0]]
-    errors += kernel_errors(KERNEL, parts["train"], parts["val"])
+    errors = [measured("frozen", model, parts["val"], data.reference)[0]]
+    errors += kernel_errors(parts["train"], parts["val"], parts["val"])
     ways, lost = [Way(row.model, row.force, row.energy) for row in errors], []
     for arm in done.arms:
         if arm.validation is None:
@@ -203,13 +202,13 @@ def advised(ranked: tuple[Way, ...], structures: int) -> str:
     first, network = ranked[0], next(way for way in ranked if way.run)
     others = ", ".join(f"{way.force:.3g} of {way.model}" for way in ranked[1:])
     error = f"{first.force:.3g} meV/A on the validation, {structures} structures, against {others}"
-    if first.model == KERNEL:
+    if first.model == "sGDML":
         return (
             f"Use a kernel model (sGDML) for this molecule: {error}. It knows no other molecule; "
             f"for others take the chosen run, {network.run}. Its code is "
             "scionwood_atoms.evaluation.kernel.fit_kernel; it is not saved."
         )
-    if first.model == FROZEN:
+    if first.model == "frozen":
         return f"Use the frozen model with its reference energies: {error}. No fit is better."
     notes = [f"Use {first.model} at rate {first.rate:g}: {error}."]
     if close := [way.model for way in ranked[1:] if way.force < CLOSE * first.force]:

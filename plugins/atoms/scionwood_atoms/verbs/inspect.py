@@ -95,7 +95,8 @@ def inspect(
     """
     from scionwood_atoms.backbones import potential
     from scionwood_atoms.data.files import reference_of
-    from scionwood_atoms.data.labels import LabelError, Labels, chosen, graph_of, read_frames
+    from scionwood_atoms.data.frames import graph_of
+    from scionwood_atoms.data.labels import LabelError, Labels, chosen, read_frames
     from scionwood_atoms.model.graph import GraphError
     from scionwood_atoms.model.reference import OffsetError
 
