@@ -33,6 +33,7 @@ plugin = Plugin(
     },
     recipes="scionwood_atoms.recipes",
     bases="scionwood_atoms.bases",
+    runs="scionwood_atoms.runs",
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
