@@ -80,12 +80,7 @@ def mace(*, model: str = "tiny") -> Potential:
 
 
 def potential(name: str) -> Potential:
-    """Build a potential by its backbone and model, such as `sevennet/0` or `mace/FILE`.
-
-    Raises:
-        RecipeError: there is no such potential.
-        WeightsError: its weights are not there.
-    """
+    """Build a potential by its backbone and model, such as `sevennet/0` or `mace/FILE`."""
     family, _, model = name.partition("/")
     known = {"sevennet": ("tiny", "0", "l3i5"), "chgnet": ("tiny", "0.3.0", "r2scan")}
     if model not in known.get(family, (model if family == "mace" and model else None,)):

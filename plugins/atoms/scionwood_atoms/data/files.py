@@ -40,15 +40,14 @@ FRAME_LIMIT = 64
 class Files(SplitData):
     """Structures of your files, with energies, forces and, of crystals, stress.
 
-    Files are extended XYZ, databases of ase, OUTCAR or vasprun.xml of VASP; the content decides.
-
     The energies of the labels, less a sum of reference energies over the atoms, are on the scale
     of the base. The difference is taken in float64: totals of all-electron codes have steps of
     1 meV in float32. Labels that do not fix the reference energies are refused, as are units and
     signs that the frozen base contradicts. Frames without labels, and duplicates, are dropped.
 
     Args:
-        source: a file, or a list of files; `acetylacetone` and `silicon` are in the package.
+        source: extended XYZ, databases of ase, OUTCAR or vasprun.xml, one or a list; the content
+            decides. `acetylacetone` and `silicon` are in the package.
         test: further files for the test split; without them it is cut from `source`.
         isolated: files with isolated atoms, computed as the structures were.
         base: the backbone and its model, such as `sevennet/0`; that of the recipe.

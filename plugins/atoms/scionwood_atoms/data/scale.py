@@ -131,12 +131,10 @@ def check_labels(
             raise LabelError(f"{name}: forces", rule, remedy)
         known = [at for at in rows if frames[at].structure.stress is not None]
         if known:
-            both = [
-                np.stack([np.asarray(frames[at].structure.stress) for at in known]),
-                np.stack([stresses[at] for at in known]),
-            ]
-            check_scale(f"{name}: stress", *both, STRESS, limit)
-            _check_order(f"{name}: stress", *both)
+            given = np.stack([np.asarray(frames[at].structure.stress) for at in known])
+            found = np.stack([stresses[at] for at in known])
+            check_scale(f"{name}: stress", given, found, STRESS, limit)
+            _check_order(f"{name}: stress", given, found)
         totals = np.array([frame.structure.energy for frame in sample], dtype=np.float64)
         centred, count = (totals, energies[rows].copy()), 0
         formulas = np.array([frame.structure.formula for frame in sample])

@@ -9,8 +9,7 @@ import numpy as np
 from torch import nn
 
 from scionwood_atoms.data.replay import DRIFT, crystals
-from scionwood_atoms.model.potential import GPA as GPA
-from scionwood_atoms.model.potential import predictions, rms
+from scionwood_atoms.model.potential import GPA, predictions, rms
 
 FILE = "drift.json"
 """The file of a run folder with the errors on the validation split and the drift."""

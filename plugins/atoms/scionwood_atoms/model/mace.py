@@ -58,7 +58,7 @@ class Mace(Potential):
     def energies(self, graph: Graph) -> Tensor:
         """Return the energy of each structure, (b,), eV."""
         kinds = torch.searchsorted(self.net.atomic_numbers, graph.numbers)
-        atomic = self.net(kinds, graph.edges, graph.vectors())
+        atomic: Tensor = self.net(kinds, graph.edges, graph.vectors())
         return atomic.new_zeros(graph.cells.shape[0]).index_add(0, graph.owners, atomic)
 
 
@@ -163,7 +163,7 @@ class MaceNet(nn.Module):
         waves = (2 / self.cutoff) ** 0.5 * torch.sin(self.waves * lengths) / lengths
         radial = waves * (1 - x**p * bracket) * (x < 1)
         harmonics, features = self.harmonics(vectors), self.node_embedding["linear"](one_hot)
-        energy = features.new_zeros(len(kinds))
+        energy: Tensor = features.new_zeros(len(kinds))
         for at, block in enumerate(self.interactions):
             messages, kept = block(features, one_hot, edges, harmonics, radial)
             features = self.products[at](messages, kinds) + kept

@@ -172,18 +172,18 @@ def choose(
     )
     assert data.reference is not None
     parts, model = data.parts, potential(base).eval()
-    errors = [measured("frozen", model, parts["val"], data.reference)[0]]
-    errors += kernel_errors(parts["train"], parts["val"], parts["val"])
-    ways, lost = [Way(row.model, row.force, row.energy) for row in errors], []
+    rows = [measured("frozen", model, parts["val"], data.reference)[0]]
+    rows += kernel_errors(parts["train"], parts["val"], parts["val"])
+    ways, lost = [Way(row.model, row.force, row.energy) for row in rows], []
     for arm in done.arms:
         if arm.validation is None:
             lost.append(f"{arm.method} failed: {arm.failure}")
             continue
         card = loads(read_utf8(folder / arm.name / "drift.json"))
-        wrong = (card["validation"][name] for name in ("force", "energy", "stress"))
-        spent = arm.rate, arm.steps, arm.seconds, arm.size / 1000
-        drift = card["crystals"].get("force")
-        ways.append(Way(arm.method, *wrong, *spent, drift, arm.name))
+        wrong, drift = card["validation"], card["crystals"].get("force")
+        errors = (wrong["force"], wrong["energy"], wrong["stress"])
+        spent = (arm.rate, arm.steps, arm.seconds, arm.size / 1000)
+        ways.append(Way(arm.method, *errors, *spent, drift, arm.name))
     ranked = tuple(sorted(ways, key=lambda one: one.force))
     networks = [way.run for way in ranked if way.run]
     if not networks:
