@@ -82,10 +82,12 @@ def mace(*, model: str = "tiny") -> Potential:
 def potential(name: str) -> Potential:
     """Build a potential by its backbone and model, such as `sevennet/0` or `mace/FILE`."""
     family, _, model = name.partition("/")
-    known = {"sevennet": ("tiny", "0", "l3i5"), "chgnet": ("tiny", "0.3.0", "r2scan")}
-    if model not in known.get(family, (model if family == "mace" and model else None,)):
-        named = ", ".join(f"{one}/{each}" for one, models in known.items() for each in models)
-        rule = f"there are {named} and mace/FILE"
+    models_of = {"sevennet": ("tiny", "0", "l3i5"), "chgnet": ("tiny", "0.3.0", "r2scan")}
+    if model not in models_of.get(family, (model if family == "mace" and model else None,)):
+        names = ", ".join(
+            f"{one}/{version}" for one, models in models_of.items() for version in models
+        )
+        rule = f"there are {names} and mace/FILE"
         raise RecipeError(f"base {name}", rule, "Choose one of them")
     make: Any = {"sevennet": sevennet, "chgnet": chgnet, "mace": mace}[family]
     built: Potential = make(model=model)

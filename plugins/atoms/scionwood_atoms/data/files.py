@@ -257,8 +257,8 @@ def reference_of(
     if check:
         check_labels(sample, *prediction, trained=model.card.get("weights") != "random")
     if isolated and model.takes_molecules:
-        own = predictions(model, [model.graph(Atoms(symbol)) for symbol in isolated]).energies
-        isolated = dict(zip(isolated, [*isolated.values()] - own, strict=True))
+        energies = predictions(model, [model.graph(Atoms(symbol)) for symbol in isolated]).energies
+        isolated = dict(zip(isolated, [*isolated.values()] - energies, strict=True))
     result = reference(
         [frame.composition for frame in sample],
         [float(frame.structure.energy or 0.0) for frame in sample],

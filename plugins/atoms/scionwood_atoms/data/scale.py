@@ -129,12 +129,12 @@ def check_labels(
             rule = f"they do not resemble those of the frozen model (cosine {cosine:.2f})"
             remedy = "Check the order of the atoms, and that forces and places are of one step"
             raise LabelError(f"{name}: forces", rule, remedy)
-        known = [at for at in rows if frames[at].structure.stress is not None]
-        if known:
-            given = np.stack([np.asarray(frames[at].structure.stress) for at in known])
-            found = np.stack([stresses[at] for at in known])
-            check_scale(f"{name}: stress", given, found, STRESS, limit)
-            _check_order(f"{name}: stress", given, found)
+        with_stress = [at for at in rows if frames[at].structure.stress is not None]
+        if with_stress:
+            tensors = np.stack([np.asarray(frames[at].structure.stress) for at in with_stress])
+            model_tensors = np.stack([stresses[at] for at in with_stress])
+            check_scale(f"{name}: stress", tensors, model_tensors, STRESS, limit)
+            _check_order(f"{name}: stress", tensors, model_tensors)
         totals = np.array([frame.structure.energy for frame in sample], dtype=np.float64)
         centred, count = (totals, energies[rows].copy()), 0
         formulas = np.array([frame.structure.formula for frame in sample])

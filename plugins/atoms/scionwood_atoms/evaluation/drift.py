@@ -72,8 +72,8 @@ def described(card: Mapping[str, Any]) -> str:
     units = {"force": "meV/A", "energy": "meV/atom", "stress": "GPa"}
 
     def line(values: Mapping[str, float | None]) -> str:
-        known = {name: values[name] for name in units if values.get(name) is not None}
-        return ", ".join(f"{name} {value:.3g} {units[name]}" for name, value in known.items())
+        present = {name: values[name] for name in units if values.get(name) is not None}
+        return ", ".join(f"{name} {value:.3g} {units[name]}" for name, value in present.items())
 
     lines = [f"validation: {line(card['validation']) or 'no structures'}"]
     if (solids := card["crystals"]).get("structures"):

@@ -80,13 +80,13 @@ def evaluate_run(
         rule = "the run was trained or validated on each of its structures"
         raise LabelError(Path(file).name, rule, "Name structures that the run has not seen")
     adapted: Any = scionwood.load_run(folder).backbone
-    row, totals, own = measured("run", adapted.eval(), frames, Reference.read(folder))
+    row, totals, output = measured("run", adapted.eval(), frames, Reference.read(folder))
     base = potential(data.base).eval()
-    fair = data.reference_for(base, parts["train"])  # a reference of its own
-    frozen, _, found = measured(f"frozen {data.base}", base, frames, fair)
-    check_labels(frames, *found, trained=base.card.get("weights") != "random")
+    fair = data.reference_for(base, parts["train"])  # a reference for it alone
+    frozen, _, base_prediction = measured(f"frozen {data.base}", base, frames, fair)
+    check_labels(frames, *base_prediction, trained=base.card.get("weights") != "random")
     rows = row, frozen, *kernel_errors(parts["train"], parts["val"], frames)
-    parity = _parity(frames, totals, own.forces)
+    parity = _parity(frames, totals, output.forces)
     return Evaluation(rows, len(frames), dict(labels.dropped), *parity)
 
 
@@ -94,9 +94,9 @@ def measured(
     name: str, model: Potential, frames: Sequence[Frame], reference: Reference
 ) -> tuple[Errors, np.ndarray, Predicted]:
     """Return the errors of a potential, its total energies, (m,), eV, and its predictions."""
-    found = predictions(model, [graph_of(model, frame) for frame in frames])
-    totals = found.energies + [reference.of(frame.composition) for frame in frames]
-    return errors(name, frames, totals, found.forces), totals, found
+    prediction = predictions(model, [graph_of(model, frame) for frame in frames])
+    totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
+    return errors(name, frames, totals, prediction.forces), totals, prediction
 
 
 def kernel_errors(

@@ -83,19 +83,19 @@ def load_mace(path: Path) -> Mace:
         others = {name for name in names if re.fullmatch(KINDS, name)} - KNOWN
         others |= {name.split(".")[0] for name in tensors} & {"pair_repulsion_fn"}
         if others or not neighbours or tensors["scale_shift.scale"].numel() != 1:
-            held = ", ".join(sorted(others)) or "several heads, or no mean number of neighbours"
-            rule = f"it holds {held}, and {', '.join(sorted(KNOWN))} with one head are known"
+            text = ", ".join(sorted(others)) or "several heads, or no mean number of neighbours"
+            rule = f"it holds {text}, and {', '.join(sorted(KNOWN))} with one head are known"
             raise WeightsError(str(path), rule, "Use SevenNet, or a MACE such as MP-0 or OFF23")
         with torch.random.fork_rng(devices=()):  # weights are drawn, then replaced
             net = MaceNet(tensors, neighbours)
-        read, found = {name for name, _ in net.named_parameters()}, dict[str, Tensor]()
-        for name, own in net.state_dict().items():
+        read, state = {name for name, _ in net.named_parameters()}, dict[str, Tensor]()
+        for name, value in net.state_dict().items():
             if name in read or "U_matrix" in name:
-                if name not in tensors or tensors[name].numel() != own.numel():
-                    rule = f"its tensor {name} has not the {own.numel()} numbers of this network"
+                if name not in tensors or tensors[name].numel() != value.numel():
+                    rule = f"its tensor {name} has not the {value.numel()} numbers of this network"
                     raise WeightsError(str(path), rule, "Copy it again")
-                found[name] = tensors[name].reshape(own.shape)
-        net.load_state_dict(found, strict=False)
+                state[name] = tensors[name].reshape(value.shape)
+        net.load_state_dict(state, strict=False)
         digest = sha256(path.read_bytes()).hexdigest()
     weights = {"weights": f"{path.name}, sha256 {digest}", "licence": "that of the file"}
     return Mace(net, {"architecture": "MACE", **weights})
@@ -165,8 +165,8 @@ class MaceNet(nn.Module):
         harmonics, features = self.harmonics(vectors), self.node_embedding["linear"](one_hot)
         energy: Tensor = features.new_zeros(len(kinds))
         for at, block in enumerate(self.interactions):
-            messages, kept = block(features, one_hot, edges, harmonics, radial)
-            features = self.products[at](messages, kinds) + kept
+            messages, skipped = block(features, one_hot, edges, harmonics, radial)
+            features = self.products[at](messages, kinds) + skipped
             atomic = features
             for step in cast(nn.ModuleDict, self.readouts[at]).values():
                 atomic = step(atomic)

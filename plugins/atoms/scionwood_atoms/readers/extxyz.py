@@ -66,9 +66,9 @@ def _structure(path: Path, index: int, text: str, energy: str, forces: str) -> S
         rule = f"ase cannot read it: {type(error).__name__} {error}"
         refuse(path, KIND, index, rule, "Correct its comment line or its columns")
     columns = {**atoms.arrays, **({} if atoms.calc is None else atoms.calc.results)}
-    for name, found, where in ((energy, values, "key"), (forces, columns, "column")):
-        if name not in ("energy", "forces") and name not in found:
-            rule = f"it has no {where} {name!r}, but {', '.join(found) or f'no {where}'}"
+    for name, present, where in ((energy, values, "key"), (forces, columns, "column")):
+        if name not in ("energy", "forces") and name not in present:
+            rule = f"it has no {where} {name!r}, but {', '.join(present) or f'no {where}'}"
             refuse(path, KIND, index, rule, "Give one of these")
     total, stress, pulls = values.pop(energy, None), values.pop("stress", None), columns.get(forces)
     try:

@@ -182,8 +182,8 @@ def choose(
         card = loads(read_utf8(folder / arm.name / "drift.json"))
         wrong, drift = card["validation"], card["crystals"].get("force")
         errors = (wrong["force"], wrong["energy"], wrong["stress"])
-        spent = (arm.rate, arm.steps, arm.seconds, arm.size / 1000)
-        ways.append(Way(arm.method, *errors, *spent, drift, arm.name))
+        spent = (arm.rate, arm.steps, arm.seconds)
+        ways.append(Way(arm.method, *errors, *spent, arm.size / 1000, drift, arm.name))
     ranked = tuple(sorted(ways, key=lambda one: one.force))
     networks = [way.run for way in ranked if way.run]
     if not networks:
