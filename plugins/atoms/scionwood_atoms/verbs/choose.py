@@ -21,6 +21,11 @@ from scionwood.authoring import (
 )
 
 Method = Literal["ia3", "lora", "full"]
+ADAPTERS = {
+    "ia3": {"name": "ia3", "feedforward_modules": []},  # peft would ask for a transformer's
+    "lora": {"name": "lora", "r": 4, "lora_alpha": 4},
+    "full": {"name": "full"},
+}
 CLOSE = 1.05  # Errors within 5 % of each other: other seeds may turn their order
 FEW = 5  # Validation structures below which the choice is a guess
 STRESS_WEIGHT = 257.0  # To 10 of the forces, as SevenNet was trained; see `PotentialTask`
@@ -154,36 +159,33 @@ def choose(
     backbone, _, version = base.partition("/")
     change: dict[str, Any] = {
         "backbone": {"name": f"atoms/{backbone}", "model": version},
-        "adapter.targets": "blocks" if backbone == "chgnet" else "all",
         "data": {"name": "atoms/files", **options},
         "task.stress_weight": STRESS_WEIGHT if has_stress(data) else 0.0,
         "seed": seed,
     }
     read = b"".join(Path(p).read_bytes() for p in (*data.source, *data.isolated, *data.test))
     folder = Path(f"{run}-study-{sha256(read).hexdigest()[:8]}")  # other labels, another folder
-    done = study(
-        "atoms/few_shot",
-        folder,
-        methods=list(methods or ("ia3", "lora", "full")),
-        budget=budget,
-        steps=steps,
-        override=[f"{key}={dumps(value)}" for key, value in change.items()],
-        force=force,
-    )
+    targets, arms = {"targets": "blocks" if backbone == "chgnet" else "all"}, []
+    for method in (tried := methods or list(ADAPTERS)):
+        adapter = ADAPTERS[method] | (targets if method != "full" else {})
+        text = [f"{key}={dumps(value)}" for key, value in {**change, "adapter": adapter}.items()]
+        shared = {"budget": budget / len(tried), "steps": steps, "override": text, "force": force}
+        arms += study("atoms/few_shot", folder / method, methods=[method], **shared).arms
     assert data.reference is not None
     parts, model = data.parts, potential(base).eval()
     rows = [measured("frozen", model, parts["val"], data.reference)[0]]
     rows += kernel_errors(parts["train"], parts["val"], parts["val"])
     ways, lost = [Way(row.model, row.force, row.energy) for row in rows], []
-    for arm in done.arms:
+    for arm in arms:
         if arm.validation is None:
             lost.append(f"{arm.method} failed: {arm.failure}")
             continue
-        card = loads(read_utf8(folder / arm.name / "drift.json"))
+        name = f"{arm.method}/{arm.name}"
+        card = loads(read_utf8(folder / name / "drift.json"))
         wrong, drift = card["validation"], card["crystals"].get("force")
         errors = (wrong["force"], wrong["energy"], wrong["stress"])
         spent = (arm.rate, arm.steps, arm.seconds)
-        ways.append(Way(arm.method, *errors, *spent, arm.size / 1000, drift, arm.name))
+        ways.append(Way(arm.method, *errors, *spent, arm.size / 1000, drift, name))
     ranked = tuple(sorted(ways, key=lambda one: one.force))
     networks = [way.run for way in ranked if way.run]
     if not networks:
