@@ -21,7 +21,7 @@ from scionwood.authoring import (
 )
 
 Method = Literal["ia3", "lora", "full"]
-ADAPTERS = {
+ADAPTERS: dict[Method, dict[str, Any]] = {
     "ia3": {"name": "ia3", "feedforward_modules": []},  # peft would ask for a transformer's
     "lora": {"name": "lora", "r": 4, "lora_alpha": 4},
     "full": {"name": "full"},
@@ -165,12 +165,13 @@ def choose(
     }
     read = b"".join(Path(p).read_bytes() for p in (*data.source, *data.isolated, *data.test))
     folder = Path(f"{run}-study-{sha256(read).hexdigest()[:8]}")  # other labels, another folder
-    targets, arms = {"targets": "blocks" if backbone == "chgnet" else "all"}, []
-    for method in (tried := methods or list(ADAPTERS)):
-        adapter = ADAPTERS[method] | (targets if method != "full" else {})
+    targets, arms = "blocks" if backbone == "chgnet" else "all", list[Any]()
+    for method in (names := [*methods] if methods else [*ADAPTERS]):
+        adapter = ADAPTERS[method] | ({"targets": targets} if method != "full" else {})
         text = [f"{key}={dumps(value)}" for key, value in {**change, "adapter": adapter}.items()]
-        shared = {"budget": budget / len(tried), "steps": steps, "override": text, "force": force}
-        arms += study("atoms/few_shot", folder / method, methods=[method], **shared).arms
+        shared: dict[str, Any] = dict(budget=budget / len(names), steps=steps, force=force)
+        fits = study("atoms/few_shot", folder / method, methods=[method], override=text, **shared)
+        arms += fits.arms
     assert data.reference is not None
     parts, model = data.parts, potential(base).eval()
     rows = [measured("frozen", model, parts["val"], data.reference)[0]]
