@@ -25,7 +25,7 @@ CREATE VIEW atoms_arm(nr, arm, title) AS VALUES
   (2, 'frozen', 'frozen SevenNet-0'),
   (3, 'ia3', 'IA3'),
   (4, 'lora', 'LoRA, r = 4'),
-  (5, 'lora8', 'LoRA, r = 8'),
+  (5, 'lora16', 'LoRA, r = 16'),
   (6, 'full', 'all weights');
 
 CREATE VIEW bangla_greedy AS
@@ -1975,6 +1975,12 @@ SELECT title AS model, CASE arm WHEN 'frozen' THEN NULL ELSE n END AS "structure
 FROM atoms_few_shot JOIN atoms_arm USING (arm)
 WHERE molecules = 'acac' AND force_ethanol IS NOT NULL AND NOT (arm = 'frozen' AND n = '10')
 GROUP BY arm, n, steps ORDER BY nr, n + 0;
+
+-- table: atoms_drift
+SELECT title AS fit, steps, rate, count(*) AS seeds, spread(force_300K, '.0f') AS "force, 300 K",
+  spread(force_600K, '.0f') AS "600 K", spread(force_ethanol, '.0f') AS "ethanol",
+  spread(drift, '.0f') AS "drift, meV/A", spread(drift_energy, '.0f') AS "drift, meV/atom"
+FROM atoms_drift JOIN atoms_arm USING (arm) GROUP BY arm, steps ORDER BY steps + 0, nr;
 
 -- table: atoms_few_shot_rates
 SELECT title AS model, steps, batch, rate, val_force AS "validation force, meV/A",

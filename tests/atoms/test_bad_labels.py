@@ -12,13 +12,10 @@ from ase.build import bulk
 from case_table import table
 from vasp_files import Step, outcar, vasprun
 
-import scionwood
 from scionwood import ScionwoodError
-from scionwood_atoms import evaluate, inspect
+from scionwood_atoms import inspect
 from scionwood_atoms.data.files import Files, reference_of
 from scionwood_atoms.data.labels import LabelError, chosen, read_frames
-from scionwood_atoms.data.scale import check_labels
-from scionwood_atoms.model.potential import predictions
 
 Labels = dict[str, object]
 Make = Callable[..., list[Atoms]]
@@ -133,9 +130,7 @@ def test_a_fit_and_an_inspection_compare_units_alike(tmp_path, label):
 
 def test_good_labels_are_taken(tmp_path, label):
     path = label(tmp_path / "a.xyz", crystals(24))
-    found = inspect([path], base="sevennet/tiny")
-    assert found.refusal == ""
-    assert found.slopes["stress"] == pytest.approx((1.0, 1.0), abs=1e-3)
+    assert inspect([path], base="sevennet/tiny").refusal == ""
 
 
 PLAIN = "3\nProperties=species:S:1:pos:R:3:forces:R:3 energy=-14.2{keys}\n{rows}"
@@ -158,7 +153,7 @@ TEXTS = {
     ),
     "a stress that is not symmetric": (
         PLAIN.format(keys=LATTICE + ' stress="1 2 3 4 5 6 7 8 9"', rows=ROWS),
-        "neither six numbers nor a symmetric tensor",
+        "its stress is not a symmetric tensor",
     ),
     "places in bohr": (
         PLAIN.format(
@@ -301,63 +296,3 @@ def test_isolated_atoms_may_stand_in_a_box(tmp_path: Path) -> None:
     found = chosen(frame for path in both for frame in read_frames(path))
     assert found.isolated == {"Si": -0.8}
     assert len(found.frames) == 1
-
-
-def test_a_trained_model_does_not_take_forces_of_other_atoms(tmp_path, tiny, shaken, label):
-    def shuffled(_: Atoms, labels: Labels) -> None:
-        labels["forces"] = 10 * np.asarray(labels["forces"])[::-1, [1, 2, 0]]
-
-    frames = list(read_frames(label(tmp_path / "a.xyz", shaken("CH3CH2OH", n=9), shuffled)))
-    found = predictions(tiny, [tiny.graph(frame.structure.atoms()) for frame in frames])
-    with pytest.raises(LabelError, match="do not resemble those of the frozen model"):
-        check_labels(frames, *found, trained=True)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, shaken: Make, label: Label) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    source = label(folder / "a.xyz", shaken("H2O", "CH4", "CH3OH", n=12))
-    change = {
-        "backbone.model": "tiny",
-        "data": {"name": "atoms/files", "source": str(source), "base": "sevennet/tiny"},
-        "trainer.max_steps": 1,
-    }
-    return scionwood.fit("atoms/few_shot", run_dir=folder / "run", overrides=change)
-
-
-EVALUATED = {
-    "gradients": (scaled("forces", -1.0), "b.xyz: forces: their slope"),
-    "two codes": (another_code, "Two codes or settings"),
-}
-
-
-@table("bad", EVALUATED)
-def test_an_evaluation_refuses_what_a_fit_refuses(bad, run, tmp_path, shaken, label):
-    change, message = EVALUATED[bad]
-    with pytest.raises(ScionwoodError) as caught:
-        evaluate(run, label(tmp_path / "b.xyz", shaken("H2O", n=8, seed=5), change))
-    assert message in str(caught.value)
-
-
-def test_structures_of_the_training_are_left_out_when_they_are_moved_and_turned(
-    run, tmp_path, shaken, label
-):
-    frames = [*shaken("H2O", "CH4", "CH3OH", n=6), *shaken("H2O", n=3, seed=7)]
-    for atoms in frames:
-        atoms.rotate(30, (1, 2, 3))
-        atoms.translate((1.0, 2.0, 3.0))
-    found = evaluate(run, label(tmp_path / "b.xyz", frames))
-    assert found.structures == 3
-    assert found.dropped["structures of the training"] == 6
-
-
-def test_a_refused_fit_leaves_no_run(tmp_path, shaken, label):
-    source = label(tmp_path / "a.xyz", shaken("CH3OH"))
-    data = {"name": "atoms/files", "source": str(source), "base": "sevennet/tiny"}
-    with pytest.raises(ScionwoodError, match="1 independent composition"):
-        scionwood.fit(
-            "atoms/few_shot",
-            run_dir=tmp_path / "run",
-            overrides={"backbone.model": "tiny", "data": data},
-        )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xyz"]

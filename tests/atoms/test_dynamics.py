@@ -6,36 +6,25 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from ase import Atoms
-from ase.calculators.calculator import Calculator
+from ase.calculators.morse import MorsePotential
 from ase.constraints import FixAtoms
 from case_table import table
 
 from scionwood import RecipeError
-from scionwood_atoms.data.clusters import morse
-from scionwood_atoms.inference.dynamics import draw_dynamics, near_atoms, run_dynamics
+from scionwood_atoms.inference.dynamics import near_atoms, run_dynamics
 from scionwood_atoms.verbs.options import MdOptions
 
 
-class Morse(Calculator):
-    """The pair potential of `atoms/clusters`, times a factor."""
-
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012  # as ase
+class Morse(MorsePotential):
+    """A Morse potential of 1 eV, times a factor; its minimum is at 2.35 A."""
 
     def __init__(self, factor: float = 1.0) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def calculate(self, *arguments: Any, **named: Any) -> None:
-        super().calculate(*arguments, **named)
-        energy, forces = morse(torch.tensor(self.atoms.positions))
-        self.results = {"energy": self.factor * float(energy)}
-        self.results["forces"] = self.factor * forces.numpy()
+        super().__init__(epsilon=factor, r0=2.35, rho0=1.5 * 2.35)
 
 
 def silicon(**options: Any) -> Atoms:
-    """A tetrahedron at the minimum of the pair potential of `atoms/clusters`."""
+    """A tetrahedron at the minimum of the potential."""
     a = 2.35 / 2**0.5
     atoms = Atoms("Si4", [(0, 0, 0), (a, a, 0), (a, 0, a), (0, a, a)], **options)
     atoms.calc = Morse()
@@ -48,15 +37,13 @@ def moved(atoms: Atoms, **options: Any) -> Any:
     return run_dynamics(atoms, MdOptions(**options), lambda one: frames.append(one.copy())), frames
 
 
-def test_constant_energy_is_conserved_and_the_centre_of_mass_rests(tmp_path):
+def test_constant_energy_is_conserved_and_the_centre_of_mass_rests():
     course, frames = moved(silicon(), ps=0.1, nve=True, every=5)
     assert len(frames) == len(course.times) == 41
     assert abs(course.drift) < 1
     assert np.ptp(course.energies[0]) > 20 * np.ptp(course.energies[1])
     shift = frames[-1].get_center_of_mass() - frames[0].get_center_of_mass()
     assert np.abs(shift).max() < 1e-9
-    draw_dynamics(course, tmp_path / "dynamics.png")
-    assert (tmp_path / "dynamics.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_thermostat_reaches_its_temperature():
@@ -128,7 +115,7 @@ def test_a_structure_in_which_nothing_can_move_is_refused():
             moved(atoms)
 
 
-@pytest.mark.parametrize("name", ["ps", "kelvin", "fs", "every", "friction", "disagreement"])
+@pytest.mark.parametrize("name", ["ps", "kelvin", "fs", "every", "friction"])
 def test_options_are_above_zero(name):
     with pytest.raises(RecipeError, match=f"{name} 0: it is a finite number above zero"):
         MdOptions(**{name: 0})

@@ -9,29 +9,28 @@ import pytest
 from case_table import table
 
 from scionwood import ReadError
-from scionwood_atoms.readers.extxyz import ExtxyzReader
+from scionwood_atoms.readers.extxyz import read_extxyz
+from scionwood_atoms.readers.parsers import Extxyz
 
 
 @pytest.fixture
 def sample(tmp_path: Path) -> Path:
-    """The sample of the reader: a molecule, then a crystal."""
+    """The sample of the format: a molecule, then a crystal."""
     path = tmp_path / "sample.xyz"
-    ExtxyzReader.write_sample(path)
+    Extxyz.write_sample(path)
     return path
 
 
 def test_labels_agree_with_those_of_ase(sample):
     import ase.io
 
-    reader = ExtxyzReader(sample)
-    for index, atoms in enumerate(ase.io.read(sample, ":")):
-        mine = reader.structure(index)
+    _, crystal = found = list(read_extxyz(sample))
+    for mine, atoms in zip(found, ase.io.read(sample, ":"), strict=True):
         assert mine.energy == atoms.get_potential_energy()
         assert mine.forces is not None
         assert np.array_equal(mine.forces, atoms.get_forces())
         assert np.array_equal(mine.cell, np.asarray(atoms.cell))
         assert np.array_equal(mine.pbc, atoms.pbc)
-    crystal = reader.structure(1)
     assert crystal.stress is not None
     assert np.array_equal(crystal.stress, 0.01 * np.eye(3))
 
@@ -39,16 +38,20 @@ def test_labels_agree_with_those_of_ase(sample):
 DAMAGE = {
     "no number of atoms": ("3\n", "three\n", "frame 0: its first line is b'three'"),
     "too many atoms": ("3\n", "9999999\n", "frame 0: it has 9,999,999 atoms"),
-    "an element that does not exist": ("Si 1.35", "Sx 1.35", "frame 1: there is no element 'Sx'"),
+    "an element that does not exist": (
+        "Si 1.35",
+        "Sx 1.35",
+        "frame 1: ase cannot read it: KeyError 'Sx'",
+    ),
     "a force that is no number": ("0.0 0.0 0.25\n", "0.0 0.0 nan\n", "forces has a value that"),
     "a line without forces": (
         "H 0.0 0.76 -0.47 0.0 -0.1 -0.125",
         "H 0.0 0.76 -0.47",
-        "atom 1 has 4",
+        "frame 0: ase cannot read it",
     ),
     "periods without a lattice": ('pbc="F F F"', 'pbc="T T T"', "its lattice has no volume"),
     "an energy in words": ("energy=-14.2", "energy=low", "its energy is not a number"),
-    "columns of another shape": ("pos:R:3", "pos:R:2", "pos:R:3 are needed"),
+    "columns of another shape": ("pos:R:3", "pos:R:2", "frame 0: ase cannot read it"),
 }
 
 
@@ -59,13 +62,13 @@ def test_damage_is_named_with_its_frame(damage, sample):
     assert old in text
     sample.write_text(text.replace(old, new, 1), "utf-8")
     with pytest.raises(ReadError) as caught:
-        list(ExtxyzReader(sample))
+        list(read_extxyz(sample))
     assert message in str(caught.value)
     sample.write_text(text, "utf-8")
 
 
 def test_a_label_under_another_key_is_not_guessed(sample):
-    with pytest.raises(ReadError, match="no key 'REF_energy', but energy, pbc"):
-        ExtxyzReader(sample, energy="REF_energy").structure(0)
-    with pytest.raises(ReadError, match="no column 'REF_forces', but species, pos, forces"):
-        ExtxyzReader(sample, forces="REF_forces").structure(0)
+    with pytest.raises(ReadError, match="no key 'REF_energy', but Properties, energy, pbc"):
+        list(read_extxyz(sample, energy="REF_energy"))
+    with pytest.raises(ReadError, match="no column 'REF_forces', but numbers, positions, forces"):
+        list(read_extxyz(sample, forces="REF_forces"))

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+import scionwood
+from scionwood import ScionwoodError
 from scionwood_atoms.data.files import Files
-from scionwood_atoms.data.labels import chosen, read_frames
+from scionwood_atoms.data.labels import LabelError, chosen, read_frames
+from scionwood_atoms.data.scale import check_labels
 from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import OffsetError, Reference
 
@@ -75,3 +78,25 @@ def test_a_split_by_composition_shares_none(tmp_path, shaken, label):
     formulas = [{frame.structure.formula for frame in part} for part in parts.values()]
     assert [len(names) for names in formulas] == [3, 1, 1]
     assert not set.intersection(*formulas[:2]) | set.intersection(*formulas[1:])
+
+
+def test_a_trained_model_does_not_take_forces_of_other_atoms(tmp_path, tiny, shaken, label):
+    def shuffled(_: Atoms, labels: dict[str, object]) -> None:
+        labels["forces"] = 10 * np.asarray(labels["forces"])[::-1, [1, 2, 0]]
+
+    frames = list(read_frames(label(tmp_path / "a.xyz", shaken("CH3CH2OH", n=9), shuffled)))
+    found = predictions(tiny, [tiny.graph(frame.structure.atoms()) for frame in frames])
+    with pytest.raises(LabelError, match="do not resemble those of the frozen model"):
+        check_labels(frames, *found, trained=True)
+
+
+def test_a_refused_fit_leaves_no_run(tmp_path, shaken, label):
+    source = label(tmp_path / "a.xyz", shaken("CH3OH"))
+    data = {"name": "atoms/files", "source": str(source), "base": "sevennet/tiny"}
+    with pytest.raises(ScionwoodError, match="1 independent composition"):
+        scionwood.fit(
+            "atoms/few_shot",
+            run_dir=tmp_path / "run",
+            overrides={"backbone.model": "tiny", "data": data},
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xyz"]

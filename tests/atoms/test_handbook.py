@@ -20,7 +20,7 @@ from scionwood_atoms import calculator
 from scionwood_atoms.model.reference import Reference
 
 PAGE = "fields/atoms/your-own-file.md"
-SMALLER = {"sevennet/0": "sevennet/tiny", "--budget 10": "--steps 4 --arms frozen lora"}
+SMALLER = {"sevennet/0": "sevennet/tiny", "--budget 10": "--steps 4 --methods lora"}
 
 
 def check_checkpoint(folder: Path, atoms: Atoms) -> None:
@@ -56,7 +56,7 @@ def test_a_reader_of_the_page_on_use_gets_every_file(tmp_path):
     with opened_tab() as tab:
         tab.show(tmp_path / "figures" / "report.html", 1280, 900, "light")
         assert tab.problems == []
-        assert tab.value("document.querySelectorAll('table').length") == 2
+        assert tab.value("document.querySelectorAll('table').length") == 1
         assert tab.value("[...document.images].filter(i => i.naturalWidth).length") == 1
         assert tab.value("document.documentElement.scrollWidth <= innerWidth")
 
@@ -83,7 +83,7 @@ def test_a_reader_of_the_page_gets_a_choice_and_its_errors(tmp_path, shaken, lab
     assert "a fit takes these labels" in run.stdout
     assert "the chosen run: runs/mine" in run.stdout
     card = json.loads((tmp_path / "runs/mine/choice.json").read_text("utf-8"))
-    assert {arm["model"] for arm in card["arms"]} == {"frozen", "lora", "sGDML"}
+    assert {way["model"] for way in card["ways"]} == {"frozen", "lora", "sGDML"}
     assert (tmp_path / "figures/parity.png").is_file()
     energy, force = map(float, run.stdout.split()[-2:])
     assert energy < -3000  # the reference of the labels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import lightning as L
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from ase.build import bulk
 from case_table import table
 from torch.utils.data import DataLoader
 
-from scionwood_atoms.backbones import chgnet, sevennet
-from scionwood_atoms.data.clusters import Labelled, no_stress
-from scionwood_atoms.model.graph import Graph, GraphError, batch
-from scionwood_atoms.model.potential import Potential
+from scionwood import WeightsError
+from scionwood_atoms.backbones import chgnet, mace, potential, sevennet
+from scionwood_atoms.model.graph import Graph, GraphError, Labelled, batch, no_stress
+from scionwood_atoms.model.potential import Potential, predictions
+from scionwood_atoms.model.weights import TINY
 from scionwood_atoms.tasks.potential import PotentialTask
 
 # pymatgen and e3nn warn about what they will drop.
@@ -31,7 +34,7 @@ def energy(potential: Potential, atoms: Atoms) -> float:
     return float(potential(*potential.graph(atoms)).energy)
 
 
-@pytest.mark.parametrize("make", [sevennet, chgnet])
+@pytest.mark.parametrize("make", [sevennet, chgnet, mace])
 def test_forces_and_stress_are_the_slopes_of_the_energy(make):
     potential, atoms = make().eval(), silicon()  # type: ignore[operator]
     found = potential(*potential.graph(atoms))
@@ -51,7 +54,7 @@ def test_forces_and_stress_are_the_slopes_of_the_energy(make):
     assert trace == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=0.05)
 
 
-@pytest.mark.parametrize("make", [sevennet, chgnet])
+@pytest.mark.parametrize("make", [sevennet, chgnet, mace])
 def test_a_batch_predicts_what_its_structures_predict(make):
     potential = make().eval()  # type: ignore[operator]
     graphs: list[Graph] = [potential.graph(silicon(seed)) for seed in (0, 1, 2)]
@@ -77,6 +80,28 @@ def test_a_structure_without_a_graph_is_named(bad, tiny):
     with pytest.raises(GraphError) as caught:
         tiny.graph(atoms)
     assert message in str(caught.value)
+
+
+def test_a_file_of_mace_predicts_what_mace_torch_predicts():
+    """The numbers are of mace-torch 0.3.16, which wrote the file, with e3nn 0.4.4 and 0.6.0."""
+    model, solid = mace().eval(), bulk("Si")
+    solid.rattle(0.05, seed=1)
+    found = predictions(model, [model.graph(solid)])
+    assert found.energies[0] == pytest.approx(-0.94168502, abs=1e-6)
+    assert found.forces[0][0] == pytest.approx([-0.09265102, 0.04351604, -0.05528420], abs=1e-6)
+    assert found.stresses[0][0] == pytest.approx([-0.00779358, -0.00279155, 0.00238204], abs=1e-6)
+
+
+def test_another_mace_is_refused_by_name(tmp_path):
+    whole, path = (TINY / "mace.model").read_bytes(), tmp_path / "other.model"
+    with zipfile.ZipFile(TINY / "mace.model") as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b"Residual", b"Other"))
+    with pytest.raises(WeightsError, match="it holds RealAgnosticOtherInteractionBlock"):
+        potential(f"mace/{path}")
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match=r"other\.model"):
+        potential(f"mace/{path}")
 
 
 def test_chgnet_refuses_a_molecule():
@@ -112,7 +137,7 @@ def test_the_weights_of_chgnet_predict_what_its_own_model_predicts(name):
     assert np.abs(found.forces.numpy() - wanted["f"]).max() < 1e-4
 
 
-def test_the_error_of_forces_in_validation_is_the_mean_over_the_atoms_of_all_batches():
+def test_the_loss_of_a_split_is_that_of_its_parts():
     torch.manual_seed(0)
     task = PotentialTask(sevennet())
     batches = []
@@ -128,11 +153,13 @@ def test_the_error_of_forces_in_validation_is_the_mean_over_the_atoms_of_all_bat
     errors = [(task.backbone(*batch.graph).forces - batch.forces).abs() for batch in batches]
     mean = float(torch.cat(errors).mean())
     assert values["val_force_mae_mev"] == pytest.approx(1000 * mean, rel=1e-4)
-    squares = float(torch.cat(errors).square().mean())
-    assert values["val_force"] == pytest.approx(squares, rel=1e-4)
+    each = np.mean([float(one.square().mean()) for one in errors])
+    assert values["val_force"] == pytest.approx(each, rel=1e-4)
+    loss = values["val_energy"] + 10 * each
+    assert values["val_loss"] == pytest.approx(loss, rel=1e-4)
 
 
-@pytest.mark.parametrize("make", [sevennet, chgnet])
+@pytest.mark.parametrize("make", [sevennet, chgnet, mace])
 def test_forces_far_from_the_origin_are_those_at_the_origin(make):
     potential, atoms = make().eval(), silicon()  # type: ignore[operator]
     here = potential(*potential.graph(atoms)).forces

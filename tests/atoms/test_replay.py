@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from scionwood import RecipeError
-from scionwood_atoms.data.clusters import joined
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.replay import DRIFT, REPLAY, crystals, replay_structures
 from scionwood_atoms.evaluation.drift import Probe, described
+from scionwood_atoms.model.graph import joined
 from scionwood_atoms.tasks.potential import PotentialTask
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -54,8 +54,8 @@ def test_the_spread_is_compared_with_the_error_where_there_are_labels():
         2,
     )
     assert selection.correlation == pytest.approx(1.0)
-    assert selection.errors["random"] == pytest.approx(np.square(stretches).mean())
-    assert selection.errors["selected"] > selection.errors["random"]
+    assert selection.errors["pool"] == pytest.approx(np.square(stretches).mean())
+    assert selection.errors["selected"] > selection.errors["pool"]
 
 
 def test_more_than_the_pool_is_refused():

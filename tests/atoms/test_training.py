@@ -9,9 +9,9 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from scionwood_atoms.data.clusters import Labelled, joined, no_stress
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.data.replay import replay_structures
+from scionwood_atoms.model.graph import Labelled, joined, no_stress
 from scionwood_atoms.model.potential import Potential, predictions
 from scionwood_atoms.tasks.potential import PotentialTask
 

@@ -20,10 +20,10 @@ from ase.constraints import FixAtoms
 import scionwood
 from scionwood import RecipeError
 from scionwood.cli import main
-from scionwood_atoms import MdOptions, RelaxOptions, calculator, md, predict, relax
+from scionwood_atoms import calculator, predict, relax
 from scionwood_atoms.inference.ase_calculator import RunCalculator
 from scionwood_atoms.inference.committee import Committee
-from scionwood_atoms.inference.relaxing import relax_atoms
+from scionwood_atoms.inference.dynamics import relax_atoms
 from scionwood_atoms.model.graph import GraphError
 from scionwood_atoms.model.potential import predictions
 from scionwood_atoms.model.reference import Reference
@@ -68,20 +68,12 @@ def test_dynamics_that_stop_end_with_1_and_keep_their_structures(tmp_path, runs,
     atoms = molecule("H2O")
     atoms.set_momenta([[0, 0, 0], [0, 3.0, 0], [0, -3.0, 0]])
     words = ["atoms", "md", str(runs[0]), str(written(tmp_path / "a.xyz", atoms))]
-    words += [str(tmp_path / "b.xyz"), "--figures", str(tmp_path), "--kelvin", "20"]
+    words += [str(tmp_path / "b.xyz"), "--kelvin", "20"]
     assert main(words) == 1
     assert "stopped after 0 fs: the temperature is" in capsys.readouterr().out
     (frame,) = ase.io.read(tmp_path / "b.xyz", ":")
     assert frame.info["energy_by"] == "labels"
-    assert (tmp_path / "dynamics.png").is_file()
     assert main(words) == 2  # nothing is replaced
-
-
-def test_dynamics_stop_where_a_committee_disagrees(tmp_path, runs):
-    source = written(tmp_path / "a.xyz", molecule("H2O"))
-    options: dict[str, Any] = {"ps": 0.002, "every": 1, "committee": [runs[1]]}
-    stopped = md(runs[0], source, tmp_path / "b.xyz", MdOptions(**options, disagreement=1e-9))
-    assert "after 0 fs: the committee differs by" in stopped.stopped
 
 
 def test_a_committee_has_the_forces_of_its_runs(runs, shaken):
@@ -102,13 +94,13 @@ def test_relaxation_moves_atoms_and_cell_and_keeps_fixed_atoms(tiny):
     atoms.set_constraint(FixAtoms([0]))
     atoms.calc = RunCalculator(tiny, ALONE)
     place, volume = atoms.positions[0].copy(), atoms.get_volume()
-    ended = relax_atoms(atoms, RelaxOptions(steps=5, limit=1e-6))
+    ended = relax_atoms(atoms, cell=False, steps=5, limit=1e-6)
     assert ended.gain > 0
     assert (ended.steps, ended.stopped) == (5, "it took 5 steps, the most")
     assert np.array_equal(atoms.positions[0], place)
     assert atoms.get_volume() == volume
     atoms.set_constraint()
-    assert relax_atoms(atoms, RelaxOptions(steps=5, limit=1e-6, cell=True)).gain > 0
+    assert relax_atoms(atoms, steps=5, limit=1e-6, cell=True).gain > 0
     assert atoms.get_volume() != volume
 
 
@@ -116,7 +108,7 @@ def test_a_molecule_has_no_cell_to_relax(tmp_path, runs):
     boxed = molecule("H2O", cell=[9, 9, 9])  # without periods
     source = written(tmp_path / "a.xyz", boxed)
     with pytest.raises(GraphError, match=r"no cell to relax\. Relax it without --cell"):
-        relax(runs[0], source, tmp_path / "b.xyz", RelaxOptions(cell=True))
+        relax(runs[0], source, tmp_path / "b.xyz", cell=True)
     assert not (tmp_path / "b.xyz").exists()
 
 

@@ -7,21 +7,19 @@ from scionwood.authoring import attach_stub
 
 plugin = Plugin(
     name="atoms",
-    summary="Interatomic potentials: adapt SevenNet or CHGNet to a few structures with energies "
-    "and forces, and use it as a calculator of ase",
+    summary="Interatomic potentials: adapt SevenNet, CHGNet or MACE to a few structures with "
+    "energies and forces, and use it as a calculator of ase",
     backbones={
         "sevennet": "scionwood_atoms.backbones:sevennet",
         "chgnet": "scionwood_atoms.backbones:chgnet",
+        "mace": "scionwood_atoms.backbones:mace",
     },
-    readers={"extxyz": "scionwood_atoms.readers.extxyz:ExtxyzReader"},
     parsers={
+        "extxyz": "scionwood_atoms.readers.parsers:Extxyz",
         "asedb": "scionwood_atoms.readers.parsers:AseDb",
         "vasp": "scionwood_atoms.readers.parsers:Vasp",
     },
-    data={
-        "clusters": "scionwood_atoms.data.clusters:Clusters",
-        "files": "scionwood_atoms.data.files:Files",
-    },
+    data={"files": "scionwood_atoms.data.files:Files"},
     tasks={"potential": "scionwood_atoms.tasks.potential:PotentialTask"},
     commands={
         "inspect": "scionwood_atoms.verbs.inspect:inspect",
@@ -35,6 +33,7 @@ plugin = Plugin(
     },
     recipes="scionwood_atoms.recipes",
     bases="scionwood_atoms.bases",
+    runs="scionwood_atoms.runs",
 )
 
 __getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

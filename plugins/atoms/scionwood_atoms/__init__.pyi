@@ -6,7 +6,6 @@ from scionwood_atoms.verbs.evaluate import evaluate as evaluate
 from scionwood_atoms.verbs.inspect import inspect as inspect
 from scionwood_atoms.verbs.md import md as md
 from scionwood_atoms.verbs.options import MdOptions as MdOptions
-from scionwood_atoms.verbs.options import RelaxOptions as RelaxOptions
 from scionwood_atoms.verbs.predict import predict as predict
 from scionwood_atoms.verbs.relax import relax as relax
 from scionwood_atoms.verbs.select import select as select

@@ -1,30 +1,20 @@
-"""The backbones: interatomic potentials with the weights of their packages."""
+"""The backbones: interatomic potentials with the weights of their packages, or of a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from scionwood import RecipeError
 from scionwood_atoms.model.potential import Potential
 
 
-def sevennet(
-    *,
-    model: Literal["tiny", "0", "l3i5"] = "tiny",
-    channels: int = 4,
-    layers: int = 2,
-    init_seed: int = 0,
-) -> Potential:
+def sevennet(*, model: Literal["tiny", "0", "l3i5"] = "tiny") -> Potential:
     """Build a SevenNet, whose layers are equivariant.
 
     Args:
         model: `0` (July 2024) or `l3i5` of the package sevenn; or `tiny`, a small random network
             for the elements H, C, N, O and Si.
-        channels: copies of each representation of `tiny`.
-        layers: message passings of `tiny`.
-        init_seed: the seed of the weights of `tiny`.
 
     Shapes: a graph of b structures and n atoms to energy (b,), forces (n, 3) and virial (b, 3, 3),
         float32.
@@ -36,28 +26,16 @@ def sevennet(
 
     Source: Y. Park et al. 2024, doi:10.1021/acs.jctc.4c00190; the package sevenn, MIT.
     """
-    from scionwood_atoms.model.sevennet import load_sevennet, tiny_sevennet
+    from scionwood_atoms.model.sevennet import load_sevennet
 
-    tiny = model == "tiny"
-    built = tiny_sevennet(channels, layers, init_seed) if tiny else load_sevennet(model)
-    built.card["base"] = f"sevennet/{model}"
-    return built
+    return load_sevennet(model)
 
 
-def chgnet(
-    *,
-    model: Literal["tiny", "0.3.0", "r2scan"] = "tiny",
-    width: int = 8,
-    layers: int = 2,
-    init_seed: int = 0,
-) -> Potential:
+def chgnet(*, model: Literal["tiny", "0.3.0", "r2scan"] = "tiny") -> Potential:
     """Build a CHGNet for crystals, whose layers are invariant; it needs the extra `chgnet`.
 
     Args:
         model: `0.3.0` (PBE) or `r2scan` of the package chgnet; or `tiny`, a small random network.
-        width: features of an atom, a bond or an angle of `tiny`.
-        layers: message passings of `tiny`.
-        init_seed: the seed of the weights of `tiny`.
 
     Shapes: a graph of b structures and n atoms to energy (b,), forces (n, 3) and virial (b, 3, 3),
         float32.
@@ -69,28 +47,48 @@ def chgnet(
 
     Source: B. Deng et al. 2023, doi:10.1038/s42256-023-00716-3; the package chgnet, BSD-3-Clause.
     """
-    from scionwood_atoms.model.chgnet import load_chgnet, tiny_chgnet
+    from scionwood_atoms.model.chgnet import load_chgnet
 
-    built = tiny_chgnet(width, layers, init_seed) if model == "tiny" else load_chgnet(model)
-    built.card["base"] = f"chgnet/{model}"
+    return load_chgnet(model)
+
+
+def mace(*, model: str = "tiny") -> Potential:
+    """Build a MACE from a file of mace-torch, whose layers are equivariant.
+
+    No code of the file runs, and mace-torch is not needed.
+
+    Args:
+        model: the file, a `ScaleShiftMACE` of one head with residual interactions, such as
+            MACE-MP-0 and MACE-OFF23; or `tiny`, a small random network as `sevennet` has it.
+
+    Shapes: a graph of b structures and n atoms to energy (b,), forces (n, 3) and virial (b, 3, 3),
+        float32.
+
+    Units: eV, eV/A and eV.
+
+    Raises:
+        WeightsError: there is no such file, it is damaged, or it holds another network.
+
+    Source: I. Batatia et al. 2022, arXiv:2206.07697; the layers follow mace-torch 0.3.16, MIT.
+    """
+    from scionwood_atoms.model.mace import load_mace
+    from scionwood_atoms.model.weights import TINY
+
+    built = load_mace(TINY / "mace.model" if model == "tiny" else Path(model))
+    built.card |= {"base": f"mace/{model}"} | ({"weights": "random"} if model == "tiny" else {})
     return built
 
 
-MODELS: dict[str, Callable[[], Potential]] = {
-    **{f"sevennet/{model}": partial(sevennet, model=model) for model in ("tiny", "0", "l3i5")},
-    **{f"chgnet/{model}": partial(chgnet, model=model) for model in ("tiny", "0.3.0", "r2scan")},
-}
-"""The potentials by the name of their backbone and model, with the other options as they are."""
-
-
 def potential(name: str) -> Potential:
-    """Build a potential by its backbone and model, such as `sevennet/0`.
-
-    Raises:
-        RecipeError: there is no such potential.
-        WeightsError: the package does not hold its weights.
-    """
-    if name not in MODELS:
-        rule = f"there are {', '.join(MODELS)}"
+    """Build a potential by its backbone and model, such as `sevennet/0` or `mace/FILE`."""
+    family, _, model = name.partition("/")
+    models_of = {"sevennet": ("tiny", "0", "l3i5"), "chgnet": ("tiny", "0.3.0", "r2scan")}
+    if model not in models_of.get(family, (model if family == "mace" and model else None,)):
+        names = ", ".join(
+            f"{one}/{version}" for one, models in models_of.items() for version in models
+        )
+        rule = f"there are {names} and mace/FILE"
         raise RecipeError(f"base {name}", rule, "Choose one of them")
-    return MODELS[name]()
+    make: Any = {"sevennet": sevennet, "chgnet": chgnet, "mace": mace}[family]
+    built: Potential = make(model=model)
+    return built

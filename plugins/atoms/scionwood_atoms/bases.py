@@ -67,24 +67,6 @@ BASES = {
         layout="517:439829626f95712f",
         outputs=(-2.94898, 4.04997, -9.70714, -5.19888, 5.19888, -4.44903, -3.68505, -2.38374),
     ),
-    "so3lr": Base(
-        title="SO3LR, a force field of molecules with long range",
-        field="interatomic potentials",
-        trained_on="quantum calculations of molecules by its authors; not on energies",
-        parameters=529_852,
-        licence="MIT",
-        commercial="yes",
-        package="so3krates-torch==0.2.1",
-        archive="so3krates_torch-0.2.1-py3-none-any.whl",
-        size=2_977_241,
-        files={
-            "so3krates_torch/pretrained/so3lr/so3lr.model": (
-                "b5145564911ff983ed076ccb2bca5ce63454b74c9c8291092695463f1e6732be"
-            )
-        },
-        contract="positions in Å, atomic numbers, total charge and spin; cutoffs 4.5 and 12 Å",
-        layout="207:5fe343f36268291c",
-    ),
     "chgnet-r2scan": _CHGNET(
         title="CHGNet, transferred to r2SCAN",
         trained_on="MPtrj at PBE(+U), then MP-r2SCAN",

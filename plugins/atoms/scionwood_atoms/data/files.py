@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -12,19 +13,24 @@ import torch
 from scionwood import RecipeError, SplitData, TrainingError
 from scionwood.authoring import DataFiles, DataLoader, Split
 from scionwood_atoms.backbones import potential
-from scionwood_atoms.data.clusters import Labelled, joined, no_stress
+from scionwood_atoms.data.frames import graph_of
 from scionwood_atoms.data.labels import (
     Frame,
     LabelError,
     chosen,
-    graph_of,
     read_frames,
     split_frames,
 )
 from scionwood_atoms.data.replay import replay_structures
 from scionwood_atoms.data.scale import check_labels, check_residuals
+from scionwood_atoms.model.graph import Labelled, joined, no_stress
 from scionwood_atoms.model.potential import Potential, predictions
 from scionwood_atoms.model.reference import FILE, OffsetError, Reference, reference
+
+SAMPLES = Path(__file__).parent / "samples"
+SHIPPED = {name: str(SAMPLES / f"{name}.xyz") for name in ("acetylacetone", "silicon")}
+"""Labels that the package holds, to see that a recipe runs: 30 structures of acetylacetone of
+BOTNet-datasets (PBE + D3, MIT), and 16 strained cells of silicon that SevenNet-0 labelled."""
 
 FRAME_LIMIT = 64
 """Frames that the frozen model predicts for reference energies and scales: a minute on one core."""
@@ -34,15 +40,14 @@ FRAME_LIMIT = 64
 class Files(SplitData):
     """Structures of your files, with energies, forces and, of crystals, stress.
 
-    Files are extended XYZ, databases of ase, OUTCAR or vasprun.xml of VASP; the content decides.
-
     The energies of the labels, less a sum of reference energies over the atoms, are on the scale
     of the base. The difference is taken in float64: totals of all-electron codes have steps of
     1 meV in float32. Labels that do not fix the reference energies are refused, as are units and
     signs that the frozen base contradicts. Frames without labels, and duplicates, are dropped.
 
     Args:
-        source: a file, or a list of files.
+        source: extended XYZ, databases of ase, OUTCAR or vasprun.xml, one or a list; the content
+            decides. `acetylacetone` and `silicon` are in the package.
         test: further files for the test split; without them it is cut from `source`.
         isolated: files with isolated atoms, computed as the structures were.
         base: the backbone and its model, such as `sevennet/0`; that of the recipe.
@@ -67,7 +72,7 @@ class Files(SplitData):
     Units: eV, A, eV/A and eV/A^3.
 
     Raises:
-        RecipeError: no source is named, or the base is not that of the recipe.
+        RecipeError: the base is not that of the recipe, or a number is out of its range.
         ReadError: a file is damaged.
         LabelError: the labels cannot be trained on together, or have another unit or sign.
         OffsetError: the labels do not fix the reference energies.
@@ -80,7 +85,7 @@ class Files(SplitData):
     def __init__(
         self,
         *,
-        source: str | list[str] | None = None,
+        source: str | list[str] = "acetylacetone",
         test: list[str] | None = None,
         isolated: list[str] | None = None,
         base: str = "sevennet/0",
@@ -100,7 +105,8 @@ class Files(SplitData):
         super().__init__()
         if not 0 < share < 0.5:
             raise RecipeError(f"data.share {share}", "it is above 0 and below 0.5", "Such as 0.1")
-        self.source = [source] if isinstance(source, str) else list(source or ())
+        names = [source] if isinstance(source, str) else list(source)
+        self.source = [SHIPPED.get(name, name) for name in names]
         self.test, self.isolated, self.base = list(test or ()), list(isolated or ()), base
         self.energy, self.forces, self.by_element = energy, forces, reference == "element"
         self.by, self.share, self.n, self.n_val = split, share, n, n_val
@@ -108,7 +114,7 @@ class Files(SplitData):
         self.replay = replay
         self.data_files = DataFiles(on_bad_file, [*self.source, *self.test, *self.isolated])
         self._splits: dict[str, list[Labelled]] = {}
-        self._frames: dict[str, list[Frame]] = {}
+        self.parts: dict[str, list[Frame]] = {}
         self.reference: Reference | None = None
         self.card: dict[str, Any] = {}
 
@@ -121,15 +127,15 @@ class Files(SplitData):
         self._refuse_other_base()
         if self._splits:
             return
-        self._frames = self.frames()
+        self.parts = self.frames()
         model = potential(self.base).eval()
-        self.reference = self.reference_for(model, self._frames["train"])
+        self.reference = self.reference_for(model, self.parts["train"])
         folder = Path(self.trainer.default_root_dir) if self.trainer else None
         if stage == "test" and folder and (folder / FILE).is_file():
             self.reference = Reference.read(folder)
         self._splits = {
             split: [self._labelled(model, frame) for frame in part]
-            for split, part in self._frames.items()
+            for split, part in self.parts.items()
         }
         self._splits["train"] += replay_structures(model, self.replay, self.seed)
 
@@ -146,18 +152,15 @@ class Files(SplitData):
         """Take reference energies for a fitted model, and move the labels to its scale.
 
         A fit on forces moves the zero of the energies, which no force sees.
-
-        Raises:
-            TrainingError: it diverged.
         """
-        before, frames = self.reference, self._frames["train"]
+        before, frames = self.reference, self.parts["train"]
         assert before is not None
         try:
             self.reference = self.reference_for(model, frames, check=False)
         except OffsetError as error:
             rule = "the energies of the fitted model are not finite"
             raise TrainingError("fit", rule, "Lower task.lr") from error
-        for split, part in self._frames.items():
+        for split, part in self.parts.items():
             for at, frame in enumerate(part):
                 one, composition = self._splits[split][at], frame.composition
                 shift = before.of(composition) - self.reference.of(composition)
@@ -165,11 +168,8 @@ class Files(SplitData):
 
     def frames(self) -> dict[str, list[Frame]]:
         """Return the frames of each split."""
-        if not self.source:
-            remedy = "Give it, or use the labels of a pair potential: data.name atoms/clusters"
-            raise RecipeError("data.source null", "it names a file with labels", remedy)
-        read = self._read([*self.isolated, *self.source, *self.test])
-        labels = chosen(read)
+        names = dict.fromkeys(Path(name) for name in (*self.isolated, *self.source, *self.test))
+        labels = chosen(chain.from_iterable(self.data_files.readable(names, self._read).values()))
         tests = {Path(name) for name in self.test}
         apart = [frame for frame in labels.frames if frame.path in tests]
         if tests and not apart:
@@ -209,21 +209,15 @@ class Files(SplitData):
         if self.reference is not None:
             self.reference.write(folder, self.card)
 
-    def _read(self, names: Sequence[str]) -> list[Frame]:
-        def read(path: Path) -> list[Frame]:
-            isolated = path in map(Path, self.isolated)
-            forces = "forces" if isolated else self.forces  # atoms need none
-            frames = list(read_frames(path, energy=self.energy, forces=forces))
-            if (
-                isolated
-                and (most := max((len(f.structure.symbols) for f in frames), default=1)) > 1
-            ):
-                rule = f"a file of isolated atoms has single atoms, and one of {most} is in it"
-                raise LabelError(str(path), rule, "Name it in data.source")
-            return frames
-
-        files = self.data_files.readable(dict.fromkeys(Path(name) for name in names), read)
-        return [frame for frames in files.values() for frame in frames]
+    def _read(self, path: Path) -> list[Frame]:
+        isolated = path in map(Path, self.isolated)
+        forces = "forces" if isolated else self.forces  # atoms need none
+        frames = list(read_frames(path, energy=self.energy, forces=forces))
+        most = max((len(frame.structure.symbols) for frame in frames), default=1)
+        if isolated and most > 1:
+            rule = f"a file of isolated atoms has single atoms, and one of {most} is in it"
+            raise LabelError(str(path), rule, "Name it in data.source")
+        return frames
 
     def _labelled(self, model: Potential, frame: Frame) -> Labelled:
         assert self.reference is not None
@@ -251,45 +245,30 @@ def reference_of(
     by_element: bool,
     check: bool = True,
 ) -> Reference:
-    """Return the reference energies of labels.
+    """Return the reference energies of labels for a model, frozen or fitted.
 
-    Args:
-        model: the frozen model, or a fitted one.
-        frames: structures with labels.
-        isolated: the label energy of an isolated atom, by element, eV.
-        by_element: refuse labels that do not fix each element.
-        check: compare units and signs with the model.
-
-    Raises:
-        LabelError: a unit or sign is another.
-        OffsetError: the labels do not fix the reference energies.
+    `isolated` has the label energy of an isolated atom, by element, eV. `check` compares units and
+    signs with the model. Labels that do not fix the energies raise `OffsetError`.
     """
+    from ase import Atoms
+
     sample = spaced(frames, FRAME_LIMIT)
     prediction = predictions(model, [graph_of(model, frame) for frame in sample])
     if check:
         check_labels(sample, *prediction, trained=model.card.get("weights") != "random")
+    if isolated and model.takes_molecules:
+        energies = predictions(model, [model.graph(Atoms(symbol)) for symbol in isolated]).energies
+        isolated = dict(zip(isolated, [*isolated.values()] - energies, strict=True))
     result = reference(
         [frame.composition for frame in sample],
         [float(frame.structure.energy or 0.0) for frame in sample],
         prediction.energies.tolist(),
-        isolated=differences(model, isolated),
+        isolated=isolated,
         by_element=by_element,
     )
     if check:
         check_residuals(sample, prediction.energies, result)
     return result
-
-
-def differences(model: Potential, isolated: dict[str, float]) -> dict[str, float]:
-    """Return label energies of isolated atoms, by element, less those of a model, eV."""
-    from ase import Atoms
-
-    if not isolated or not model.takes_molecules:
-        return dict(isolated)
-    graphs = [model.graph(Atoms(symbol)) for symbol in isolated]
-    energies = predictions(model, graphs).energies
-    pairs = zip(isolated.items(), energies.tolist(), strict=True)
-    return {symbol: label - energy for (symbol, label), energy in pairs}
 
 
 def spaced(frames: Sequence[Frame], count: int | None) -> list[Frame]:

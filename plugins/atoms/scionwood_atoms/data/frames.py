@@ -14,7 +14,7 @@ from scionwood.authoring import call_in_child, reading
 from scionwood_atoms.model.graph import Graph, GraphError
 from scionwood_atoms.model.potential import Potential
 from scionwood_atoms.readers.asedb import read_asedb
-from scionwood_atoms.readers.extxyz import ExtxyzReader
+from scionwood_atoms.readers.extxyz import read_extxyz
 from scionwood_atoms.readers.structure import Structure
 from scionwood_atoms.readers.vasp import read_vasp
 
@@ -26,17 +26,11 @@ class LabelError(ScionwoodError, ValueError):
 @final
 @dataclass(frozen=True)
 class Frame:
-    """A structure with the place where it was read.
-
-    Attributes:
-        path: its file.
-        index: its index in the file, from 0.
-        structure: the atoms with their labels.
-    """
+    """A structure with the place where it was read."""
 
     path: Path
-    index: int
-    structure: Structure
+    index: int  # in the file, from 0
+    structure: Structure  # the atoms with their labels
 
     @property
     def name(self) -> str:
@@ -52,33 +46,25 @@ class Frame:
 def read_frames(
     path: str | Path, *, energy: str = "energy", forces: str = "forces"
 ) -> Iterator[Frame]:
-    """Yield the frames of a file, whose format is found by its content.
+    """Yield the frames of a file, whose format is found by its content, or raise `ReadError`.
 
-    Args:
-        path: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP.
-        energy: the key of the energy.
-        forces: the column of the forces of extended XYZ; the other formats have one place for them.
-
-    Raises:
-        ReadError: the file is damaged, or a frame has not the labels that are named.
+    `energy` is the key of the energy; `forces` the column of the forces of extended XYZ.
     """
     path = Path(path)
-    if parser := parser_of(path):
-        structures = call_in_child(parser, path, energy=energy)
-    else:
-        structures = _extended_xyz(path, energy, forces)
-    for index, structure in enumerate(structures):
+    read = parser_of(path)
+    column = {"forces": forces} if read is read_extxyz else {}
+    for index, structure in enumerate(call_in_child(read, path, energy=energy, **column)):
         yield Frame(path, index, structure)
 
 
-def parser_of(path: Path) -> Callable[..., Iterator[Structure]] | None:
-    """Return what reads a database of ase or a file of VASP; `None` stands for extended XYZ."""
+def parser_of(path: Path) -> Callable[..., Iterator[Structure]]:
+    """Return what reads a file: a database of ase, a file of VASP, or extended XYZ."""
     with reading(path, "structures"), path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(b"SQLite format 3\0"):
         return read_asedb
     vasp = rb"\A\x1f\x8b|\A\s*<|^ *vasp\.\d|\A INCAR:"
-    return read_vasp if re.search(vasp, head, re.MULTILINE) else None
+    return read_vasp if re.search(vasp, head, re.MULTILINE) else read_extxyz
 
 
 def graph_of(model: Potential, frame: Frame) -> Graph:
@@ -91,8 +77,3 @@ def graph_of(model: Potential, frame: Frame) -> Graph:
         return model.graph(frame.structure.atoms())
     except GraphError as error:
         raise GraphError(f"{frame.name}, {error.value}", error.rule, error.remedy) from error
-
-
-def _extended_xyz(path: Path, energy: str, forces: str) -> Iterator[Structure]:
-    with ExtxyzReader(path, energy=energy, forces=forces) as reader:
-        yield from map(reader.structure, range(len(reader)))

@@ -12,8 +12,6 @@ import numpy as np
 
 from scionwood_atoms.data.frames import Frame as Frame
 from scionwood_atoms.data.frames import LabelError as LabelError
-from scionwood_atoms.data.frames import graph_of as graph_of
-from scionwood_atoms.data.frames import parser_of as parser_of
 from scionwood_atoms.data.frames import read_frames as read_frames
 from scionwood_atoms.data.geometry import Register, fault, is_isolated, length_fault
 from scionwood_atoms.model.reference import OffsetError
@@ -40,29 +38,18 @@ BINDING = (-15.0, 5.0)
 @final
 @dataclass
 class Labels:
-    """Frames that can be trained on.
+    """Frames that can be trained on."""
 
-    Attributes:
-        frames: in the order of the files.
-        isolated: the label energy of an isolated atom, by element, eV.
-        dropped: how many frames were left out, by reason.
-    """
-
-    frames: list[Frame] = field(default_factory=list)
-    isolated: dict[str, float] = field(default_factory=dict)
-    dropped: Counter[str] = field(default_factory=Counter)
+    frames: list[Frame] = field(default_factory=list)  # in the order of the files
+    isolated: dict[str, float] = field(default_factory=dict)  # label energy by element, eV
+    dropped: Counter[str] = field(default_factory=Counter)  # frames left out, by reason
 
 
 def chosen(frames: Iterable[Frame]) -> Labels:
     """Return the frames to train on; single atoms become reference energies.
 
     A frame without energy or forces, an unconverged one, and one that is there already, is dropped
-    and counted.
-
-    Raises:
-        LabelError: the levels of theory differ, a structure has two energies or a charge, the
-            places or energies of a frame cannot be right, or no frame is left.
-        OffsetError: an isolated atom has two energies, or those of another code.
+    and counted. `LabelError` and `OffsetError` name the frame that contradicts the others.
     """
     labels, register, firsts, read = Labels(), Register(), dict[int, Frame](), []
     for frame in frames:
@@ -89,16 +76,12 @@ def chosen(frames: Iterable[Frame]) -> Labels:
         dropped = "".join(f", {count} {reason}" for reason, count in labels.dropped.items())
         rule = f"none of {len(read)} frames has an energy and forces of two atoms or more{dropped}"
         raise LabelError(files, rule, "Name their key and column: data.energy and data.forces")
-    _refuse_other_lengths(labels.frames)
-    _refuse_other_energies(labels)
-    return labels
-
-
-def _refuse_other_lengths(frames: Sequence[Frame]) -> None:
-    for path in dict.fromkeys(frame.path for frame in frames):
-        sample = [frame.structure for frame in frames if frame.path == path][:16]
+    for path in dict.fromkeys(frame.path for frame in labels.frames):
+        sample = [frame.structure for frame in labels.frames if frame.path == path][:16]
         if rule := length_fault(sample):
             raise LabelError(path.name, rule, "Convert the positions to A")
+    _refuse_other_energies(labels)
+    return labels
 
 
 def _refuse_other_energies(labels: Labels) -> None:
@@ -135,20 +118,11 @@ def _refuse_other_energies(labels: Labels) -> None:
 def split_frames(
     frames: Sequence[Frame], by: str, *, share: float, seed: int, with_test: bool
 ) -> dict[str, list[Frame]]:
-    """Split frames for training, validation and test.
+    """Split frames, in the order of their files, for training, validation and test.
 
     Neighbours in a trajectory are nearly equal, so that a random split tests on its training data.
     `block` cuts each file: the last block is the test, the one before it the validation.
-
-    Args:
-        frames: in the order of their files.
-        by: `block`, or `composition`, which puts all frames of a composition into one split.
-        share: of the validation, and of the test if one is cut.
-        seed: orders the compositions.
-        with_test: whether a test split is cut.
-
-    Raises:
-        LabelError: there are too few frames or compositions for the splits.
+    `composition` puts all frames of a composition into one split.
     """
     groups: dict[str, list[Frame]] = {}
     for frame in frames:
@@ -199,9 +173,7 @@ def refuse_charge(frame: Frame) -> None:
 
 def _refuse_two_energies(first: Frame, second: Frame) -> None:
     one, other = first.structure, second.structure
-    assert one.energy is not None
-    assert other.energy is not None
-    gap = abs(one.energy - other.energy)
+    gap = abs(float(one.energy or 0.0) - float(other.energy or 0.0))
     for name, mine, notes in ((first.name, other, one.notes), (second.name, one, other.notes)):
         free = _number(notes.get("free_energy"))
         if free is not None and abs(free - float(mine.energy or 0.0)) < 1e-5 < gap:

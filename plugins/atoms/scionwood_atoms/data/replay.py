@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from scionwood import RecipeError
-from scionwood_atoms.data.clusters import Labelled, shaken
+from scionwood_atoms.model.graph import Labelled
 from scionwood_atoms.model.potential import Potential, predictions
 
 DRIFT = """NaCl rocksalt 5.64, Si diamond 5.43, Cu fcc 3.61, GaAs zincblende 5.65,
@@ -43,13 +43,19 @@ def crystals(lattices: str, count: int, seed: int, elements: frozenset[int]) -> 
     return [shaken(usable[at * len(usable) // count], rng) for at in range(count)] if usable else []
 
 
+def shaken(atoms: Any, rng: np.random.Generator) -> Any:
+    """Return a copy of a crystal with a strain of 2 % and moves of 0.1 A."""
+    moved = atoms.copy()
+    strain = np.eye(3) + rng.normal(0, 0.02, (3, 3))
+    moved.set_cell(moved.cell.array @ strain, scale_atoms=True)
+    moved.positions += rng.normal(0, 0.1, moved.positions.shape)
+    return moved
+
+
 def replay_structures(model: Potential, count: int, seed: int) -> list[Labelled]:
     """Return crystals that the frozen model labels with energy, forces and stress.
 
     Their labels are on the scale of the model. A fit that starts from it has no loss on them.
-
-    Raises:
-        RecipeError: the number is negative.
     """
     if count < 0:
         raise RecipeError(f"data.replay {count}", "it is a number of crystals", "Such as 0 or 24")

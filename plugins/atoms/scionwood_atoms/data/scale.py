@@ -48,8 +48,9 @@ STRESS: Mapping[float, str] = {
 }
 """Slopes of stress; 1 eV/A^3 is 160.2177 GPa."""
 
-COSINE_LIMIT = 0.5
-"""The cosine below which labels and predictions are too unlike for a slope to mean anything."""
+COSINE_LIMIT, RANDOM_LIMIT = 0.5, 0.9
+"""Cosines below which labels and predictions, those of random weights last, are too unlike for a
+slope to mean anything."""
 
 SIZES: Mapping[str, tuple[float, float]] = {
     "forces": (0.6, 1.8),
@@ -71,24 +72,21 @@ def slope(labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
 
 
 def check_scale(
-    name: str, labels: np.ndarray, predictions: np.ndarray, meanings: Mapping[float, str]
+    name: str,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    meanings: Mapping[float, str],
+    limit: float = COSINE_LIMIT,
 ) -> None:
-    """Refuse labels that lie on the slope of another unit or sign.
+    """Refuse labels that lie on the slope of another unit or sign; see `FORCES` for meanings.
 
-    Args:
-        name: what the labels are, such as `forces`.
-        labels: any shape.
-        predictions: those of the frozen model, of the same shape.
-        meanings: slopes and what they mean, such as `FORCES`.
-
-    Raises:
-        LabelError: the nearest slope is not 1.
+    `predictions` are those of the frozen model, of the shape of the labels.
     """
     ratio, cosine = slope(labels, predictions)
     # A perfect crystal has no forces.
     if predictions.any() and not labels.any() and rms(predictions) > 1e-3:
         raise LabelError(name, "all of them are zero", "Export the labels of the code")
-    if abs(cosine) < COSINE_LIMIT:
+    if abs(cosine) < limit:
         return
     candidates = [factor for factor in meanings if factor * ratio > 0]
     if not candidates:
@@ -104,15 +102,6 @@ def check_scale(
         raise LabelError(name, rule, remedy)
 
 
-def stress_pairs(
-    frames: Sequence[Frame], predicted: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return labelled stresses and those of a model, (k, 3, 3) each; `None` without labels."""
-    pairs = [(f.structure.stress, one) for f, one in zip(frames, predicted, strict=True)]
-    both = [np.stack([label, one]) for label, one in pairs if label is not None]
-    return (np.stack([b[0] for b in both]), np.stack([b[1] for b in both])) if both else None
-
-
 def check_labels(
     frames: Sequence[Frame],
     energies: np.ndarray,
@@ -125,10 +114,8 @@ def check_labels(
 
     Predictions are (m,), eV, and m arrays (atom, 3), eV/A, and (3, 3), eV/A^3. Forces must resemble
     those of a model that was trained.
-
-    Raises:
-        LabelError: naming the file, forces, stress or energies, and their slope.
     """
+    limit = COSINE_LIMIT if trained else RANDOM_LIMIT
     files: defaultdict[str, list[int]] = defaultdict(list)
     for at, frame in enumerate(frames):
         files[frame.path.name].append(at)
@@ -136,15 +123,18 @@ def check_labels(
         sample = [frames[at] for at in rows]
         labels = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
         predicted = np.concatenate([forces[at] for at in rows])
-        check_scale(f"{name}: forces", labels, predicted, FORCES)
+        check_scale(f"{name}: forces", labels, predicted, FORCES, limit)
         _, cosine = slope(labels, predicted)
         if trained and cosine < 0.3 and rms(labels) > 0.5:
             rule = f"they do not resemble those of the frozen model (cosine {cosine:.2f})"
             remedy = "Check the order of the atoms, and that forces and places are of one step"
             raise LabelError(f"{name}: forces", rule, remedy)
-        if both := stress_pairs(sample, [stresses[at] for at in rows]):
-            check_scale(f"{name}: stress", *both, STRESS)
-            _check_order(f"{name}: stress", *both)
+        with_stress = [at for at in rows if frames[at].structure.stress is not None]
+        if with_stress:
+            tensors = np.stack([np.asarray(frames[at].structure.stress) for at in with_stress])
+            model_tensors = np.stack([stresses[at] for at in with_stress])
+            check_scale(f"{name}: stress", tensors, model_tensors, STRESS, limit)
+            _check_order(f"{name}: stress", tensors, model_tensors)
         totals = np.array([frame.structure.energy for frame in sample], dtype=np.float64)
         centred, count = (totals, energies[rows].copy()), 0
         formulas = np.array([frame.structure.formula for frame in sample])
@@ -153,7 +143,7 @@ def check_labels(
             for values in centred:
                 values[formulas == formula] -= values[formulas == formula].mean()
         if len(rows) - count >= 8:
-            check_scale(f"{name}: energies", centred[0], centred[1], ENERGY)
+            check_scale(f"{name}: energies", *centred, ENERGY, limit)
 
 
 def _check_order(name: str, labels: np.ndarray, predictions: np.ndarray) -> None:
@@ -172,9 +162,6 @@ def check_residuals(frames: Sequence[Frame], energies: np.ndarray, reference: Re
     """Refuse compositions that no reference energies of one code explain.
 
     The energies, (m,), eV, are those of the frozen model.
-
-    Raises:
-        LabelError: naming the file and the composition that lies furthest from the others.
     """
     residuals: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for frame, energy in zip(frames, energies, strict=True):

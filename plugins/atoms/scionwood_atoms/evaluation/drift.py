@@ -9,8 +9,7 @@ import numpy as np
 from torch import nn
 
 from scionwood_atoms.data.replay import DRIFT, crystals
-from scionwood_atoms.model.potential import GPA as GPA
-from scionwood_atoms.model.potential import predictions, rms
+from scionwood_atoms.model.potential import GPA, predictions, rms
 
 FILE = "drift.json"
 """The file of a run folder with the errors on the validation split and the drift."""
@@ -21,12 +20,9 @@ DIMERS = {"O-H at 0.5 A": ("OH", 0.5), "C-C at 0.75 A": ("CC", 0.75)}
 
 @final
 class Probe:
-    """Twelve crystals and two dimers, with the predictions of a model before its fit.
+    """Twelve crystals and two dimers, with the predictions of a potential before its fit.
 
-    Elements that the model does not know are left out.
-
-    Args:
-        potential: the model in evaluation mode, whose adapter changes nothing yet.
+    Elements that the potential does not know are left out.
     """
 
     def __init__(self, potential: nn.Module) -> None:
@@ -48,10 +44,8 @@ class Probe:
     def drift(self, potential: nn.Module) -> dict[str, Any]:
         """Return how far a model is from the predictions before.
 
-        Returns:
-            `crystals`, root mean squares of the change of force, meV/A, energy, meV/atom, and
-            stress, GPa, and of the force before; and `dimers`, the forces that push two atoms
-            apart, before and after, eV/A.
+        `crystals` has root mean squares of the change of force, meV/A, energy, meV/atom, and
+        stress, GPa; `dimers` the forces that push two atoms apart, before and after, eV/A.
         """
         after = predictions(potential, self.graphs)
         solids: dict[str, float] = {"structures": self.count}
@@ -74,22 +68,17 @@ class Probe:
 
 
 def described(card: Mapping[str, Any]) -> str:
-    """Return the content of `drift.json` in two lines."""
+    """Return the content of `drift.json` in two lines, and which dimers collapse."""
     units = {"force": "meV/A", "energy": "meV/atom", "stress": "GPa"}
 
     def line(values: Mapping[str, float | None]) -> str:
-        values_and_units = ((name, values.get(name), unit) for name, unit in units.items())
-        return ", ".join(
-            f"{name} {value:.3g} {u}" for name, value, u in values_and_units if value is not None
-        )
+        present = {name: values[name] for name in units if values.get(name) is not None}
+        return ", ".join(f"{name} {value:.3g} {units[name]}" for name, value in present.items())
 
     lines = [f"validation: {line(card['validation']) or 'no structures'}"]
-    solids = card["crystals"]
-    if solids.get("structures"):
-        lines.append(
-            f"drift on {solids['structures']} other crystals: {line(solids)} "
-            f"(forces are {solids['force_before']:.0f} meV/A)"
-        )
+    if (solids := card["crystals"]).get("structures"):
+        before = f"(forces are {solids['force_before']:.0f} meV/A)"
+        lines.append(f"drift on {solids['structures']} other crystals: {line(solids)} {before}")
     for name, (before, after) in card["dimers"].items():
         if after <= 0 < before:
             lines.append(

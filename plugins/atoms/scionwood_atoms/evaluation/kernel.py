@@ -28,13 +28,7 @@ class Kernel:
 
     A Matern kernel with nu = 5/2 on inverse distances, summed over permutations of equal atoms,
     is differentiated twice and fitted to forces. The energy is its integral; one constant is set
-    by the mean of the energies.
-
-    Args:
-        permutations: permutations of the atoms that leave the energy as it is, the identity among
-            them.
-        length: the length of the kernel, 1/A.
-        ridge: the ridge, for forces of unit variance.
+    by the mean of the energies. The length is in 1/A, the ridge that of forces of unit variance.
 
     Source: S. Chmiela et al. 2018, doi:10.1038/s41467-018-06169-2; written from the paper, whose
         permutations are found by matching structures, and here from the bonds.
@@ -98,18 +92,6 @@ class Kernel:
             out[row] = both * (decay * (1 + rate * far))[None, :, None]
             out[row] -= (decay * rate**2)[None, :, None] * left[:, :, None] * right[None]
         return out.reshape(count * size, count * size)
-
-
-def kernel_of(
-    train: Sequence[Frame], val: Sequence[Frame], others: Sequence[Frame] = ()
-) -> Kernel | None:
-    """Return the model of labels, or `None` unless all structures, others too, are one molecule."""
-    frames = [*train, *val, *others]
-    orders = {tuple(frame.structure.symbols.tolist()) for frame in frames}
-    periodic = any(frame.structure.pbc.any() for frame in frames)
-    if len(orders) > 1 or periodic or len(train) > MOST_FOR_KERNEL:
-        return None
-    return fit_kernel(orders.pop(), arrays(train), arrays(val))
 
 
 def fit_kernel(

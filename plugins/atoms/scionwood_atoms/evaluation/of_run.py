@@ -14,54 +14,46 @@ from scionwood import TrainingError
 from scionwood.authoring import atomic_path, figure_style, writing
 from scionwood_atoms.backbones import potential
 from scionwood_atoms.data.files import Files
+from scionwood_atoms.data.frames import graph_of
 from scionwood_atoms.data.geometry import Register
-from scionwood_atoms.data.labels import Frame, LabelError, chosen, graph_of, read_frames
+from scionwood_atoms.data.labels import Frame, LabelError, chosen, read_frames
 from scionwood_atoms.data.scale import check_labels
-from scionwood_atoms.evaluation.kernel import arrays, kernel_of
-from scionwood_atoms.model.potential import predictions, rms
+from scionwood_atoms.evaluation.kernel import MOST_FOR_KERNEL, arrays, fit_kernel
+from scionwood_atoms.model.potential import Potential, Predicted, predictions, rms
 from scionwood_atoms.model.reference import Reference
+
+KERNEL = "sGDML"
+TITLE = (
+    "Root mean square errors of {} structures; of the forces by element, and by quarters of the "
+    "energy above the lowest label of the formula, meV/atom"
+)
 
 
 @final
 @dataclass(frozen=True)
 class Errors:
-    """Errors of one model on m structures.
-
-    Attributes:
-        model: its name.
-        energy: the root mean square of the energy error, meV/atom.
-        force: the root mean square of the components of the force error, meV/A.
-        elements: the same by element, meV/A.
-        above: the same by quarters of the structures, ordered by the energy of their label above
-            the lowest of their composition, meV/A; the names are ranges in meV/atom.
-    """
+    """Root mean square errors of one model on m structures."""
 
     model: str
-    energy: float
-    force: float
-    elements: Mapping[str, float]
+    energy: float  # meV/atom
+    force: float  # of the components, meV/A
+    elements: Mapping[str, float]  # the same by element
     above: Mapping[str, float]
+    """The same by quarters of the structures, ordered by the energy of their label above the lowest
+    of their composition; the names are ranges in meV/atom."""
 
 
 @final
 @dataclass(frozen=True)
 class Evaluation:
-    """The errors of a run, and what a parity plot shows.
+    """The errors of a run, and what a parity plot shows."""
 
-    Attributes:
-        rows: the run, then the models beside it.
-        structures: the number of structures.
-        dropped: how many frames of the file were left out, by reason.
-        energies: (2, m), labels and predictions of the run, eV/atom, less the mean label of their
-            composition.
-        forces: (2, 3n), labels and predictions of the run, eV/A.
-    """
-
-    rows: tuple[Errors, ...]
+    rows: tuple[Errors, ...]  # the run, then the models beside it
     structures: int
-    dropped: Mapping[str, int]
+    dropped: Mapping[str, int]  # frames of the file that were left out, by reason
     energies: np.ndarray
-    forces: np.ndarray
+    """(2, m), labels and predictions of the run, eV/atom, less the mean label of their formula."""
+    forces: np.ndarray  # (2, 3n), labels and predictions of the run, eV/A
 
 
 def evaluate_run(
@@ -71,15 +63,12 @@ def evaluate_run(
 
     Structures that the run was trained or validated on are left out and counted. The kernel model
     is fitted to the training structures of the run, if they and the file have one composition.
-
-    Its errors are those of `evaluate`, and a `LabelError` if the run has seen all structures.
     """
     folder = scionwood.find_run(run)
     data = scionwood.resolve(folder / "recipe.yaml").data.build()
     if not isinstance(data, Files):
         rule = "it was not fitted to labels of yours, so that it has no reference energies"
         raise TrainingError(f"run {folder}", rule, "Fit a run with data.name atoms/files")
-    reference = Reference.read(folder)
     labels = chosen(read_frames(Path(file), energy=energy, forces=forces))
     parts = data.frames()
     register = Register()
@@ -90,21 +79,36 @@ def evaluate_run(
     if not frames:
         rule = "the run was trained or validated on each of its structures"
         raise LabelError(Path(file).name, rule, "Name structures that the run has not seen")
-    adapted, base = scionwood.load_run(folder).backbone, potential(data.base)
-    rows, first = [], None
-    for name, model in (("run", adapted), (f"frozen {data.base}", base)):
-        network: Any = model.eval()
-        prediction = predictions(network, [graph_of(network, frame) for frame in frames])
-        if model is base:
-            check_labels(frames, *prediction, trained=base.card.get("weights") != "random")
-            reference = data.reference_for(base, parts["train"])  # of its own, to be fair
-        totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
-        rows.append(errors(name, frames, totals, prediction.forces))
-        first = first or (totals, prediction.forces)
-    if kernel := kernel_of(parts["train"], parts["val"], frames):
-        rows.append(errors("sGDML", frames, *kernel.predict(arrays(frames)[0])))
-    assert first is not None
-    return Evaluation(tuple(rows), len(frames), dict(labels.dropped), *_parity(frames, *first))
+    adapted: Any = scionwood.load_run(folder).backbone
+    row, totals, output = measured("run", adapted.eval(), frames, Reference.read(folder))
+    base = potential(data.base).eval()
+    fair = data.reference_for(base, parts["train"])  # a reference for it alone
+    frozen, _, base_prediction = measured(f"frozen {data.base}", base, frames, fair)
+    check_labels(frames, *base_prediction, trained=base.card.get("weights") != "random")
+    rows = row, frozen, *kernel_errors(parts["train"], parts["val"], frames)
+    parity = _parity(frames, totals, output.forces)
+    return Evaluation(rows, len(frames), dict(labels.dropped), *parity)
+
+
+def measured(
+    name: str, model: Potential, frames: Sequence[Frame], reference: Reference
+) -> tuple[Errors, np.ndarray, Predicted]:
+    """Return the errors of a potential, its total energies, (m,), eV, and its predictions."""
+    prediction = predictions(model, [graph_of(model, frame) for frame in frames])
+    totals = prediction.energies + [reference.of(frame.composition) for frame in frames]
+    return errors(name, frames, totals, prediction.forces), totals, prediction
+
+
+def kernel_errors(
+    train: Sequence[Frame], val: Sequence[Frame], frames: Sequence[Frame]
+) -> list[Errors]:
+    """Return the errors of a kernel model on frames, none unless all are one molecule."""
+    structures = [frame.structure for frame in (*train, *val, *frames)]
+    orders = {tuple(one.symbols.tolist()) for one in structures}
+    if len(orders) > 1 or any(one.pbc.any() for one in structures) or len(train) > MOST_FOR_KERNEL:
+        return []
+    model = fit_kernel(orders.pop(), arrays(train), arrays(val))
+    return [errors(KERNEL, frames, *model.predict(arrays(frames)[0]))]
 
 
 def errors(
@@ -155,40 +159,16 @@ def _parity(
 
 
 def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: bool = False) -> None:
-    """Write parity.png, and report.html with the tables.
-
-    Raises:
-        WriteError: a file exists or cannot be written.
-    """
-    from scionwood.authoring import Figure, Number, Numbers, Page, Table, render
+    """Write parity.png, and report.html with the table, or raise `WriteError`."""
+    from scionwood.authoring import Figure, Page, Table, render
 
     draw_parity(evaluation, folder / "parity.png", overwrite=overwrite)
-    row, best = evaluation.rows[0], min(evaluation.rows, key=lambda one: one.force)
-    numbers = [
-        Number("force", f"{row.force:.1f} meV/A", "root mean square of the components"),
-        Number("energy", f"{row.energy:.2f} meV/atom", "root mean square"),
-        Number("structures", str(evaluation.structures), "not seen by the training"),
-    ]
-    warning = f"{best.model} has smaller errors of the forces than the run."
-    head, rows = table(evaluation)
-    above = [
-        [one.model, *(f"{value:.1f}" for value in one.above.values())] for one in evaluation.rows
-    ]
+    best = min(evaluation.rows, key=lambda one: one.force).model
     parity = Figure("Labels and predictions of the run", (folder / "parity.png").read_bytes())
     page = Page(
         f"Errors of {run}",
-        [
-            Numbers(numbers),
-            Table(head, rows, title="Root mean square errors; forces by element in meV/A"),
-            Table(
-                ("model", *(f"{name} meV/atom" for name in row.above)),
-                above,
-                "Quarters of the structures by their energy above the lowest label of the formula.",
-                "Error of the forces, meV/A, by the energy of the structure",
-            ),
-            parity,
-        ],
-        warning="" if best is row else warning,
+        [Table(*table(evaluation), title=TITLE.format(evaluation.structures)), parity],
+        warning="" if best == "run" else f"{best} has smaller errors of the forces than the run.",
         notes=[f"Left out: {count} frames, {why}." for why, count in evaluation.dropped.items()],
     )
     with writing(folder), atomic_path(folder / "report.html", overwrite=overwrite) as part:
@@ -197,14 +177,13 @@ def write_page(evaluation: Evaluation, run: str, folder: Path, *, overwrite: boo
 
 def table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of the table of errors."""
-    elements = list(evaluation.rows[0].elements)
-    head = ["model", "energy, meV/atom", "force, meV/A", *(f"on {name}" for name in elements)]
-    rows = [
-        [row.model, f"{row.energy:.2f}", f"{row.force:.1f}"]
-        + [f"{row.elements[name]:.1f}" for name in elements]
+    first = evaluation.rows[0]
+    parts = [*(f"on {name}" for name in first.elements), *(f"{name} above" for name in first.above)]
+    return ["model", "energy, meV/atom", "force, meV/A", *parts], [
+        [row.model, f"{row.energy:.2f}"]
+        + [f"{v:.1f}" for v in (row.force, *row.elements.values(), *row.above.values())]
         for row in evaluation.rows
     ]
-    return head, rows
 
 
 def draw_parity(evaluation: Evaluation, target: Path, *, overwrite: bool = False) -> None:

@@ -25,19 +25,11 @@ LABELS, ISOLATED, BASE = "labels", "isolated atoms", "scale of the base"
 
 @final
 class RunCalculator(Calculator):
-    """Energy, forces and stress of a run.
+    """Energy, forces and stress of a run, in the units of ase.
 
     The energy is that of the labels: the sum of the reference energies over the atoms is added in
     float64. A composition outside of those of the labels has an energy by its isolated atoms; a
-    warning says so once.
-
-    Args:
-        potential: a potential with its adapter.
-        reference: the reference energies of its labels.
-        strict: refuse a composition whose energy no label fixes, and warn of isolated atoms.
-            Otherwise `scale` states what an energy stands on; forces and stress have no scale.
-
-    Units: eV, eV/A and eV/A^3, positive under tension.
+    warning says so once. Unless it is `strict`, `scale` states what an energy stands on.
     """
 
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  # as ase
@@ -50,10 +42,7 @@ class RunCalculator(Calculator):
     def scale(self, composition: Mapping[str, int]) -> tuple[float, str]:
         """Return the reference energy of a composition, eV, and what its energy stands on.
 
-        That is one of `LABELS`, `ISOLATED` and, where no label fixes it, `BASE`.
-
-        Raises:
-            OffsetError: no label fixes its energy, and the calculator is strict.
+        That is one of `LABELS`, `ISOLATED` and `BASE`; a strict calculator refuses the last.
         """
         try:
             offset = self.reference.of(composition)
@@ -72,12 +61,7 @@ class RunCalculator(Calculator):
     def calculate(
         self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes
     ) -> None:
-        """Compute all properties of a structure.
-
-        Raises:
-            OffsetError: an element, or the composition, has no reference energy.
-            GraphError: the structure has no graph for the network.
-        """
+        """Compute all properties of a structure, or raise `OffsetError` or `GraphError`."""
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         offset, scale = self.scale(Counter(atoms.symbols))
         if self.strict and not self._warned and scale == ISOLATED:
@@ -106,8 +90,6 @@ def calculator(run: str | Path, *, strict: bool = True) -> RunCalculator:
     Raises:
         TrainingError: the folder is not a finished run.
         ReadError: the run has no reference energies, because it was not fitted to `atoms/files`.
-
-    Units: eV, eV/A and eV/A^3, as ase has them.
 
     Example:
         >>> from ase.build import molecule

@@ -16,15 +16,10 @@ from scionwood_atoms.model.potential import predictions
 
 @final
 class Committee:
-    """Adapters of several runs on one base, which is loaded once for each method.
+    """Adapters of two or more runs on one base, which is loaded once for each method.
 
-    Args:
-        runs: two or more runs whose recipes have the same backbone and an adapter. Two methods,
-            such as lora and ia3, differ more where both know little.
-
-    Raises:
-        TrainingError: one is not a finished run.
-        RecipeError: there are fewer than two, their bases differ, or one has no adapter.
+    Two methods, such as lora and ia3, differ more where both know little. Runs without an
+    adapter or with another base are refused.
     """
 
     def __init__(self, runs: Sequence[str | Path]) -> None:

@@ -1,25 +1,25 @@
-"""Molecular dynamics that stops, with the reason, where a potential can no longer be believed."""
+"""Relaxation, and dynamics that stop where a potential can no longer be believed, with reasons."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, sqrt
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from ase import units
 from ase.constraints import FixCom
 from ase.data import covalent_radii
+from ase.filters import FrechetCellFilter
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS, FIRE
 
 from scionwood import RecipeError
-from scionwood.authoring import atomic_path, figure_style, writing
-from scionwood_atoms.inference.committee import Committee, spreads
 from scionwood_atoms.inference.structures import Write, shown
 from scionwood_atoms.model.graph import GraphError, pairs, structure_name
+from scionwood_atoms.model.potential import GPA
 from scionwood_atoms.verbs.options import MdOptions
 
 CLOSEST = 0.6
@@ -28,25 +28,20 @@ LARGEST_FORCE = 1000.0
 """eV/A; an atom at a tenth of a bond has such a force, and one step would throw it away."""
 
 
+FEW = 300
+"""Atoms up to which a matrix of all second derivatives is kept; above it a step takes a second."""
+
+
 @final
 @dataclass(frozen=True)
 class Dynamics:
-    """The course of molecular dynamics, at the m times that its trajectory holds.
+    """The course of molecular dynamics, at the m times that its trajectory holds."""
 
-    Attributes:
-        times: (m,), ps.
-        energies: (2, m), potential and total energy, eV.
-        temperatures: (m,), K.
-        velocities: where those of the start come from.
-        stopped: why it stopped before its end; empty if it did not.
-        atoms: the number of atoms.
-    """
-
-    times: np.ndarray
-    energies: np.ndarray
-    temperatures: np.ndarray
-    velocities: str
-    stopped: str
+    times: np.ndarray  # (m,), ps
+    energies: np.ndarray  # (2, m), potential and total energy, eV
+    temperatures: np.ndarray  # (m,), K
+    velocities: str  # where those of the start come from
+    stopped: str  # why it stopped before its end; empty if it did not
     atoms: int
 
     @property
@@ -57,17 +52,11 @@ class Dynamics:
         return float(np.polyfit(self.times, self.energies[1], 1)[0]) * 1000 / self.atoms
 
 
-def run_dynamics(
-    atoms: Any, options: MdOptions, write: Write, committee: Committee | None = None
-) -> Dynamics:
-    """Move a structure by Langevin dynamics, or at constant energy.
+def run_dynamics(atoms: Any, options: MdOptions, write: Write) -> Dynamics:
+    """Move a structure, with its calculator, by Langevin dynamics or at constant energy.
 
-    The atoms, with their calculator, move in place. `write` appends one structure to the
-    trajectory, and wherever it does so the forces of the committee are compared.
-
-    Raises:
-        RecipeError: no atom can move against another.
-        GraphError: the structure has no graph for the network.
+    `write` appends one structure to the trajectory. A structure in which no atom can move is
+    refused.
     """
     if len(atoms) < 2 or not atoms.get_number_of_degrees_of_freedom():
         rule = f"it has {len(atoms)} atoms, of which none can move against another"
@@ -80,8 +69,6 @@ def run_dynamics(
         for step, _ in enumerate(shown(course, "dynamics", steps + 1)):
             stopped = _trouble(atoms, options.kelvin)
             if stopped or step % options.every == 0 or step == steps:
-                if committee is not None and not stopped:
-                    stopped = _disagreement(committee, atoms, options.disagreement)
                 rows.append(_recorded(atoms, step * options.fs / 1000, write))
             if stopped:
                 break
@@ -104,24 +91,6 @@ def near_atoms(atoms: Any) -> str:
     at = int(share.argmin())
     apart = f"atoms {start[at]} and {end[at]} are {lengths[at]:.3f} A apart"
     return f"{apart}, below {CLOSEST} of their covalent radii"
-
-
-def draw_dynamics(dynamics: Dynamics, target: Path, *, overwrite: bool = False) -> None:
-    """Draw energies and temperature against time into a PNG file."""
-    from matplotlib.figure import Figure
-
-    with figure_style():
-        figure = Figure(figsize=(7, 5), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True)
-        change = 1000 * (dynamics.energies - dynamics.energies[1, 0]) / dynamics.atoms
-        for values, name in zip(change, ("potential", "total"), strict=True):
-            above.plot(dynamics.times, values, label=name)
-        above.set(ylabel="energy, meV/atom", title=dynamics.stopped)
-        above.legend()
-        below.plot(dynamics.times, dynamics.temperatures)
-        below.set(xlabel="time, ps", ylabel="temperature, K")
-        with writing(target), atomic_path(target, overwrite=overwrite) as part:
-            figure.savefig(part, format="png")
 
 
 def _start(atoms: Any, options: MdOptions) -> str:
@@ -167,15 +136,6 @@ def _trouble(atoms: Any, kelvin: float) -> str:
     return near_atoms(atoms)
 
 
-def _disagreement(committee: Committee, atoms: Any, limit: float) -> str:
-    (forces,) = committee.forces([committee.graph(atoms)])
-    spread = spreads(forces)
-    if spread.max() <= limit:
-        return ""
-    at = int(spread.argmax())
-    return f"the committee differs by {spread[at]:.3g} eV/A at atom {at}, above {limit:g} eV/A"
-
-
 def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:
     energy, hot = atoms.get_potential_energy(), atoms.get_temperature()
     values = (time, energy, energy + atoms.get_kinetic_energy(), hot)
@@ -183,3 +143,50 @@ def _recorded(atoms: Any, time: float, write: Write) -> tuple[float, ...]:
         atoms.info |= {"time_ps": round(time, 7), "temperature": round(hot, 3)}
         write(atoms)
     return values
+
+
+@final
+@dataclass(frozen=True)
+class Relaxed:
+    """How the relaxation of a structure ended."""
+
+    formula: str
+    steps: int  # of the optimiser
+    gain: float  # by how much the energy fell, eV
+    force: float  # the largest at the end, eV/A
+    stress: float  # its largest component at the end, GPa; `nan` without periods
+    stopped: str  # why it ended before the limit of the force; empty if it did not
+
+
+def check_cell(atoms: Any) -> None:
+    """Raise `GraphError` if a structure has no cell to relax."""
+    if not atoms.pbc.all():
+        rule = f"pbc is {atoms.pbc.tolist()}, so that it has no cell to relax"
+        raise GraphError(structure_name(atoms), rule, "Relax it without --cell")
+
+
+def relax_atoms(atoms: Any, *, cell: bool, limit: float, steps: int) -> Relaxed:
+    """Relax a structure, with its calculator, in place; `check_cell` comes before.
+
+    Raises:
+        GraphError: the structure has no graph.
+    """
+    formula, first = atoms.get_chemical_formula(), atoms.get_potential_energy()
+    filtered: Any = FrechetCellFilter
+    optimise: Any = BFGS if len(atoms) <= FEW else FIRE  # LBFGS climbs to saddle points
+    optimiser = optimise(filtered(atoms) if cell else atoms, logfile=None, maxstep=0.1)
+    stopped, last = "", atoms.copy()
+    try:
+        for done in optimiser.irun(fmax=limit, steps=steps):
+            last.positions, last.cell = atoms.positions, atoms.cell
+            stopped = near_atoms(atoms) or ("" if done else f"it took {steps} steps, the most")
+            if near_atoms(atoms):
+                break
+    except GraphError as error:
+        stopped = str(error)
+        atoms.set_cell(last.cell)
+        atoms.set_positions(last.positions)
+    force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+    stress = GPA * np.abs(atoms.get_stress()).max() if atoms.pbc.all() else float("nan")
+    gain = first - atoms.get_potential_energy()
+    return Relaxed(formula, optimiser.nsteps, gain, force, float(stress), stopped)

@@ -22,20 +22,12 @@ ALIKE = 1e-3  # Structures whose descriptions are nearer are taken for copies
 @final
 @dataclass(frozen=True)
 class Selection:
-    """Structures of a pool to label next.
+    """Structures of a pool to label next."""
 
-    Attributes:
-        indices: of the chosen structures, the most uncertain first.
-        spreads: of each structure of the pool, root mean square of the force components, eV/A.
-        correlation: of spread and error by rank; `None` without labels.
-        errors: mean errors of the forces, eV/A, of structures that are chosen so, by distance
-            alone, and at random; empty without labels.
-    """
-
-    indices: tuple[int, ...]
-    spreads: np.ndarray
-    correlation: float | None
-    errors: dict[str, float]
+    indices: tuple[int, ...]  # of the chosen structures, the most uncertain first
+    spreads: np.ndarray  # (m,), of each structure, root mean square of the components, eV/A
+    correlation: float | None  # of spread and error by rank; `None` without labels
+    errors: dict[str, float]  # mean errors of the forces of the chosen and of all, eV/A
 
 
 def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Selection:
@@ -43,10 +35,6 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
 
     Labels, if all frames have them, are used for comparison alone. Fewer than n are chosen if the
     others are copies of them.
-
-    Raises:
-        RecipeError: n is below 1 or above the size of the pool.
-        GraphError: a structure has no graph for the base.
     """
     if not 1 <= n <= len(frames):
         raise RecipeError(f"n {n}", f"the pool has {len(frames)} structures", "Ask for 1 to all")
@@ -56,17 +44,14 @@ def select_frames(committee: Committee, frames: Sequence[Frame], n: int) -> Sele
     places = descriptions(graphs)
     likely = np.argsort(-spread, kind="stable")[: max(len(frames) // 4, 3 * n)]
     chosen = farthest(places, likely, n)
-    labels = [frame.structure.forces for frame in frames]
-    pairs = zip(forces, labels, strict=True)
-    wrong = [rms(one.mean(0) - label) for one, label in pairs if label is not None]
-    if len(wrong) < len(frames) or len(frames) < 3:
+    pairs = zip(forces, (frame.structure.forces for frame in frames), strict=True)
+    wrong = np.array([rms(one.mean(0) - label) for one, label in pairs if label is not None])
+    if len(wrong) < max(len(frames), 3):
         return Selection(tuple(chosen), spread, None, {})
     from scipy.stats import spearmanr
 
-    parts = {"selected": chosen, "farthest point": farthest(places, np.arange(len(frames)), n)}
-    errors = {name: float(np.mean([wrong[at] for at in part])) for name, part in parts.items()}
-    ranks = float(spearmanr(spread, wrong).statistic)
-    return Selection(tuple(chosen), spread, ranks, errors | {"random": float(np.mean(wrong))})
+    errors = {"selected": float(wrong[chosen].mean()), "pool": float(wrong.mean())}
+    return Selection(tuple(chosen), spread, float(spearmanr(spread, wrong).statistic), errors)
 
 
 def farthest(places: np.ndarray, candidates: np.ndarray, n: int) -> list[int]:

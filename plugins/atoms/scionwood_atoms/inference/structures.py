@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from scionwood.authoring import check_target, reading, writing
-from scionwood_atoms.data.labels import Frame, parser_of, read_frames, refuse_charge
-from scionwood_atoms.readers.extxyz import KIND
+from scionwood_atoms.data.frames import parser_of
+from scionwood_atoms.data.labels import Frame, read_frames, refuse_charge
+from scionwood_atoms.readers.extxyz import KIND, read_extxyz
 from scionwood_atoms.readers.structure import voigt
 
 MOVING = {"numbers", "positions", "momenta", "masses", "tags"}
@@ -20,15 +21,9 @@ Write = Callable[[Any], None]  # Appends one structure with the results of its c
 
 
 def read_structures(path: str | Path, *, moving: bool = False) -> list[Any]:
-    """Return structures as atoms of ase, without labels.
+    """Return structures as atoms of ase, without labels, or raise `LabelError` at a charge.
 
-    Args:
-        path: a file as `read_frames` takes it.
-        moving: drop notes and columns too, which do not belong to a structure that moves.
-
-    Raises:
-        ReadError: the file is damaged.
-        LabelError: a structure has a charge.
+    `moving` drops notes and columns too, which do not belong to a structure that moves.
     """
     frames = list(read_frames(path))
     for frame in frames:
@@ -52,7 +47,7 @@ def atoms_of(path: str | Path, frames: Sequence[Frame]) -> list[Any]:
     from ase.calculators.calculator import all_properties
     from ase.calculators.singlepoint import SinglePointCalculator
 
-    if parser_of(Path(path)) is None:
+    if parser_of(Path(path)) is read_extxyz:
         with reading(path, KIND):
             return list(ase.io.iread(path, ":", format="extxyz"))
     structures, make = [], cast(Any, SinglePointCalculator)

@@ -104,36 +104,15 @@ class ChgNet(Potential):
 
 
 def load_chgnet(name: str) -> ChgNet:
-    """Load the CHGNet `0.3.0` or `r2scan` of its package, or raise `WeightsError`."""
-    state, card = load_shipped(f"atoms/chgnet-{name}")
-    from chgnet.model.model import CHGNet
-
-    # No bias at the output, as `CHGNet.load` builds these two versions (chgnet issue 79).
-    with redirect_stdout(StringIO()):  # it prints how large it is
-        net = CHGNet.from_dict(state["model"], mlp_out_bias=False, version=name)
-    return ChgNet(net, card)
-
-
-def tiny_chgnet(width: int, layers: int, init_seed: int) -> ChgNet:
-    """Return a small CHGNet with random weights, or raise `WeightsError` without its package."""
+    """Load the CHGNet `0.3.0` or `r2scan` of its package, or `tiny`; or raise `WeightsError`."""
     try:
         from chgnet.model.model import CHGNet
     except ImportError as error:
         remedy = "Run: pip install 'chgnet>=0.4.2,<0.5'"
         raise WeightsError("package chgnet", "it is not installed", remedy) from error
 
-    with torch.random.fork_rng(devices=()), redirect_stdout(StringIO()):
-        torch.manual_seed(init_seed)
-        net = CHGNet(
-            atom_fea_dim=width,
-            bond_fea_dim=width,
-            angle_fea_dim=width,
-            composition_model=None,  # type: ignore[arg-type]  # chgnet's own check allows it
-            n_conv=layers,
-            atom_conv_hidden_dim=width,
-            bond_conv_hidden_dim=width,
-            mlp_hidden_dims=[width],
-            atom_graph_cutoff=4.0,
-        )
-    card = {"architecture": "CHGNet, tiny", "weights": "random", "licence": "Apache-2.0"}
-    return ChgNet(net, card)
+    state, card = load_shipped("chgnet", name)
+    # No bias at the output, as `CHGNet.load` builds these two versions (chgnet issue 79).
+    options = {} if name == "tiny" else {"mlp_out_bias": False, "version": name}
+    with redirect_stdout(StringIO()), torch.random.fork_rng(devices=()):  # it prints its size
+        return ChgNet(CHGNet.from_dict(state["model"], **options), card)

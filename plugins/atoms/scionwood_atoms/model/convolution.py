@@ -15,11 +15,8 @@ class Convolution(nn.Module):
     A message is the tensor product of the neighbour's features and the spherical harmonics of the
     direction, with a weight for each path and channel. Here the constants of all paths meet the
     harmonics first, which gives one small matrix for each edge and degree, the same for all
-    channels. The channels lie last, so that products run along them. The numbers are those of
-    e3nn up to rounding.
-
-    Args:
-        original: an `IrrepsConvolution` of sevenn. Its parameters and their names stay.
+    channels, which lie last. The parameters and their names are those of the original, an
+    `IrrepsConvolution` of sevenn, and the numbers those of e3nn up to rounding.
 
     Source: M. Geiger, T. Smidt 2022, arXiv:2207.09453, the paths `uvu` of e3nn's `TensorProduct`.
     """

@@ -53,12 +53,9 @@ class Graph(NamedTuple):
 
 
 def pairs(atoms: Atoms, cutoff: float) -> Graph:
-    """Return the graph of pairs within a cutoff, as SevenNet builds it.
+    """Return the graph of one structure, of pairs within a cutoff, A, as SevenNet builds it.
 
-    The cutoff is in A. The graph has one structure and no angles.
-
-    Raises:
-        GraphError: there are no atoms, a position is not finite, or two atoms are at one place.
+    `GraphError` names atoms at one place, places that are not finite, and periods without a cell.
     """
     _check(atoms)
     cell = np.asarray(atoms.cell)
@@ -72,10 +69,8 @@ def pairs(atoms: Atoms, cutoff: float) -> Graph:
 def pairs_and_angles(atoms: Atoms, cutoff: float, angle_cutoff: float) -> Graph:
     """Return the graph of pairs and of angles between short bonds, as CHGNet builds it.
 
-    A bond has angles up to a length of `angle_cutoff`. Both cutoffs are in A.
-
-    Raises:
-        GraphError: as `pairs`; or the structure is not periodic, or an atom has no neighbour.
+    A bond has angles up to a length of `angle_cutoff`. Both cutoffs are in A. Structures without
+    periods, and atoms without a neighbour, raise `GraphError`.
     """
     from chgnet.graph.converter import CrystalGraphConverter
     from pymatgen.core.structure import Structure
@@ -126,6 +121,30 @@ def batch(graphs: Sequence[Graph]) -> Graph:
         edges, bonds = edges + len(graph.images), bonds + len(graph.firsts)
     parts = zip(Graph._fields, zip(*shifted, strict=True), strict=True)
     return Graph(*(torch.cat(part, dim=1 if name == "edges" else 0) for name, part in parts))
+
+
+@final
+class Labelled(NamedTuple):
+    """A graph of b structures and n atoms with its labels."""
+
+    graph: Graph
+    energy: Tensor
+    """(b,) float32, eV."""
+    forces: Tensor
+    """(n, 3) float32, eV/A."""
+    stress: Tensor
+    """(b, 3, 3) float32, eV/A^3, positive under tension; NaN where no label has it."""
+
+
+def no_stress() -> Tensor:
+    """Return the stress of a structure without one, (1, 3, 3)."""
+    return torch.full((1, 3, 3), torch.nan)
+
+
+def joined(structures: list[Labelled]) -> Labelled:
+    """Return several labelled structures as one batch."""
+    graphs, *labels = zip(*structures, strict=True)
+    return Labelled(batch(graphs), *(torch.cat(part) for part in labels))
 
 
 def _graph(

@@ -29,23 +29,24 @@ class Prediction(NamedTuple):
 
 
 class Potential(nn.Module, ABC):
-    """A network that gives the energy of each structure of a graph.
+    """A network that gives the energy of each structure of a graph."""
 
-    Attributes:
-        adapter_targets: the presets of layers that adapters may change.
-        head: the modules that train beside an adapter; none.
-        takes_molecules: whether structures without periods, and isolated atoms, have a graph.
-    """
-
-    adapter_targets: dict[str, str]
-    head: ClassVar[tuple[str, ...]] = ()
-    takes_molecules: ClassVar[bool] = True
+    adapter_targets: dict[str, str]  # presets of layers that adapters may change
+    head: ClassVar[tuple[str, ...]] = ()  # nothing trains beside an adapter
+    takes_molecules: ClassVar[bool] = True  # whether isolated atoms have a graph
     card: dict[str, str]
 
     @property
     @abstractmethod
     def elements(self) -> frozenset[int]:
         """The atomic numbers that the network knows."""
+
+    def example_input(self) -> tuple[Tensor, ...]:
+        """A water molecule without symmetry."""
+        from ase import Atoms
+
+        places = [(0.0, 0.0, 0.1), (0.1, 0.76, -0.48), (0.0, -0.7, -0.5)]
+        return tuple(self.graph(Atoms("OHH", places)))
 
     @abstractmethod
     def energies(self, graph: Graph) -> Tensor:
@@ -94,11 +95,7 @@ class Potential(nn.Module, ABC):
 
 @final
 class EnergyOf(nn.Module):
-    """The energies of a potential alone, for programs that differentiate by themselves.
-
-    Args:
-        potential: a potential, with or without an adapter.
-    """
+    """The energies of a potential alone, for programs that differentiate by themselves."""
 
     def __init__(self, potential: nn.Module) -> None:
         super().__init__()
@@ -124,10 +121,7 @@ class Predicted(NamedTuple):
 
 
 def predictions(potential: nn.Module, graphs: Sequence[Graph], *, size: int = 8) -> Predicted:
-    """Return the predictions of a potential in evaluation mode.
-
-    So many as `size` are predicted at once.
-    """
+    """Return the predictions of a potential in evaluation mode, `size` structures at once."""
     energies, forces, stresses = list[float](), list[np.ndarray](), list[np.ndarray]()
     for start in range(0, len(graphs), size):
         group = graphs[start : start + size]

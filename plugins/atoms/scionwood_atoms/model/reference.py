@@ -34,28 +34,17 @@ class OffsetError(ScionwoodError, ValueError):
 @final
 @dataclass(frozen=True)
 class Reference:
-    """Energies that are subtracted from labels, in float64.
+    """Energies that are subtracted from labels, in float64."""
 
-    Attributes:
-        energies: the energy of each element, eV.
-        rank: the number of independent compositions that were seen.
-        rows: (rank, elements), an orthonormal basis of the compositions seen.
-        by_element: whether labels or isolated atoms fix the energy of each element. Otherwise the
-            energies hold for combinations of the compositions seen, and for no others.
-    """
-
-    energies: Mapping[str, float]
-    rank: int
-    rows: np.ndarray
+    energies: Mapping[str, float]  # of each element, eV
+    rank: int  # independent compositions that were seen
+    rows: np.ndarray  # (rank, elements), an orthonormal basis of the compositions seen
     by_element: bool = True
+    """Whether labels or isolated atoms fix the energy of each element. Otherwise the energies hold
+    for combinations of the compositions seen, and for no others."""
 
     def of(self, composition: Mapping[str, int]) -> float:
-        """Return the reference energy of a composition, eV.
-
-        Raises:
-            OffsetError: an element has no reference energy, or the labels do not fix that of this
-                composition.
-        """
+        """Return the reference energy of a composition, eV; raise `OffsetError` without one."""
         unknown = sorted(composition.keys() - self.energies.keys())
         if unknown:
             rule = f"no label has it; known are {', '.join(self.energies)}"
@@ -111,27 +100,12 @@ def reference(
     """Return reference energies for labels whose zero is not that of the model.
 
     The energies are the least-squares solution that is nearest to a prior, the label energies of
-    isolated atoms. Without a prior the compositions must determine each element.
-
-    Args:
-        compositions: the number of atoms of each element, a mapping for each label.
-        labels: total energies of the code, eV.
-        predictions: energies of the frozen model for the same structures, eV.
-        isolated: label energies of isolated atoms, less those of the model, eV.
-        by_element: refuse labels that do not fix each element; see `Reference`.
-
-    Raises:
-        OffsetError: there are fewer independent compositions than elements, and an isolated atom
-            is missing. Or there are no labels, or a value is not finite.
+    isolated atoms less those of the model, eV. Without a prior the compositions must determine each
+    element, or `OffsetError` is raised, unless `by_element` is false; see `Reference`.
 
     Source: `lstsq` of minimal norm is what MACE calls `E0s=average`; the prior is this project's.
     """
     names = sorted({name for composition in compositions for name in composition})
-    if not names or len(compositions) != len(labels) or len(labels) != len(predictions):
-        rule = (
-            f"{len(compositions)} compositions, {len(labels)} labels, {len(predictions)} energies"
-        )
-        raise OffsetError("reference energies", rule, "Give one of each for each structure")
     counts = np.array([[c.get(name, 0) for name in names] for c in compositions], dtype=np.float64)
     gaps = np.asarray(labels, dtype=np.float64) - np.asarray(predictions, dtype=np.float64)
     if not np.isfinite(gaps).all():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, cast, final
 
 import torch
@@ -19,7 +17,6 @@ from scionwood_atoms.model.weights import load_shipped
 _READOUT = r"net\.reduce_\w+\.linear"
 _LAYERS = r"(self_connection_intro|self_interaction_[12])\.linear"
 _RADIAL = r"convolution\.weight_nn\.layer\d+"
-TINY = ("H", "C", "N", "O", "Si")  # The elements of the small random network
 
 
 @final
@@ -77,28 +74,23 @@ class SevenNet(Potential):
         atomic: Tensor = self.net(data)["atomic_energy"][:, 0]
         return atomic.new_zeros(graph.cells.shape[0]).index_add(0, graph.owners, atomic)
 
-    def example_input(self) -> tuple[Tensor, ...]:
-        """A water molecule without symmetry."""
-        from ase import Atoms
-
-        places = [(0.0, 0.0, 0.1), (0.1, 0.76, -0.48), (0.0, -0.7, -0.5)]
-        return tuple(self.graph(Atoms("OHH", places)))
-
 
 def load_sevennet(name: str) -> SevenNet:
-    """Load the SevenNet `0` or `l3i5` with the weights of its package, or raise `WeightsError`."""
-    key = f"atoms/sevennet-{name}"
-    state, card = load_shipped(key)
-    with _without_advice():
+    """Load the SevenNet `0` or `l3i5` of its package, or `tiny`; or raise `WeightsError`."""
+    state, card = load_shipped("sevennet", name)
+    with warnings.catch_warnings():
+        # e3nn and sevenn compile their parts with it, which is deprecated.
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.")
         from sevenn import checkpoint as of_sevenn
 
         # The checkpoint would unpickle its file itself.
-        checkpoint, complete = of_sevenn.SevenNetCheckpoint(key), cast(Any, of_sevenn)
+        checkpoint, complete = of_sevenn.SevenNetCheckpoint(name), cast(Any, of_sevenn)
         checkpoint._config_original = state["config"]
         checkpoint._config = complete._config_cp_routine(copy.deepcopy(state["config"]))
         checkpoint._model_state_dict = state["model_state_dict"]
         checkpoint._loaded = True
-        return SevenNet(checkpoint.build_model().float(), card, checkpoint.config)
+        with torch.random.fork_rng(devices=()):  # weights are drawn, then replaced
+            return SevenNet(checkpoint.build_model().float(), card, checkpoint.config)
 
 
 def state_of(model: SevenNet) -> dict[str, Any]:
@@ -108,39 +100,3 @@ def state_of(model: SevenNet) -> dict[str, Any]:
     config = {**model.config, "version": __version__}
     weights = {name: value.clone() for name, value in model.net.state_dict().items()}
     return {"config": config, "model_state_dict": weights, "epoch": 0}
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Hide that torch.jit is deprecated: e3nn and sevenn compile their parts with it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.")
-        yield
-
-
-def tiny_sevennet(channels: int, layers: int, init_seed: int) -> SevenNet:
-    """Return a small SevenNet with random weights, for the elements of `TINY`."""
-    from ase.data import atomic_numbers
-
-    with _without_advice():
-        from sevenn._const import DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG
-        from sevenn.model_build import build_E3_equivariant_model
-    config = copy.deepcopy(DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG)
-    config |= {
-        "cutoff": 4.0,
-        "channel": channels,
-        "lmax": 1,
-        "is_parity": False,
-        "num_convolution_layer": layers,
-        "weight_nn_hidden_neurons": [8],
-        "conv_denominator": 4.0,
-        "shift": 0.0,
-        "scale": 1.0,
-        "_number_of_species": len(TINY),
-        "_type_map": {atomic_numbers[symbol]: at for at, symbol in enumerate(TINY)},
-    }
-    with torch.random.fork_rng(devices=()), _without_advice():
-        torch.manual_seed(init_seed)
-        net = build_E3_equivariant_model(config)
-    card = {"architecture": "SevenNet, tiny", "weights": "random", "licence": "Apache-2.0"}
-    return SevenNet(net, card, config)

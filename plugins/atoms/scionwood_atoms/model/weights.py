@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,32 +10,33 @@ import torch
 from scionwood import base, base_path
 from scionwood.authoring import load_tensors
 
+TINY = Path(__file__).parent / "tiny"
+"""Small networks with random weights, for the elements H, C, N, O and Si: as checkpoints that
+sevenn 0.13, chgnet 0.4 and mace-torch 0.3.16 wrote."""
 
-def load_shipped(name: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read a checkpoint of an installed package, without running code of it.
+
+def load_shipped(family: str, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read a checkpoint of an installed package, and what a run states of it, without its code.
 
     The checkpoints of SevenNet hold numpy scalars and arrays, so that four names of numpy are
-    allowed beside tensors and plain data.
-
-    Returns:
-        The checkpoint, and what a run states of it.
-
-    Raises:
-        WeightsError: the package is missing, or its file is another than the pinned one.
-
-    Source: the packages sevenn 0.13.0 (MIT) and chgnet 0.4.2 (BSD-3-Clause).
+    allowed beside tensors and plain data. A missing or other file raises `WeightsError`.
     """
-    record = base(name)
+    if name == "tiny":
+        path = TINY / f"{family}.pth"
+        card = {"architecture": f"{family}, tiny", "weights": "random", "licence": "Apache-2.0"}
+    else:
+        record = base(f"atoms/{family}-{name}")
+        path = base_path(record)
+        card = {
+            "architecture": record.title,
+            "weights": f"{record.source}, sha256 {next(iter(record.files.values()))}",
+            "licence": record.licence,
+            "theory": record.trained_on,
+            "seen in pretraining": record.seen,
+        }
     with torch.serialization.safe_globals(_names_of_numpy()):
-        state: dict[str, Any] = load_tensors(base_path(record))
-    card = {
-        "architecture": record.title,
-        "weights": f"{record.source}, sha256 {next(iter(record.files.values()))}",
-        "licence": record.licence,
-        "theory": record.trained_on,
-        "seen in pretraining": record.seen,
-    }
-    return state, card
+        state: dict[str, Any] = load_tensors(path)
+    return state, {**card, "base": f"{family}/{name}"}
 
 
 def _names_of_numpy() -> list[Any]:

@@ -25,18 +25,9 @@ def read_asedb(path: Path, *, energy: str = "energy") -> Iterator[Structure]:
 
     The file is opened as it is, never written and not locked. Nothing in it is evaluated: arrays
     are bytes of known types, and keys are JSON. Columns `data` and `constraints` are not read.
+    `energy` is the column `energy` or `free_energy`, or a key of the rows.
 
-    Args:
-        path: the file.
-        energy: the column `energy` or `free_energy`, or a key of the rows.
-
-    Units: A, eV, eV/A and eV/A^3, as ase stores them.
-
-    Raises:
-        ReadError: the file is no database of ase of version 5 to 9, or a row is damaged, or the
-            energy is not there.
-
-    Source: the format of ase 3.29, ase/db/sqlite.py.
+    Source: the format of ase 3.29, ase/db/sqlite.py, of version 5 to 9; its units are those here.
     """
     for end in ("-wal", "-journal"):
         unfinished = Path(f"{path}{end}")
@@ -92,10 +83,7 @@ def _structure(path: Path, index: int, row: tuple[Any, ...], energy: str) -> Str
     label = values[energy]
     if isinstance(label, bool) or not isinstance(label, int | float | None):
         refuse(path, KIND, index, f"its {energy} is {label!r}, and no number", "Correct it")
-    square = None if stress is None else tensor(np.frombuffer(stress, "<f8"))
-    if stress is not None and square is None:
-        rule = "its stress is neither six numbers nor a symmetric tensor"
-        refuse(path, KIND, index, rule, "Correct it")
+    six = None if stress is None else np.frombuffer(stress, "<f8")
     columns = {"free_energy": free, "charge": charge or None, "calculator": calculator}
     notes = {key: str(value) for key, value in {**columns, **pairs}.items() if value is not None}
     return Structure(
@@ -105,6 +93,6 @@ def _structure(path: Path, index: int, row: tuple[Any, ...], energy: str) -> Str
         (int(pbc) & np.array([1, 2, 4])).astype(bool),
         None if label is None else float(label),
         None if forces is None else np.frombuffer(forces, "<f8").reshape(-1, 3).copy(),
-        square,
+        tensor(path, KIND, index, six),
         notes,
     )

@@ -17,29 +17,17 @@ LARGEST = 200_000
 @final
 @dataclass(frozen=True)
 class Structure:
-    """Atoms with their labels.
+    """Atoms with their labels."""
 
-    Attributes:
-        symbols: (n,), the symbols of the elements.
-        positions: (n, 3) float64, A.
-        cell: (3, 3) float64, A; the rows are lattice vectors, zero without a lattice.
-        pbc: (3,) bool, whether each lattice vector is a period.
-        energy: eV, or `None`.
-        forces: (n, 3) float64, eV/A, or `None`.
-        stress: (3, 3) float64, eV/A^3, positive under tension, or `None`.
-        notes: what else the file states of the frame, as text; its level of theory among it.
-        problem: why its labels are none, such as `unconverged electronic steps`; empty if they are.
-    """
-
-    symbols: np.ndarray
-    positions: np.ndarray
-    cell: np.ndarray
-    pbc: np.ndarray
-    energy: float | None
-    forces: np.ndarray | None
-    stress: np.ndarray | None
-    notes: dict[str, str]
-    problem: str = ""
+    symbols: np.ndarray  # (n,), of the elements
+    positions: np.ndarray  # (n, 3) float64, A
+    cell: np.ndarray  # (3, 3) float64, A; the rows are lattice vectors, zero without a lattice
+    pbc: np.ndarray  # (3,) bool, whether each lattice vector is a period
+    energy: float | None  # eV
+    forces: np.ndarray | None  # (n, 3) float64, eV/A
+    stress: np.ndarray | None  # (3, 3) float64, eV/A^3, positive under tension
+    notes: dict[str, str]  # what else the file states, its level of theory among it
+    problem: str = ""  # why its labels are none, such as `unconverged electronic steps`
 
     @property
     def formula(self) -> str:
@@ -55,19 +43,16 @@ class Structure:
         return Atoms(self.symbols.tolist(), self.positions, cell=self.cell, pbc=self.pbc)
 
 
-def tensor(values: np.ndarray) -> np.ndarray | None:
-    """Return a symmetric tensor of six numbers in the order xx yy zz yz xz xy, or of nine.
-
-    Returns:
-        (3, 3); or `None` if there are neither six nor nine, or the nine are not symmetric.
-    """
-    if values.size == 6:
-        return np.asarray(values.ravel()[[0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(3, 3))
-    if values.size != 9:
+def tensor(path: Path, kind: str, index: int, stress: np.ndarray | None) -> np.ndarray | None:
+    """Return a symmetric stress, (3, 3), of nine numbers or of six: xx yy zz yz xz xy."""
+    if stress is None:
         return None
-    square = values.reshape(3, 3)
-    uneven = np.abs(square - square.T).max() > 1e-3 * max(np.abs(square).max(), 1e-4)
-    return None if uneven else (square + square.T) / 2
+    if stress.size == 6:
+        return np.asarray(stress.ravel()[[0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(3, 3))
+    square = stress.reshape(3, 3) if stress.size == 9 else np.triu(np.ones((3, 3)))
+    if np.abs(square - square.T).max() > 1e-3 * max(np.abs(square).max(), 1e-4):
+        refuse(path, kind, index, "its stress is not a symmetric tensor", "Correct it")
+    return np.asarray(square + square.T) / 2
 
 
 def voigt(square: np.ndarray) -> np.ndarray:
@@ -85,12 +70,7 @@ def refuse(path: Path, kind: str, index: int, rule: str, remedy: str) -> NoRetur
 
 
 def checked(path: Path, kind: str, index: int, one: Structure) -> Structure:
-    """Return a structure if its numbers can be those of atoms.
-
-    Raises:
-        ReadError: shapes do not fit, a number is not finite, there are no atoms or too many, an
-            element does not exist, or there are periods without a lattice.
-    """
+    """Return a structure if its numbers can be those of atoms, or raise `ReadError`."""
     from ase.data import atomic_numbers
 
     count = len(one.symbols)

@@ -44,20 +44,13 @@ class _Header(NamedTuple):
 
 
 def read_vasp(path: Path, *, energy: str = "energy") -> Iterator[Structure]:
-    """Yield the ionic steps of an OUTCAR or a vasprun.xml.
+    """Yield the ionic steps of an OUTCAR or a vasprun.xml, also compressed by gzip.
 
     A step whose electronic steps did not converge, and one of a machine-learned field, states it
     in `problem`. The notes state the level of theory. A file that ends between two steps is read,
-    as a job that was stopped leaves it; one that ends inside a step is refused.
-
-    Args:
-        path: the file, or one that gzip compressed.
-        energy: `energy` is energy(sigma->0); `free_energy` is TOTEN, whose slopes the forces are.
-
-    Units: A, eV, eV/A; stress in eV/A^3, positive under tension (VASP prints minus that in kB).
-
-    Raises:
-        ReadError: it is neither, is damaged or cut, or has no complete step.
+    as a job that was stopped leaves it; one that ends inside a step is refused. `energy` is
+    energy(sigma->0); `free_energy` is TOTEN, whose slopes the forces are. VASP prints stress in kB
+    with the other sign.
 
     Source: VASP 5.3 to 6.4; positions, forces, cell and stress by the parsers of ase 3.29.
     """
@@ -91,23 +84,22 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _outcar(path: Path, file: IO[bytes], energy: str) -> Iterator[Structure]:
-    numbered = enumerate((raw.decode("latin-1") for raw in file), start=1)
-    lines, last, header, cell = list[str](), 0, None, np.zeros((3, 3))
-    for _, line in numbered:
+    texts = (raw.decode("latin-1") for raw in file)
+    lines, header, cell = list[str](), None, np.zeros((3, 3))
+    for line in texts:
         lines.append(line)
         if header is None and ("Iteration" in line or _FREE in line):
             header = _header_of_outcar(path, lines)
         if header is not None and _FREE in line:
-            tail = list(islice(numbered, 4))
+            tail = list(islice(texts, 4))
             if len(tail) == 4:
-                lines += [line for _, line in tail]
-                one = _step_of_outcar(header, lines, cell, energy)
-                cell, lines, last = one.cell, [], tail[-1][0]
+                one = _step_of_outcar(header, [*lines, *tail], cell, energy)
+                cell, lines = one.cell, []
                 yield one
     # Linear response prints iterations after the last step, and a job that ended prints its times.
     ended = any("General timing" in line for line in lines)
     if not ended and any("Iteration" in line or _FREE in line for line in lines):
-        _refuse_cut(path, "OUTCAR", last)
+        _refuse_cut(path, "OUTCAR")
 
 
 def _header_of_outcar(path: Path, lines: Sequence[str]) -> _Header:
@@ -190,7 +182,7 @@ def _vasprun(path: Path, file: IO[bytes], head: bytes, energy: str) -> Iterator[
                 element.clear()
     except ParseError as error:
         if error.code != _NO_MORE or inside:
-            _refuse_cut(path, f"vasprun.xml: {error}", _last_end(path))
+            _refuse_cut(path, f"vasprun.xml: {error}")
 
 
 def _header_of_vasprun(
@@ -270,7 +262,7 @@ def _structure(header: _Header, labels: dict[str, Any], energy: str, problem: st
         np.ones(3, dtype=bool),
         None if energy not in labels else float(labels[energy]),
         labels.get("forces"),
-        None if stress is None else tensor(np.asarray(stress)),
+        tensor(header.path, "file of VASP", 0, None if stress is None else np.asarray(stress)),
         header.notes if free is None else {**header.notes, "free_energy": repr(float(free))},
         problem,
     )
@@ -286,15 +278,6 @@ def _first(pattern: str, text: str) -> str:
     return match[1].strip() if match else ""
 
 
-def _last_end(path: Path) -> int:
-    with _opened(path) as file:
-        ends = [at for at, line in enumerate(file, start=1) if b"</calculation>" in line]
-    return ends[-1] if ends else 0
-
-
-def _refuse_cut(path: Path, kind: str, last: int) -> NoReturn:
-    remedy = "Copy the file again, or run the job to its end"
-    if last:
-        text = f"zcat {path.name} | head" if _is_packed(path) else f"head {path.name}"
-        remedy += f"; its complete steps alone: {text} -n {last} > complete"
+def _refuse_cut(path: Path, kind: str) -> NoReturn:
+    remedy = "Copy it again, run the job to its end, or cut it after its last complete step"
     raise ReadError(str(path), f"{kind}: it ends inside an ionic step", remedy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Unpack, cast, final
@@ -12,10 +13,9 @@ from torch import Tensor, nn
 
 from scionwood import Optimiser, RecipeError, Task
 from scionwood.authoring import Deployed, Normalisation, Signal
-from scionwood_atoms.data.clusters import Labelled
 from scionwood_atoms.data.files import Files
 from scionwood_atoms.evaluation.drift import FILE, Probe, described
-from scionwood_atoms.model.graph import Graph
+from scionwood_atoms.model.graph import Graph, Labelled
 from scionwood_atoms.model.potential import GPA, EnergyOf, Potential, rms
 from scionwood_atoms.model.reference import write_json
 
@@ -41,9 +41,11 @@ class PotentialTask(Task):
     Args:
         backbone: a potential, with its adapter attached.
         energy_weight: the weight of the squared error of the energy, (eV/atom)^-2.
-        force_weight: the weight of the squared error of the forces, (eV/A)^-2.
-        stress_weight: the weight of the squared error of the stress, (eV/A^3)^-2; structures
-            without a labelled stress do not count in it. 0 leaves it out.
+        force_weight: the weight of the squared error of the forces, (eV/A)^-2; each structure
+            counts alike, whatever its size.
+        stress_weight: the weight of the squared error of the stress, (eV/A^3)^-2, which is zero for
+            structures without a labelled stress. 0 leaves it out.
+        head_steps: steps at the start in which the readout alone learns, the rest frozen.
 
     Shapes: a batch is a `Labelled` of b structures and n atoms.
 
@@ -66,11 +68,12 @@ class PotentialTask(Task):
         energy_weight: float = 1.0,
         force_weight: float = 10.0,
         stress_weight: float = 0.0,
+        head_steps: int = 0,
         **optimiser: Unpack[Optimiser],
     ) -> None:
         super().__init__(backbone, **optimiser)
         self.energy_weight, self.force_weight = energy_weight, force_weight
-        self.stress_weight = stress_weight
+        self.stress_weight, self.head_steps, self.steady = stress_weight, head_steps, not head_steps
         self._probe: Probe | None = None
 
     def setup(self, stage: str) -> None:
@@ -83,11 +86,19 @@ class PotentialTask(Task):
     def on_fit_start(self) -> None:
         """Write the reference energies of the data into the run folder, if the data have them."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
-        if self.stress_weight and not _has_stress(data):
+        if self.stress_weight and not has_stress(data):
             rule = "no training structure has a stress and periods in three directions"
             raise RecipeError(f"task.stress_weight {self.stress_weight:g}", rule, "Set it to 0")
         if isinstance(data, Files) and self.trainer.is_global_zero:
             data.write(self.trainer.default_root_dir)
+
+    def on_after_backward(self) -> None:
+        """Freeze all but the readout in the first steps."""
+        if self.global_step < self.head_steps:
+            backbone: Any = self.backbone
+            readout = re.compile(backbone.adapter_targets["readout"])
+            for name, weight in backbone.named_parameters():
+                weight.grad = weight.grad if readout.search(name) else None
 
     def before_export(self, trainer: L.Trainer) -> None:
         """Take reference energies for the fitted model, and write errors and drift on crystals."""
@@ -103,12 +114,16 @@ class PotentialTask(Task):
         print(described(card), file=sys.stderr)
 
     def losses(self, batch: Labelled) -> dict[str, Tensor]:
-        """Return the loss and its parts."""
-        errors = self._errors(batch)
-        parts = {"energy": errors.energy.square().mean(), "force": errors.forces.square().mean()}
+        """Return the loss and its parts, each a mean over structures: so are those of a split."""
+        errors, structures = self._errors(batch), len(batch.energy)
+        owners = batch.graph.owners
+        squares = errors.forces.square().mean(1)
+        forces = squares.new_zeros(structures).index_add(0, owners, squares)
+        forces = forces / torch.bincount(owners)
+        parts = {"energy": errors.energy.square().mean(), "force": forces.mean()}
         loss = self.energy_weight * parts["energy"] + self.force_weight * parts["force"]
         if self.stress_weight:
-            parts["stress"] = errors.stress.square().sum() / max(errors.stress.numel(), 1)
+            parts["stress"] = errors.stress.square().sum() / (9 * structures)
             loss = loss + self.stress_weight * parts["stress"]
         return {"loss": loss, **parts}
 
@@ -129,16 +144,13 @@ class PotentialTask(Task):
         return len(batch.energy)
 
     def counts(self, batch: Labelled) -> dict[str, float]:
-        """Return the atoms and the known stresses, over which these errors are means.
-
-        The loss stays a mean over structures, as its first part.
+        """Return the atoms and the known stresses, over which the metrics are means.
 
         Args:
             batch: structures with labels.
         """
-        atoms, known = len(batch.forces), int((~batch.stress.isnan().any(2).any(1)).sum())
-        forces = {"force": atoms, "force_mae_mev": atoms}
-        return {**forces, "stress": known, "stress_mae_gpa": known}
+        known = int((~batch.stress.isnan().any(2).any(1)).sum())
+        return {"force_mae_mev": len(batch.forces), "stress_mae_gpa": known}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the energy of each structure; the caller derives it and adds the reference."""
@@ -183,6 +195,7 @@ class PotentialTask(Task):
         return {**measured, "stress": GPA * rms(stress) if len(stress) else None}
 
 
-def _has_stress(data: Any) -> bool:
+def has_stress(data: Any) -> bool:
+    """Return whether a training structure has a stress, and periods in three directions."""
     structures = data.train_dataloader().dataset
     return any(not bool(one.stress.isnan().all()) for one in structures)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import scionwood
 from scionwood import AdapterError
@@ -22,10 +21,8 @@ def write_checkpoint(run: RunPath, target: OutputPath, *, force: bool = False) -
         force: replace the target if it exists.
 
     Raises:
-        AdapterError: the base is no SevenNet, or the method cannot be merged.
-        TrainingError: `run` does not name a finished run.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: the base is no SevenNet, the method cannot be merged, or a file is in the
+            way.
 
     Example:
         >>> write_checkpoint("runs/water", "water.pth")
@@ -43,9 +40,7 @@ def write_checkpoint(run: RunPath, target: OutputPath, *, force: bool = False) -
     if not isinstance(model, SevenNet):
         rule = f"its base is a {type(model).__name__}, and sevenn opens its own networks alone"
         raise AdapterError(f"run {folder}", rule, "Use scionwood_atoms.calculator")
-    energies: dict[str, Any] = {}
-    if (folder / FILE).is_file():
-        energies = dict(Reference.read(folder).energies)
+    energies = dict(Reference.read(folder).energies) if (folder / FILE).is_file() else {}
     with writing(target), atomic_path(target, overwrite=force) as part:
         torch.save({**state_of(model), "reference_energies": energies}, part)
     print(f"{Path(target)}: opens with SevenNetCalculator and sevenn get_model")

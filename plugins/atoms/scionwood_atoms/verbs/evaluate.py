@@ -20,7 +20,7 @@ def _print_evaluation(evaluation: Evaluation, *, json: bool = False) -> None:
         evaluation: the result.
         json: print JSON.
     """
-    from scionwood_atoms.evaluation.of_run import table
+    from scionwood_atoms.evaluation.of_run import TITLE, table
 
     if json:
         rows = [asdict(row) for row in evaluation.rows]
@@ -28,9 +28,7 @@ def _print_evaluation(evaluation: Evaluation, *, json: bool = False) -> None:
         print(dumps({**content, "models": rows}, indent=1))
         return
     names, cells = table(evaluation)
-    print_table(names, cells, title=f"root mean square errors, {evaluation.structures} structures")
-    print("error of the forces, meV/A, by energy above the lowest of the formula, meV/atom:")
-    print(", ".join(f"{name}: {value:.1f}" for name, value in evaluation.rows[0].above.items()))
+    print_table(names, cells, title=TITLE.format(evaluation.structures))
     for reason, count in evaluation.dropped.items():
         print(f"dropped: {count} frames, {reason}")
     best = min(evaluation.rows, key=lambda row: row.force)
@@ -66,11 +64,8 @@ def evaluate(
         The errors of each model.
 
     Raises:
-        ReadError: the file or the run is damaged.
-        LabelError: the file has no labels.
-        OffsetError: a composition of the file has no reference energy.
-        TrainingError: the run was not fitted to `atoms/files`.
-        OutputExistsError: the figure exists and `force` is false.
+        ScionwoodError: the file or the run cannot be used, or their labels contradict; the message
+            names it.
 
     Example:
         >>> errors = evaluate("runs/water", "test.xyz")

@@ -11,45 +11,25 @@ from scionwood.authoring import InputPath, print_table, prints
 
 if TYPE_CHECKING:
     from scionwood_atoms.data.labels import Frame, Labels
-    from scionwood_atoms.model.potential import Potential
 
 
 @final
 @dataclass(frozen=True)
 class Inspection:
-    """What labels hold.
+    """What labels hold."""
 
-    Attributes:
-        frames: the number of frames in all files.
-        compositions: the number of frames by formula.
-        rank: the number of independent compositions.
-        elements: the elements.
-        isolated: the label energies of isolated atoms, eV.
-        dropped: how many frames a fit would leave out, by reason.
-        theory: the files by what they state of the level of theory.
-        largest_force: the largest component, eV/A.
-        largest_net_force: the largest component of the sum over a structure, eV/A.
-        largest_net_torque: the same of the torque about the centre, for structures without periods,
-            eV.
-        with_stress: the number of frames with a stress.
-        slopes: the slope and the cosine of forces and stress against the frozen base: near 1 in
-            eV and A with the sign of ase, whose stress is positive under tension.
-        refusal: why a fit would refuse the labels; empty if it would not.
-    """
-
-    frames: int
-    compositions: dict[str, int]
-    rank: int
+    frames: int  # in all files
+    compositions: dict[str, int]  # the number of frames by formula
+    rank: int  # independent compositions
     elements: list[str]
-    isolated: dict[str, float]
-    dropped: dict[str, int]
-    theory: dict[str, list[str]]
-    largest_force: float
-    largest_net_force: float
-    largest_net_torque: float
-    with_stress: int
-    slopes: dict[str, tuple[float, float]]
-    refusal: str
+    isolated: dict[str, float]  # label energies of isolated atoms, eV
+    dropped: dict[str, int]  # how many frames a fit would leave out, by reason
+    theory: dict[str, list[str]]  # the files by what they state of the level of theory
+    forces: dict[str, float]
+    """The largest component of a force, eV/A, of the sum over a structure, eV/A, and of the torque
+    about the centre, eV, of structures without periods."""
+    with_stress: int  # frames
+    refusal: str  # why a fit would refuse the labels; empty if it would not
 
 
 def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
@@ -65,29 +45,21 @@ def _print_inspection(inspection: Inspection, *, json: bool = False) -> int:
     formulas = [f"{name} x {count}" for name, count in inspection.compositions.items()]
     more = f", and {len(formulas) - 8} more" if len(formulas) > 8 else ""
     atoms = [f"{name} {energy:.3f}" for name, energy in inspection.isolated.items()]
-    rows = [
-        ["frames", str(inspection.frames)],
-        ["compositions", ", ".join(formulas[:8]) + more],
-        ["independent compositions", f"{inspection.rank} of {len(inspection.elements)} elements"],
-        ["isolated atoms, eV", ", ".join(atoms) or "none"],
-        ["largest force, eV/A", f"{inspection.largest_force:.3f}"],
-        ["largest net force, eV/A", f"{inspection.largest_net_force:.3g}"],
-        ["largest net torque, eV", f"{inspection.largest_net_torque:.3g}"],
-        ["frames with stress", str(inspection.with_stress)],
-        *(
-            [f"{name}: slope, cosine against the base", f"{ratio:.3g}, {cosine:.2f}"]
-            for name, (ratio, cosine) in inspection.slopes.items()
-        ),
-        *(
-            ["level of theory", f"{level or 'not stated'} ({', '.join(files)})"]
-            for level, files in inspection.theory.items()
-        ),
-        *([f"dropped: {reason}", str(count)] for reason, count in inspection.dropped.items()),
-    ]
-    print_table(["labels", ""], rows)
+    rows = {
+        "frames": str(inspection.frames),
+        "compositions": ", ".join(formulas[:8]) + more,
+        "independent compositions": f"{inspection.rank} of {len(inspection.elements)} elements",
+        "isolated atoms, eV": ", ".join(atoms) or "none",
+        **{f"largest {name}": f"{value:.3g}" for name, value in inspection.forces.items()},
+        "frames with stress": str(inspection.with_stress),
+    }
+    for level, files in inspection.theory.items():
+        rows[f"level of theory of {', '.join(files)}"] = level or "not stated"
+    rows |= {f"dropped: {why}": str(count) for why, count in inspection.dropped.items()}
+    print_table(["labels", ""], list(rows.items()))
     refusal = inspection.refusal
     print(f"refused: {refusal}" if refusal else "a fit takes these labels")
-    return int(bool(inspection.refusal))
+    return int(bool(refusal))
 
 
 @prints(_print_inspection)
@@ -118,15 +90,12 @@ def inspect(
         RecipeError: there is no such base.
 
     Example:
-        >>> from pathlib import Path
-        >>> import scionwood
-        >>> from scionwood_atoms import inspect
-        >>> scionwood.load("readers", "atoms/extxyz").write_sample(Path("labels.xyz"))
-        >>> inspect([Path("labels.xyz")], base="sevennet/tiny").compositions
-        {'H2O': 1, 'Si2': 1}
+        >>> inspect(["train.xyz"], base="sevennet/tiny").compositions
+        {'H2O': 6}
     """
     from scionwood_atoms.backbones import potential
     from scionwood_atoms.data.files import reference_of
+    from scionwood_atoms.data.frames import graph_of
     from scionwood_atoms.data.labels import LabelError, Labels, chosen, read_frames
     from scionwood_atoms.model.graph import GraphError
     from scionwood_atoms.model.reference import OffsetError
@@ -134,43 +103,21 @@ def inspect(
     frames = [
         frame for path in structures for frame in read_frames(path, energy=energy, forces=forces)
     ]
-    labels, refusal, slopes = Labels(), "", dict[str, tuple[float, float]]()
+    labels, refusal = Labels(), ""
     try:
         labels = chosen(frames)
-        model = potential(base).eval()
-        slopes = _slopes(model, labels.frames)
+        model, met = potential(base).eval(), set[str]()
+        for frame in labels.frames:  # each element is asked for, not those of a sample alone
+            if not met >= frame.composition.keys():
+                met |= frame.composition.keys()
+                graph_of(model, frame)
         reference_of(model, labels.frames, labels.isolated, by_element=True)
     except (LabelError, OffsetError, GraphError) as error:
         refusal = str(error)
-    return _inspection(frames, labels, slopes, refusal)
+    return _inspection(frames, labels, refusal)
 
 
-def _slopes(model: Potential, frames: list[Frame]) -> dict[str, tuple[float, float]]:
-    """Return slopes and cosines of labels against the frozen model, on some of the frames."""
-    import numpy as np
-
-    from scionwood_atoms.data.files import FRAME_LIMIT, spaced
-    from scionwood_atoms.data.labels import graph_of
-    from scionwood_atoms.data.scale import slope, stress_pairs
-    from scionwood_atoms.model.potential import predictions
-
-    elements: dict[frozenset[str], Frame] = {}
-    for frame in frames:
-        elements.setdefault(frozenset(frame.composition), frame)
-    for frame in elements.values():
-        graph_of(model, frame)  # each element is asked for, not those of the sample alone
-    sample = spaced(frames, FRAME_LIMIT)
-    predicted = predictions(model, [graph_of(model, frame) for frame in sample])
-    forces = np.concatenate([np.asarray(frame.structure.forces) for frame in sample])
-    slopes = {"forces": slope(forces, np.concatenate(predicted.forces))}
-    if both := stress_pairs(sample, predicted.stresses):
-        slopes["stress"] = slope(*both)
-    return slopes
-
-
-def _inspection(
-    frames: list[Frame], labels: Labels, slopes: dict[str, tuple[float, float]], refusal: str
-) -> Inspection:
+def _inspection(frames: list[Frame], labels: Labels, refusal: str) -> Inspection:
     import numpy as np
 
     from scionwood_atoms.data.labels import SPIN, stated_theory
@@ -178,19 +125,17 @@ def _inspection(
     usable = [f for f in frames if len(f.structure.symbols) > 1] or frames
     names = sorted({str(name) for frame in usable for name in frame.structure.symbols})
     counts = [[f.composition.get(name, 0) for name in names] for f in usable]
-    forces = [f.structure.forces for f in usable if f.structure.forces is not None]
-    torques = [
-        float(np.abs(np.cross(one.positions - one.positions.mean(0), one.forces).sum(0)).max())
-        for one in (frame.structure for frame in usable)
-        if one.forces is not None and not one.pbc.any()
-    ]
+    largest = {"force, eV/A": 0.0, "net force, eV/A": 0.0, "net torque, eV": 0.0}
+    for one in (f.structure for f in usable if f.structure.forces is not None):
+        pulls = np.asarray(one.forces)
+        turn = np.cross(one.positions - one.positions.mean(0), pulls).sum(0) * (not one.pbc.any())
+        for name, values in zip(largest, (pulls, pulls.sum(0), turn), strict=True):
+            largest[name] = max(largest[name], float(np.abs(values).max()))
     theory: dict[str, list[str]] = {}
     for frame in frames:
         notes = frame.structure.notes
-        spin = {key: notes[key] for key in SPIN if key in notes}
-        level = {**stated_theory(notes), **spin}
-        text = ", ".join(f"{key}={value}" for key, value in level.items())
-        files = theory.setdefault(text, [])
+        level = {**stated_theory(notes), **{key: notes[key] for key in SPIN if key in notes}}
+        files = theory.setdefault(", ".join(f"{key}={level[key]}" for key in level), [])
         files += [frame.path.name] * (frame.path.name not in files)
     return Inspection(
         len(frames),
@@ -200,10 +145,7 @@ def _inspection(
         labels.isolated,
         dict(labels.dropped),
         theory,
-        max((float(np.abs(one).max()) for one in forces), default=0.0),
-        max((float(np.abs(one.sum(0)).max()) for one in forces), default=0.0),
-        max(torques, default=0.0),
+        largest,
         sum(f.structure.stress is not None for f in usable),
-        slopes,
         refusal,
     )

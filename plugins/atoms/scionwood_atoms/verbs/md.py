@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scionwood import ReadError
-from scionwood.authoring import InputPath, OutputPath, RunPath, check_target, print_table, prints
+from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, prints
 from scionwood_atoms.verbs.options import MdOptions
 
 if TYPE_CHECKING:
     from scionwood_atoms.inference.dynamics import Dynamics
-
-FIGURE = "dynamics.png"
 
 
 def _print_dynamics(dynamics: Dynamics) -> int:
@@ -38,14 +35,13 @@ def md(
     target: OutputPath,
     options: MdOptions = MdOptions(),
     *,
-    figures: Path | None = None,
     force: bool = False,
 ) -> Dynamics:
     """Move a structure by molecular dynamics, and stop where the run cannot be believed.
 
     The reasons to stop: a temperature above three times that of the thermostat, two atoms nearer
-    than 0.6 of their covalent radii, a force above 1000 eV/A, and a committee that disagrees. The
-    exit status is then 1. The trajectory holds all structures until then, at every moment.
+    than 0.6 of their covalent radii, and a force above 1000 eV/A. The exit status is then 1. The
+    trajectory holds all structures until then, at every moment.
 
     Velocities are those of the file (`momenta`), or drawn. The centre of mass rests unless atoms
     are fixed (the column `move_mask`).
@@ -56,19 +52,14 @@ def md(
             structures moves.
         target: the trajectory to write, extended XYZ.
         options: of the dynamics.
-        figures: a folder for dynamics.png.
-        force: replace existing files.
+        force: replace the trajectory if it exists.
 
     Returns:
         Energies and temperatures by time, and the reason if it stopped.
 
     Raises:
-        ReadError: the file or the run is damaged, or there is no such frame.
-        GraphError: the structure has no graph for the network.
-        LabelError: the structure has a charge.
-        RecipeError: no atom can move, or the runs of the committee have different bases.
-        OutputExistsError: a file exists and `force` is false.
-        WriteError: a file cannot be written.
+        ScionwoodError: a file, the run, the structure or an option cannot be used, or no atom can
+            move; the message names it.
 
     Example:
         >>> dynamics = md("runs/water", "test.xyz", "moving.xyz", MdOptions(ps=0.01, every=10))
@@ -76,12 +67,10 @@ def md(
         ([0.0, 0.005, 0.01], 'drawn at 300 K')
     """
     from scionwood_atoms.inference.ase_calculator import calculator
-    from scionwood_atoms.inference.committee import Committee
-    from scionwood_atoms.inference.dynamics import draw_dynamics, run_dynamics
+    from scionwood_atoms.inference.dynamics import run_dynamics
     from scionwood_atoms.inference.structures import appender, read_structures
 
-    for path in (target, *([] if figures is None else [figures / FIGURE])):
-        check_target(path, force)
+    write = appender(target, overwrite=force)
     frames = read_structures(structure, moving=True)
     if options.frame >= len(frames):
         rule = f"it has {len(frames)} frames, counted from 0"
@@ -89,9 +78,4 @@ def md(
     atoms = frames[options.frame]
     atoms.calc = calc = calculator(run, strict=False)
     atoms.info["energy_by"] = calc.scale(Counter(atoms.symbols))[1]
-    committee = Committee([run, *options.committee]) if options.committee else None
-    write = appender(target, overwrite=force)
-    dynamics = run_dynamics(atoms, options, write, committee)
-    if figures is not None:
-        draw_dynamics(dynamics, figures / FIGURE, overwrite=force)
-    return dynamics
+    return run_dynamics(atoms, options, write)

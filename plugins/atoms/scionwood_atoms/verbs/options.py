@@ -1,38 +1,10 @@
-"""The options of relaxation and dynamics, for Python and the command line."""
+"""The options of dynamics, for Python and the command line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from scionwood import RecipeError
-
-
-@dataclass(frozen=True, kw_only=True)
-class RelaxOptions:
-    """How a structure is relaxed.
-
-    Attributes:
-        cell: relax the cell too, by the stress; the structure must be periodic.
-        limit: the largest force at which it ends, eV/A. With the cell, stress times the volume of
-            an atom counts as a force.
-        steps: the most steps.
-
-    Raises:
-        RecipeError: a number is not above zero.
-
-    Example:
-        >>> RelaxOptions(cell=True).limit
-        0.02
-    """
-
-    cell: bool = False
-    limit: float = 0.02
-    steps: int = 500
-
-    def __post_init__(self) -> None:
-        _refuse_others(self, "limit", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +20,6 @@ class MdOptions:
         every: write each structure after so many steps.
         frame: the structure of the file that moves, from 0.
         seed: of the velocities and of the thermostat.
-        committee: further runs on the same base; stop where their forces differ from the run's.
-        disagreement: the largest spread of the force of an atom, eV/A; see `committee`.
 
     Raises:
         RecipeError: a number is not above zero, or the frame is below zero.
@@ -67,17 +37,15 @@ class MdOptions:
     every: int = 20
     frame: int = 0
     seed: int = 0
-    committee: list[Path] | None = None
-    disagreement: float = 1.0
 
     def __post_init__(self) -> None:
-        _refuse_others(self, "ps", "kelvin", "fs", "friction", "every", "disagreement")
+        for name in ("ps", "kelvin", "fs", "friction", "every"):
+            check_positive(name, getattr(self, name))
         if self.frame < 0:
             raise RecipeError(f"frame {self.frame}", "frames count from 0", "Give one of the file")
 
 
-def _refuse_others(options: Any, *names: str) -> None:
-    for name in names:
-        if not 0 < getattr(options, name) < float("inf"):
-            rule = "it is a finite number above zero"
-            raise RecipeError(f"{name} {getattr(options, name)}", rule, "Choose another")
+def check_positive(name: str, value: float) -> None:
+    """Raise `RecipeError` unless a number is above zero and finite."""
+    if not 0 < value < float("inf"):
+        raise RecipeError(f"{name} {value}", "it is a finite number above zero", "Choose another")

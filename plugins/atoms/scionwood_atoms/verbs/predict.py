@@ -15,17 +15,10 @@ from scionwood.authoring import (
     writing,
 )
 
-MEANINGS = {
-    "labels": "on the scale of your labels",
-    "isolated atoms": "no label fixes its absolute energy, which stands on isolated atoms alone",
-    "scale of the base": "no label fixes it; base_energy is for differences of one formula alone",
-}
-"""What an energy means, by what it stands on."""
-
 
 def _print_scales(scales: dict[str, str]) -> None:
     """Print what the energy of each formula stands on."""
-    print_table(["formula", "energy"], [[name, MEANINGS[by]] for name, by in scales.items()])
+    print_table(["formula", "its energy stands on"], list(scales.items()))
 
 
 @prints(_print_scales)
@@ -49,11 +42,8 @@ def predict(
         By formula, what its energy stands on: `labels`, `isolated atoms` or `scale of the base`.
 
     Raises:
-        ReadError: the file or the run is damaged.
-        GraphError: a structure has no graph for the network, such as one with an unknown element.
-        LabelError: a structure has a charge.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: a file, the run or a structure, such as one of an unknown element or with a
+            charge, cannot be used. Nothing is written then.
 
     Example:
         >>> predict("runs/water", "test.xyz", "predicted.xyz")

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from scionwood.authoring import InputPath, OutputPath, RunPath, print_table, prints
-from scionwood_atoms.verbs.options import RelaxOptions
+from scionwood_atoms.verbs.options import check_positive
 
 if TYPE_CHECKING:
-    from scionwood_atoms.inference.relaxing import Relaxed
+    from scionwood_atoms.inference.dynamics import Relaxed
 
 
 def _print_relaxed(structures: list[Relaxed]) -> int:
@@ -32,8 +32,10 @@ def relax(
     run: RunPath,
     structures: InputPath,
     target: OutputPath,
-    options: RelaxOptions = RelaxOptions(),
     *,
+    cell: bool = False,
+    limit: float = 0.02,
+    steps: int = 500,
     force: bool = False,
 ) -> list[Relaxed]:
     """Move the atoms of each structure to a minimum of the energy, and the cell with `--cell`.
@@ -45,38 +47,39 @@ def relax(
         run: a run that was fitted to `atoms/files`.
         structures: extended XYZ, a database of ase, or OUTCAR or vasprun.xml of VASP.
         target: the extended XYZ file to write, one structure after the other.
-        options: limits of the relaxation.
+        cell: relax the cell too, by the stress; the structures must be periodic.
+        limit: the largest force at which it ends, eV/A. With the cell, stress times the volume of
+            an atom counts as a force.
+        steps: the most steps.
         force: replace the target if it exists.
 
     Returns:
         How each relaxation ended.
 
     Raises:
-        ReadError: the file or the run is damaged.
-        GraphError: a structure has no graph for the network, or no cell to relax.
-        LabelError: a structure has a charge.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: a file, the run, a structure or a number cannot be used.
 
     Example:
-        >>> options = RelaxOptions(limit=1e-6, steps=1)
-        >>> relaxed = relax("runs/water", "test.xyz", "relaxed.xyz", options)
+        >>> relaxed = relax("runs/water", "test.xyz", "relaxed.xyz", limit=1e-6, steps=1)
         >>> relaxed[0].formula, relaxed[0].stopped
         ('H2O', 'it took 1 steps, the most')
     """
     from scionwood_atoms.inference.ase_calculator import calculator
-    from scionwood_atoms.inference.relaxing import check_cell, relax_atoms
+    from scionwood_atoms.inference.dynamics import check_cell, relax_atoms
     from scionwood_atoms.inference.structures import appender, read_structures, shown
 
+    check_positive("limit", limit)
+    check_positive("steps", steps)
     write, ends = appender(target, overwrite=force), []
     frames = read_structures(structures, moving=True)
     calc = calculator(run, strict=False)
     for atoms in frames:  # before any of them is relaxed
         calc.graph(atoms)
-        check_cell(atoms, options)
+        if cell:
+            check_cell(atoms)
     for atoms in shown(frames, "relaxing"):
         atoms.calc = calc
-        ends.append(relax_atoms(atoms, options))
+        ends.append(relax_atoms(atoms, cell=cell, limit=limit, steps=steps))
         atoms.info["energy_by"] = calc.scale(Counter(atoms.symbols))[1]
         if ends[-1].stopped:
             atoms.info["stopped"] = ends[-1].stopped

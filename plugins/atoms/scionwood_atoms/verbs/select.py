@@ -36,8 +36,8 @@ def select(
 
     Runs of different seeds on one base are a committee. The spread of their forces is the
     uncertainty. Of the most uncertain quarter, each choice is as far as possible from those before.
-    If the pool has labels, the error of structures chosen so, by distance alone and at random is
-    printed, with the rank correlation of spread and error.
+    If the pool has labels, the error of the chosen structures and of the pool is printed, with the
+    rank correlation of spread and error.
 
     Args:
         runs: two or more runs of adapters on one base, best on other draws of the labels.
@@ -52,16 +52,12 @@ def select(
         The chosen structures, and the spread of all.
 
     Raises:
-        ReadError: a file is damaged.
-        RecipeError: the pool has fewer structures, or the runs have different bases.
-        GraphError: a structure has no graph for the base.
-        OutputExistsError: the target exists and `force` is false.
-        WriteError: the target cannot be written.
+        ScionwoodError: a file, a run or a structure cannot be used; the message names it.
 
     Example:
         >>> selection = select(["runs/water", "runs/other"], "test.xyz", "next.xyz", n=2)
         >>> len(selection.indices), sorted(selection.errors)
-        (2, ['farthest point', 'random', 'selected'])
+        (2, ['pool', 'selected'])
     """
     import ase.io
 
