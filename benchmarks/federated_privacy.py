@@ -89,7 +89,7 @@ def summed(folder: Path, way: str, seed: int) -> Row:
             update = replace(update, about=replace(update.about, round=ROUNDS))
         sent.append(out / path.name)
         key = out / "keys" / "public.key"
-        write_encrypted(update, read_start(start), key, sent[-1], rounds=ROUNDS)
+        write_encrypted(update, start, key, sent[-1], rounds=ROUNDS)
     sum_encrypted(sent, out / "keys" / "public.key", out / "sum")
     decrypt_sum(out / "sum", out / "keys" / "secret.key", start, out / "next")
     spent = time.process_time() - begun

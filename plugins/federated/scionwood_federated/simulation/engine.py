@@ -98,7 +98,7 @@ class Simulation:
         self.model, self.sites, self.plan, self.seed = model, sites, plan, seed
         self.change = change
         self.start = model.state("global", 0, 0, 0)
-        self._begun, self._total, self._done = time.monotonic(), 1, 0
+        self._begun = time.monotonic()
         self._lone: dict[str, Update] = {}
 
     def alone(self) -> Outcome:
@@ -261,11 +261,7 @@ class Simulation:
 
     def _say(self, regime: str, count: int, total: int) -> None:
         spent = time.monotonic() - self._begun
-        if regime != getattr(self, "_regime", ""):
-            self._regime, self._since = regime, spent
-        left = (spent - self._since) / max(count - 1, 1) * (total - count) if count > 1 else 0.0
-        time_left = f", about {left:.0f} s left" if count > 1 and count < total else ""
-        print(f"{regime} {count} of {total}, {spent:.0f} s{time_left}", file=sys.stderr, flush=True)
+        print(f"{regime} {count} of {total}, {spent:.0f} s", file=sys.stderr, flush=True)
 
 
 def _mean(scores: dict[str, float]) -> float:

@@ -74,10 +74,7 @@ def begin_round(recipe: Any, out: str | Path, *, own: tuple[str, ...] = ()) -> U
     model: Any = build(recipe)[0].backbone
     own = own_options(recipe, own)
     with atomic_folder(out) as folder:
-        card = {str(k): str(v) for k, v in getattr(model.get_base_model(), "card", {}).items()}
-        save_adapter(model, folder / ADAPTER, base=card)
-        if _has_head(model):
-            save_head(model, folder / HEAD)
+        save_weights(model, folder)
         (folder / RECIPE).write_text(recipe.dump(), encoding="utf-8")
         manifest = adapters.read_folder(folder / ADAPTER).manifest
         assert manifest is not None  # it was just written
@@ -214,6 +211,14 @@ def write_start(
         write_manifest(folder)
 
 
+def save_weights(model: Any, folder: Path) -> None:
+    """Write the adapter of a model and its head, if it has one."""
+    card = {str(k): str(v) for k, v in getattr(model.get_base_model(), "card", {}).items()}
+    save_adapter(model, folder / ADAPTER, base=card)
+    if adapters.head_state(model):
+        save_head(model, folder / HEAD)
+
+
 def digest_of(update: Update) -> str:
     """Return the hash of the weight files of an update or a start."""
     assert update.folder is not None  # it was read
@@ -308,8 +313,3 @@ def _copy_adapter(source: Path, target: Path) -> None:
     (target / ADAPTER).mkdir()
     for name in ("adapter_config.json", "adapter_model.safetensors", "scionwood.json"):
         shutil.copyfile(source / ADAPTER / name, target / ADAPTER / name)
-
-
-def _has_head(model: Any) -> bool:
-    inner = model.get_base_model()
-    return bool(getattr(inner, "head", ()))
