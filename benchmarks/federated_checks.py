@@ -9,7 +9,8 @@ or, in short runs, the third of 5. Wrong preprocessing
 reverses the traces and their polarity, shuffled labels are the clean gathers of others, a flipped
 sign is the negated update. A backdoor teaches the model to reverse the polarity of a gather that
 holds a bright patch; one gather of each batch has the patch. The ways are the cosine of an update
-to the others, and with `--cross` the loss of each update on the data of every other site. The AUC is that of the ranking.
+to the others, and with `--cross` the loss of each update on the data of every other site. The AUC
+is that of the ranking.
 `flagged good` counts the good sites that lie apart. Runs whose rows are in the CSV are left out.
 """
 

@@ -7,6 +7,7 @@ takes. What others made is read like any stranger's adapter.
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Mapping
@@ -288,14 +289,9 @@ def _recorded(
 
 
 def _steps(folder: Path) -> int:
-    import csv
-
     path = folder / "metrics.csv"
-    if not path.is_file():
-        return 0
-    with path.open(encoding="utf-8", newline="") as file:
-        steps = [row.get("step") or "0" for row in csv.DictReader(file)]
-    return max((int(float(step)) for step in steps), default=0)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return max((int(float(row.get("step") or 0)) for row in csv.DictReader(lines)), default=0)
 
 
 def _count(recipe: Any) -> int:

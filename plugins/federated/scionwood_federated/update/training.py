@@ -104,7 +104,8 @@ def privacy_of(text: str, after: str | Path | None = None) -> Privacy:
 
     pairs = [part.partition("=") for part in text.split(",") if part]
     try:
-        budget = Privacy(**{name.strip(): float(value) for name, _, value in pairs})  # type: ignore[arg-type]  # other names are a TypeError
+        numbers: Any = {name.strip(): float(value) for name, _, value in pairs}
+        budget = Privacy(before=(), **numbers)  # another name is a TypeError
     except (ValueError, TypeError) as error:
         remedy = "Give numbers such as epsilon=8,delta=1e-5,clip=1"
         raise FederationError(f"budget {text!r:.80}", "it is no budget", remedy) from error

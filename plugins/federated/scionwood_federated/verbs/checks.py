@@ -112,13 +112,10 @@ def _by_losses(files: list[Path]) -> list[Any]:
     for path in files:
         record = adapters.read_json(path)
         row: Any = record.get("losses")
-        good = isinstance(row, dict) and all(_is_loss(value) for value in row.values())
+        values = row.values() if isinstance(row, dict) else [None]
+        good = all(isinstance(value, int | float) and abs(value) < 1e30 for value in values)
         if not good or not isinstance(record.get("site"), str):
             remedy = "Write it at the site: scionwood federated losses"
             raise FederationError(str(path), "it holds no losses of a site", remedy)
         table[record["site"]] = {str(k): float(v) for k, v in row.items()}
     return rank_by_losses(table)
-
-
-def _is_loss(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < 1e30
