@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import tempfile
 from collections.abc import Callable
@@ -120,7 +121,7 @@ class ServerState:
             if job.do == "serve":
                 job = replace(job, out=Path(tempfile.mkdtemp(prefix="out", dir=job.source.parent)))
             process = await self._living()
-            answer = await self._once(job, process)
+            answer = await self._once(job, process, self.limits.timeout)
             if answer is not None:
                 return answer
             suspects = set() if process.is_alive() else self._suspects(process)
@@ -149,7 +150,11 @@ class ServerState:
             self._at_death[process] = {mark.parent for mark in process_marks}
         return self._at_death[process]
 
-    async def _once(self, job: Job, process: Any) -> dict[str, Any] | None:
+    async def ask_once(self, job: Job) -> dict[str, Any] | None:
+        """Give a job to the worker without a limit of time; `None` if the worker died."""
+        return await self._once(job, await self._living(), math.inf)
+
+    async def _once(self, job: Job, process: Any, limit: float) -> dict[str, Any] | None:
         """Return the answer of the worker; `None` if the worker died."""
         task = asyncio.ensure_future(self._handler.handle_request(job, Job))
         waited = 0.0
@@ -158,9 +163,9 @@ class ServerState:
             waited += 0.25
             if self.server.inference_workers[0] is not process:  # it may have taken the job along
                 break
-            if waited > self.limits.timeout:
+            if waited > limit:
                 task.cancel()
-                rule = f"it took more than {self.limits.timeout:g} s"
+                rule = f"it took more than {limit:g} s"
                 raise ServingError(f"request {job.service}", rule, "Send less at a time", 408)
         if not task.done():
             task.cancel()
