@@ -46,7 +46,7 @@ def concurrency(work: Path, finished: set[str]) -> Iterator[Row]:
     for number in range(1, SESSIONS + 1):
         if str(number) not in finished:
             with running(
-                work / "server", f"clean={runs[0]}", "--root", str(work / "runs")
+                work / "server", f"clean={runs[0]}", "--root", str(work / "runs"), "--unsigned"
             ) as server:
                 yield {"session": number, **session(server, line, runs, references)}
 
@@ -97,7 +97,9 @@ def memory(work: Path, finished: set[str]) -> Iterator[Row]:
     adapter_bytes = sum(file.stat().st_size for file in runs[0].rglob("*.safetensors"))
     model = scionwood.load_run(runs[0])
     model_bytes = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
-    with running(work / "server", f"a0={runs[0]}", "--root", str(work / "runs")) as server:
+    with running(
+        work / "server", f"a0={runs[0]}", "--root", str(work / "runs"), "--unsigned"
+    ) as server:
         server.post(SERVICE, (work / "line.sgy").read_bytes(), "line.sgy")
         first = server.memory(server.worker())
         for number in range(1, ADAPTERS + 1):

@@ -44,7 +44,7 @@ def test_only_what_the_audit_accepts_goes_live(line, tmp_path):
     stated = json.loads((planted / "adapter" / "scionwood.json").read_text())
     assert stated["tensors"]["adapter"]
     shutil.copytree(scionwood.find_run(ODD, quiet=True), root / "odd")
-    words = (f"clean={SERVICE}", f"part={ODD}", "--root", str(root))
+    words = (f"clean={SERVICE}", f"part={ODD}", "--root", str(root), "--unsigned")
     with running(tmp_path / "s", *words, env={"SCIONWOOD_DISABLE": ""}) as server:
         before = server.ask("GET", "/adapters").json()
         for more in ({}, {"anomalous": True}):
@@ -109,7 +109,7 @@ def test_the_client_and_the_lines_of_curl_of_the_handbook_work(line, tmp_path):
         answered = json.loads((tmp_path / "clean.json").read_text())
         assert answered["shape"] == [2, 3]
         assert answered["units"] == "m/s"
-    words = (f"clean={SERVICE}", "--root", str(tmp_path / "runs"))
+    words = (f"clean={SERVICE}", "--root", str(tmp_path / "runs"), "--unsigned")
     with running(tmp_path / "b", *words) as server:
         before = server.ask("GET", "/adapters").json()[0]
         curl(put, server.port, tmp_path)

@@ -10,7 +10,8 @@ from case_table import table
 from fastapi.testclient import TestClient
 
 from scionwood_serve import Counters, Limits, RequestLimits, ServingError
-from scionwood_serve.shadow.background import read_latency_budget, shadow_of
+from scionwood_serve.shadow.background import read_latency_budget
+from scionwood_serve.verbs.references import named_run
 from scionwood_serve.verbs.run import run
 from scionwood_serve.web.application import inside
 
@@ -80,13 +81,17 @@ def test_only_folders_below_the_root_are_taken(path, tmp_path):
     [
         ({"host": "0.0.0.0"}, "there is no token"),
         ({"limits": RequestLimits(root=Path())}, "it needs a token"),
+        (
+            {"limits": RequestLimits(root=Path()), "token": "t"},
+            "runs that are put need a signature",
+        ),
         ({"shadow": "seismic/denoise", "slack": "fast"}, "it is no target"),
         ({"port": 0}, "decodes files of others in children"),
     ],
-    ids=["host", "root", "slack", "readers"],
+    ids=["host", "root", "unsigned", "slack", "readers"],
 )
 def test_what_a_server_does_not_start_with(options, rule, monkeypatch):
-    monkeypatch.delenv("SCIONWOOD_SERVE_TOKEN", raising=False)
+    monkeypatch.setenv("SCIONWOOD_SERVE_TOKEN", options.pop("token", ""))
     monkeypatch.setenv("SCIONWOOD_READERS", "inline")
     with pytest.raises(ServingError, match=rule):
         run(["seismic/denoise"], **options)
@@ -98,9 +103,8 @@ def test_slack_is_a_percentile_and_a_time():
         0.2,
     )
     assert read_latency_budget("p99=2s").seconds == 2
-    shadow = shadow_of("clean=configs/a.yaml", "p50=1s", Path())
-    assert (shadow.name, shadow.recipe) == ("clean", "configs/a.yaml")
-    assert shadow_of("seismic/denoise", "p50=1s", Path()).recipe == "seismic/denoise"
+    assert named_run("clean=configs/a.yaml") == ("clean", "configs/a.yaml")
+    assert named_run("seismic/denoise") == ("", "seismic/denoise")
 
 
 def test_percentiles_are_those_of_the_last_minute(monkeypatch):

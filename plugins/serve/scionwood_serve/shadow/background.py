@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import re
 import sys
@@ -81,8 +80,7 @@ class Shadow:
             yield
         finally:
             training.cancel()  # and the worker ends with the server
-            with contextlib.suppress(asyncio.CancelledError):
-                await training
+            await asyncio.wait([training])
 
     async def _train(self, server_state: ServerState) -> None:
         live = {version.name: version for version in server_state.registry.live()}
@@ -135,21 +133,3 @@ class Shadow:
 
     def _tell(self, text: str) -> None:
         print(f"shadow: {text}", file=sys.stderr, flush=True)
-
-
-def shadow_of(text: str, slack: str, folder: Path) -> Shadow:
-    """Return the shadow that a command line asks for.
-
-    Args:
-        text: `RECIPE` or `NAME=RECIPE`.
-        slack: such as `p95=200ms`.
-        folder: the folder of the server.
-
-    Raises:
-        ServingError: the slack is no target.
-    """
-    name, equals, recipe = text.partition("=")
-    has_name = bool(equals) and "/" not in name
-    return Shadow(
-        name if has_name else "", recipe if has_name else text, read_latency_budget(slack), folder
-    )

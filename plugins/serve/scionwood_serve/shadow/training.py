@@ -48,8 +48,7 @@ class Gate:
         """
         with self._changed:
             self._holders += 1
-            if wait:
-                self._changed.wait_for(lambda: not self._trains)
+            self._changed.wait_for(lambda: not (wait and self._trains))
         try:
             yield
         finally:
@@ -87,7 +86,7 @@ class Gate:
 
 
 class Gaps(L.Callback):
-    """Let a training stop at a gate between two layers, two batches and two steps.
+    """Let a training stop at a gate between two layers, and before each step.
 
     Args:
         gate: the gate.
@@ -110,12 +109,8 @@ class Gaps(L.Callback):
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Take the hooks off again."""
-        while self._hooks:
-            self._hooks.pop().remove()
-
-    def on_train_batch_start(self, *_: object, **__: object) -> None:
-        """Stop before a batch."""
-        self.gate.stop_here()
+        for hook in self._hooks:
+            hook.remove()
 
     def on_before_optimizer_step(self, *_: object, **__: object) -> None:
         """Stop before a step."""

@@ -19,7 +19,7 @@ from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.registry import VersionRegistry
 from scionwood_serve.versions.snapshot import Version, take_version
 from scionwood_serve.web.counters import Counters
-from scionwood_serve.web.inspection import inspect_version
+from scionwood_serve.web.inspection import check_signed, inspect_version
 from scionwood_serve.web.limits import Limits
 from scionwood_serve.web.quarantine import Quarantine
 from scionwood_serve.web.results import Results
@@ -176,13 +176,21 @@ class ServerState:
             return None
         return answer
 
-    async def put(self, name: str, run: str | Path, *, anomalous: bool = False) -> dict[str, Any]:
+    async def put(
+        self,
+        name: str,
+        run: str | Path,
+        *,
+        anomalous: bool = False,
+        signed_by: Path | None = None,
+    ) -> dict[str, Any]:
         """Load a run beside the live version, inspect it, and switch.
 
         Args:
             name: the name of the adapter.
             run: the run folder.
             anomalous: whether it goes live although the audit calls it anomalous.
+            signed_by: the public keys one of which must have signed it; `None` for anybody.
 
         Returns:
             What is live now, with the verdict of the inspection.
@@ -195,6 +203,8 @@ class ServerState:
             if not set(version.fields) & set(self.fields):
                 rule = f"its task is {version.task}, and this server has {', '.join(self.fields)}"
                 raise ServingError(f"adapter {name!r}", rule, "Start a server for its field")
+            if signed_by is not None:
+                await asyncio.to_thread(check_signed, version.folder, signed_by)
             verdict = await asyncio.to_thread(inspect_version, version.folder, anomalous=anomalous)
             answer = await self.ask(Job("load", versions=(version,)))
             if "error" in answer:
