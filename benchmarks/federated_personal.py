@@ -1,7 +1,7 @@
 """Measure whether a site that joins a federation is worse off on its own data.
 
-    python benchmarks/federated_personal.py --seeds 3        # alone, rounds, pooled, personal
-    python benchmarks/federated_personal.py --seeds 1 --others   # FedProx, FedIT, Flower's rules
+    python benchmarks/federated_personal.py                  # alone, rounds, pooled, personal
+    python benchmarks/federated_personal.py --seeds 0 --others   # FedProx, FedIT, Flower's rules
 
 Four fields as in federated.py, 8 rounds. After the rounds each site scores the candidates of
 `scionwood_federated.simulation.personal` on its validation data, and two ways to pick one are
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from federated import settings_of
 from federated_sites import FIELDS, sites_for
-from runner import Row, Table, option, parsed
+from runner import SEEDS, Row, Table, option, parsed
 
 import scionwood
 from scionwood_federated import Plan, Pooled, Update
@@ -126,12 +126,12 @@ def main() -> None:
     options = parsed(
         __doc__,
         option("--fields", nargs="+", choices=FIELDS, default=list(FIELDS)),
-        option("--seeds", type=int, default=3),
+        SEEDS,
         option("--others", action="store_true", help="the rules of others"),
         option("--work", type=Path, default=Path("runs/federated")),
     )
     table = Table("federated_personal")
-    for seed in range(options.seeds):
+    for seed in options.seeds:
         for field in options.fields:
             job = {"field": field, "seed": seed}
             if not options.others and not table.has(**job, regime="pooled"):

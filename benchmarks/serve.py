@@ -10,6 +10,7 @@ Everything runs on real servers over loopback, with one thread of torch. A refer
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -35,7 +36,7 @@ from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.outputs import Outputs
 
 SERVICE = "seismic/denoise"
-REQUESTS, THREADS, SWAPS, SESSIONS, ADAPTERS, TIMED = 250, 8, 5, 4, 10, 100
+REQUESTS, THREADS, SWAPS, SESSIONS, ADAPTERS, TIMED, BLOCKS = 250, 8, 5, 4, 10, 48, 6
 
 
 def concurrency(work: Path, finished: set[str]) -> Iterator[Row]:
@@ -116,46 +117,46 @@ def memory(work: Path, finished: set[str]) -> Iterator[Row]:
 
 
 def latency(work: Path, finished: set[str]) -> Iterator[Row]:
-    """The time of an answer without and with a shadow that trains."""
+    """The time of an answer and the memory of the worker, without and with a shadow that trains.
+
+    Blocks of requests alternate between two servers, so that other work on the machine meets both.
+    The worker of the shadow is stopped while the other server is asked.
+    """
+    if finished:
+        return
     line = write_line(work / "line.sgy")
     small = scionwood.resolve(SERVICE, smoke=True)
     run = scionwood.fit(small, run_dir=work / "live")
     longer = scionwood.override(small, ["trainer.max_steps=4000", "data.n_train=8000"])
     (work / "next.yaml").write_text(longer.dump(), encoding="utf-8")
-    for shadow in (False, True):
-        if ("trains" if shadow else "none") in finished:
-            continue
-        words = [f"clean={run}"]
-        words += ["--shadow", str(work / "next.yaml"), "--slack", "p95=2s"] if shadow else []
-        with running(work / f"server{shadow}", *words) as server:
-            for _ in range(5):
-                server.post(SERVICE, line, "line.sgy")
-            if shadow:
-                wait_for_training(work / "serverTrue", server)
-            times, share = [], []
-            for _ in range(TIMED):
+    trains = ("--shadow", str(work / "next.yaml"), "--slack", "p95=60s", "--state", str(work / "s"))
+    with (
+        running(work / "a", f"clean={run}") as plain,
+        running(work / "b", f"clean={run}", *trains) as shadowed,
+    ):
+        for server in (plain, shadowed):
+            server.post(SERVICE, line, "line.sgy")
+        while not any((work / "s").glob("shadows/*/run/metrics.csv")):
+            time.sleep(0.5)
+        times: dict[str, list[float]] = {"none": [], "trains": []}
+        peak = {"none": 0, "trains": 0}
+        for block in range(2 * BLOCKS):
+            name, server = (("none", plain), ("trains", shadowed))[block % 2]
+            os.kill(shadowed.worker(), signal.SIGSTOP if name == "none" else signal.SIGCONT)
+            for _ in range(TIMED // BLOCKS):
+                time.sleep(0.2)
                 begun = time.perf_counter()
                 assert server.post(SERVICE, line, "line.sgy").status == 200
-                times.append(time.perf_counter() - begun)
-                time.sleep(0.2)
-                share.append(b"scionwood_shadow_running 1" in server.ask("GET", "/metrics").body)
+                times[name].append(time.perf_counter() - begun)
+                peak[name] = max(peak[name], server.memory(server.worker()))
+        os.kill(shadowed.worker(), signal.SIGCONT)
+    for name, seconds in times.items():
         yield {
-            "shadow": "trains" if shadow else "none", "requests": TIMED,
-            "p50 ms": round(1e3 * quantile(times, 0.5)),
-            "p95 ms": round(1e3 * quantile(times, 0.95)),
-            "trained of the pauses": f"{sum(share) / len(share):.2f}" if shadow else "",
+            "shadow": name, "requests": len(seconds),
+            "p50 ms": round(1e3 * quantile(seconds, 0.5)),
+            "p95 ms": round(1e3 * quantile(seconds, 0.95)),
+            "worker MB": round(peak[name] / 1e6),
         }  # fmt: skip
-
-
-def wait_for_training(folder: Path, server: Server) -> None:
-    """Wait until the shadow has imported its libraries and trains."""
-    end = time.monotonic() + 240
-    while time.monotonic() < end:
-        logs = list(Path(tempfile.gettempdir()).glob("scionwood-serve-*/shadows/*/log.txt"))
-        if any("epoch" in log.read_text("utf-8", "replace") for log in logs):
-            return
-        time.sleep(0.5)
-    raise TimeoutError(f"no shadow trains in {folder}: {server.log.read_text('utf-8')}")
 
 
 def hostile(work: Path, finished: set[str]) -> Iterator[Row]:
