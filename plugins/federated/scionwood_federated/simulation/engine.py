@@ -18,7 +18,7 @@ from scionwood_federated.rules.registry import apply, weights_of
 from scionwood_federated.schedule import Plan, Regime
 from scionwood_federated.simulation.costs import Costs, size_of
 from scionwood_federated.simulation.model import HomeData, SharedModel
-from scionwood_federated.simulation.personal import choose
+from scionwood_federated.simulation.personal import candidates, pick
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.record import Update
 from scionwood_federated.update.together import check_together
@@ -125,16 +125,10 @@ class Simulation:
         shared = Update(self.start.about, self.model.config, everyone.adapter, everyone.head)
         for number, site in enumerate(self.sites):
             with costs.counted():
-                choice = choose(
-                    self.model,
-                    site,
-                    shared,
-                    self._trained_alone(number),
-                    self.start,
-                    kind=self.plan.personal,
-                    steps=self._steps // 2,
-                    seed=self._seed(self.plan.rounds + 1, number),
-                )
+                kind, seed = self.plan.personal, self._seed(self.plan.rounds + 1, number)
+                trained = self._trained_alone(number), self.start, kind, self._steps // 2, seed
+                found = candidates(self.model, site, shared, *trained)
+                choice = pick(found, kind, higher=self.model.higher_is_better)
             self.model.put(choice.weights.adapter, choice.weights.head)
             scores = self._scores()
             own_scores[site.name], everywhere[site.name] = scores[site.name], _mean(scores)

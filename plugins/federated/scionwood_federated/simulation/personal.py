@@ -43,36 +43,6 @@ class Choice(NamedTuple):
     weights: Pooled
 
 
-def choose(
-    model: SharedModel,
-    site: SiteData,
-    everyone: Update,
-    alone: Update,
-    start: Update,
-    *,
-    kind: Personal,
-    steps: int,
-    seed: int,
-) -> Choice:
-    """Return the candidate that the validation data of a site choose.
-
-    Args:
-        model: the model, whose weights are those of the last candidate afterwards.
-        site: the site.
-        everyone: the global weights.
-        alone: the weights that the site trained alone.
-        start: the weights before the first round, from which a local adapter starts.
-        kind: the candidates besides `everyone` and `alone`, and the way to choose; see `pick`.
-        steps: of the local adapter.
-        seed: of its training.
-
-    Raises:
-        FederationError: a local adapter is asked for, and the method is no LoRA.
-    """
-    found = candidates(model, site, everyone, alone, start, kind, steps, seed)
-    return pick(found, kind, higher=model.higher_is_better)
-
-
 def candidates(
     model: SharedModel,
     site: SiteData,
@@ -83,7 +53,21 @@ def candidates(
     steps: int,
     seed: int,
 ) -> list[Choice]:
-    """Return the candidates with their scores, from the global one to the one trained alone."""
+    """Return the models that a site may use, from the global one to the one trained alone.
+
+    Args:
+        model: the model, whose weights are those of the last candidate afterwards.
+        site: the site, whose validation data score each candidate.
+        everyone: the global weights.
+        alone: the weights that the site trained alone.
+        start: the weights before the first round, from which a local adapter starts.
+        kind: see `Personal`.
+        steps: of the local adapter.
+        seed: of its training.
+
+    Raises:
+        FederationError: a local adapter is asked for, and the method is no LoRA.
+    """
     choices = [Choice("global", 0.0, _pooled(everyone))]
     if kind != "adapter":
         for share in MIXES:

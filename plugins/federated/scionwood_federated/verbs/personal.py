@@ -40,7 +40,7 @@ def personal(
     """
     from scionwood import find_run, resolve
     from scionwood_federated.simulation.model import SharedModel
-    from scionwood_federated.simulation.personal import choose
+    from scionwood_federated.simulation.personal import candidates, pick
     from scionwood_federated.simulation.run import write_model
     from scionwood_federated.simulation.sites import SiteData
     from scionwood_federated.update.folder import read_start, update_of
@@ -52,6 +52,7 @@ def personal(
     remedy = f"Give the folder of the federation of {own}"
     check_same(everyone.about, first.about, ("recipe", "base"), f"start {start}", remedy)
     site, alone = SiteData("own", recipe), update_of(own, samples=1)
-    choice = choose(model, site, everyone, alone, first, kind=kind, steps=steps, seed=seed)
+    found = candidates(model, site, everyone, alone, first, kind, steps, seed)
+    choice = pick(found, kind, higher=model.higher_is_better)
     write_model(model, choice.weights, recipe, {"personal": choice.name}, out)
     print(f"{out}: {choice.name}, {choice.validation:.4g} on the validation data of this site")
