@@ -10,7 +10,6 @@ Everything runs on real servers over loopback, with one thread of torch. A refer
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import threading
@@ -34,9 +33,12 @@ from serve_versions import make_versions
 from scionwood_seismic.inference.files import denoise_file
 from scionwood_seismic.inference.options import DenoiseOptions
 from scionwood_seismic.inference.outputs import Outputs
+from scionwood_serve import take_version
+from scionwood_serve.shadow.training import Gate, continue_training
+from scionwood_serve.worker.holding import Holding
 
 SERVICE = "seismic/denoise"
-REQUESTS, THREADS, SWAPS, SESSIONS, ADAPTERS, TIMED, BLOCKS = 250, 8, 5, 4, 10, 48, 6
+REQUESTS, THREADS, SWAPS, SESSIONS, ADAPTERS, TIMED = 250, 8, 5, 4, 10, 30
 
 
 def concurrency(work: Path, finished: set[str]) -> Iterator[Row]:
@@ -117,39 +119,49 @@ def memory(work: Path, finished: set[str]) -> Iterator[Row]:
 
 
 def latency(work: Path, finished: set[str]) -> Iterator[Row]:
-    """The time of an answer and the memory of the worker, without and with a shadow that trains.
+    """The time of an answer and the memory of a worker, without and with a shadow that trains.
 
-    Blocks of requests alternate between two servers, so that other work on the machine meets both.
-    The worker of the shadow is stopped while the other server is asked.
+    It is the code of the worker in this process, without HTTP. Requests behind a pause in which the
+    shadow trains alternate with requests behind one in which it waits, so that other work on the
+    machine meets both.
     """
     if finished:
         return
-    line = write_line(work / "line.sgy")
-    small = scionwood.resolve(SERVICE, smoke=True)
-    run = scionwood.fit(small, run_dir=work / "live")
-    longer = scionwood.override(small, ["trainer.max_steps=4000", "data.n_train=8000"])
-    (work / "next.yaml").write_text(longer.dump(), encoding="utf-8")
-    trains = ("--shadow", str(work / "next.yaml"), "--slack", "p95=60s", "--state", str(work / "s"))
-    with (
-        running(work / "a", f"clean={run}") as plain,
-        running(work / "b", f"clean={run}", *trains) as shadowed,
-    ):
-        for server in (plain, shadowed):
-            server.post(SERVICE, line, "line.sgy")
-        while not any((work / "s").glob("shadows/*/run/metrics.csv")):
-            time.sleep(0.5)
-        times: dict[str, list[float]] = {"none": [], "trains": []}
-        peak = {"none": 0, "trains": 0}
-        for block in range(2 * BLOCKS):
-            name, server = (("none", plain), ("trains", shadowed))[block % 2]
-            os.kill(shadowed.worker(), signal.SIGSTOP if name == "none" else signal.SIGCONT)
-            for _ in range(TIMED // BLOCKS):
-                time.sleep(0.2)
-                begun = time.perf_counter()
-                assert server.post(SERVICE, line, "line.sgy").status == 200
-                times[name].append(time.perf_counter() - begun)
-                peak[name] = max(peak[name], server.memory(server.worker()))
-        os.kill(shadowed.worker(), signal.SIGCONT)
+    source = work / "line.sgy"
+    source.write_bytes(write_line(source))
+    version = take_version(SERVICE, work / "versions", "clean")
+    changes = ["trainer.max_steps=100000", "data.n_train=64", "data.n_val=4", "data.batch_size=4"]
+    changes += ["data.n_traces=64", "data.n_samples=64", "trainer.max_epochs=null"]
+    recipe = scionwood.override(scionwood.resolve(version.folder / "recipe.yaml"), changes)
+    (work / "next.yaml").write_text(recipe.dump(), encoding="utf-8")
+    held, gate, service = Holding(), Gate(work / "may-train"), scionwood.load("services", SERVICE)
+    held.load(version)
+
+    def answered() -> float:
+        out = Path(tempfile.mkdtemp(dir=work))
+        begun = time.perf_counter()
+        with gate.held(wait=False), held.lent(version.version) as run:
+            service(run, source, out)
+        return time.perf_counter() - begun
+
+    for _ in range(3):
+        answered()
+    peak, times = {"none": rss(), "trains": 0}, {"none": list[float](), "trains": list[float]()}
+    trained = work / "out" / "run" / "metrics.csv"
+    words = (version.folder, str(work / "next.yaml"), work / "out", held, gate)
+    threading.Thread(target=continue_training, args=words, daemon=True).start()
+    gate.flag.touch()
+    while not trained.exists():
+        time.sleep(0.1)
+    print("the shadow trains", flush=True)
+    for number in range(2 * TIMED):
+        name = ("none", "trains")[number % 2]
+        if name == "trains":
+            gate.flag.touch()
+        time.sleep(0.5)
+        gate.flag.unlink(missing_ok=True)
+        times[name].append(answered())
+        peak["trains"] = max(peak["trains"], rss())
     for name, seconds in times.items():
         yield {
             "shadow": name, "requests": len(seconds),
@@ -157,6 +169,12 @@ def latency(work: Path, finished: set[str]) -> Iterator[Row]:
             "p95 ms": round(1e3 * quantile(seconds, 0.95)),
             "worker MB": round(peak[name] / 1e6),
         }  # fmt: skip
+
+
+def rss() -> int:
+    """Return the resident memory of this process, bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
 
 
 def hostile(work: Path, finished: set[str]) -> Iterator[Row]:
