@@ -127,8 +127,8 @@ class Simulation:
             with costs.counted():
                 kind, seed = self.plan.personal, self._seed(self.plan.rounds + 1, number)
                 trained = self._trained_alone(number), self.start, kind, self._steps // 2, seed
-                found = candidates(self.model, site, shared, *trained)
-                choice = pick(found, kind, higher=self.model.higher_is_better)
+                choices = candidates(self.model, site, shared, *trained)
+                choice = pick(choices, kind, higher=self.model.higher_is_better)
             self.model.put(choice.weights.adapter, choice.weights.head)
             scores = self._scores()
             own_scores[site.name], everywhere[site.name] = scores[site.name], _mean(scores)

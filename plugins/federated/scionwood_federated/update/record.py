@@ -108,8 +108,8 @@ class Site:
         if record.get("format") != FORMAT:
             rule = f"its format is {record.get('format')!r}, not {FORMAT}"
             raise AdapterFileError(where, rule, "Upgrade scionwood-federated")
-        known = {f.name: record[f.name] for f in fields(cls) if f.name in record}
-        values: dict[str, Any] = {"own": [], "held": "", **known}
+        stored = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values: dict[str, Any] = {"own": [], "held": "", **stored}
         texts = ("start", "base", "recipe", "preprocessing", "held")
         good = (
             is_name(values.get("site"))

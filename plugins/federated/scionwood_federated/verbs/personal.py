@@ -52,7 +52,7 @@ def personal(
     remedy = f"Give the folder of the federation of {own}"
     check_same(everyone.about, first.about, ("recipe", "base"), f"start {start}", remedy)
     site, alone = SiteData("own", recipe), update_of(own, samples=1)
-    found = candidates(model, site, everyone, alone, first, kind, steps, seed)
-    choice = pick(found, kind, higher=model.higher_is_better)
+    choices = candidates(model, site, everyone, alone, first, kind, steps, seed)
+    choice = pick(choices, kind, higher=model.higher_is_better)
     write_model(model, choice.weights, recipe, {"personal": choice.name}, out)
     print(f"{out}: {choice.name}, {choice.validation:.4g} on the validation data of this site")

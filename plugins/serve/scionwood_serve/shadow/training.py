@@ -43,8 +43,7 @@ class Gate:
         """Let no training go on inside the block.
 
         Args:
-            wait: whether the training must have stopped when the block begins, since random
-                numbers are drawn in it. Else it stops at its next layer.
+            wait: whether it must have stopped before, since random numbers are drawn in the block.
         """
         with self._changed:
             self._holders += 1
