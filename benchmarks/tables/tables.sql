@@ -998,14 +998,6 @@ SELECT regime, count(*) AS runs, sum(worse <= 0) AS "no worse than alone on own 
     AS "at least half of the pooled gain on the data of the others"
 FROM run GROUP BY regime;
 
--- table: federated_sherpa
-SELECT adapter, regime, count(*) AS seeds, spread([own module], '.3f') AS "right module, own data",
-  spread([all module], '.3f') AS "all data", spread([own nats], '.2f') AS "nats, own data",
-  spread([all nats], '.2f') AS "nats, all data", digits(mean([MB up]), '.1f') AS "MB up",
-  digits(mean([CPU s]), '.0f') AS "CPU s"
-FROM federated_sherpa GROUP BY adapter, regime
-ORDER BY adapter, instr('untrained alone federated centralised', regime);
-
 -- table: federated_checks
 SELECT CASE size WHEN 'long' THEN '5 x 10' ELSE '3 x 5' END AS "rounds x steps",
   fault AS "fault of 3 of 10 sites", way, count(*) AS runs,
