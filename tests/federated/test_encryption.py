@@ -37,11 +37,10 @@ pytest.importorskip("tenseal")
 def encrypted(round_one: Path, held_a: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with keys, and three encrypted updates made from a run that held A."""
     folder = tmp_path_factory.mktemp("encrypted")
-    start = read_start(round_one / "start")
     make_keys(folder / "keys")
     for number, site in enumerate(NAMES):
         update = varied(held_a, number)
-        write_encrypted(update, start, folder / "keys" / "public.key", folder / site)
+        write_encrypted(update, round_one / "start", folder / "keys" / "public.key", folder / site)
     return folder
 
 
