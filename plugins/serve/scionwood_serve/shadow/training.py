@@ -160,13 +160,7 @@ def continue_training(
 
 
 def validation_loss(task: Any, recipe: Any, gate: Gate) -> float:
-    """Return the loss of a task on the validation split of a recipe.
-
-    Args:
-        task: the loaded task.
-        recipe: the recipe whose data measure it.
-        gate: where it waits.
-    """
+    """Return the loss of a loaded task on the validation split of a recipe; it may wait."""
     trainer = L.Trainer(
         accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, callbacks=[Gaps(gate)],

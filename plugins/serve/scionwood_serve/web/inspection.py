@@ -18,16 +18,18 @@ LONGEST = 900
 REFUSED, ANOMALOUS = "refused", "anomalous"
 
 
-def check_signed(folder: Path, keys: Path) -> None:
+def check_signed(folder: Path, keys: Path | None) -> None:
     """Refuse a run that none of some keys has signed.
 
     Args:
         folder: the run folder.
-        keys: a public key, or a folder of them.
+        keys: a public key, or a folder of them; `None` takes any run.
 
     Raises:
         ServingError: it is not signed by one of them, or a file was changed.
     """
+    if keys is None:
+        return
     command = [sys.executable, "-m", "scionwood.cli", "verify", str(folder), "--key", str(keys)]
     process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
     if process.returncode:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,12 +200,11 @@ class ServerState:
             ScionwoodError: the run is not accepted; the live version stays.
         """
         async with self._changing:
-            version = await asyncio.to_thread(take_version, run, self.held, name)
+            check = partial(check_signed, keys=signed_by)
+            version = await asyncio.to_thread(take_version, run, self.held, name, check)
             if not set(version.fields) & set(self.fields):
                 rule = f"its task is {version.task}, and this server has {', '.join(self.fields)}"
                 raise ServingError(f"adapter {name!r}", rule, "Start a server for its field")
-            if signed_by is not None:
-                await asyncio.to_thread(check_signed, version.folder, signed_by)
             verdict = await asyncio.to_thread(inspect_version, version.folder, anomalous=anomalous)
             answer = await self.ask(Job("load", versions=(version,)))
             if "error" in answer:
