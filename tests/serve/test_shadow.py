@@ -45,8 +45,7 @@ def test_a_better_version_goes_live_while_requests_are_answered(live, line, tmp_
     longer = recipe_of(live, tmp_path / "next.yaml", "trainer.max_steps=12", "task.lr=1e-3")
     words = (f"clean={live}", "--shadow", str(longer), "--slack", "p95=60s")
     with running(tmp_path / "s", *words) as server:
-        sent = (SERVICE, line.read_bytes(), "line.sgy")
-        first = server.post(*sent, gate="off")
+        first = server.post(*(sent := (SERVICE, line.read_bytes(), "line.sgy")), gate="off")
         told = wait_for(server, "live as clean@")
         after = server.post(*sent, gate="off")
         assert first.version != after.version
