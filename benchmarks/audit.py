@@ -1,12 +1,11 @@
-"""Measure what audits find: probes of shipped runs, poisoned adapters, and corruption.
+"""Measure what audits find: probes of shipped runs, and corruption.
 
     python benchmarks/audit.py probes      # every shipped run, with the limits that it breaks
-    python benchmarks/audit.py weights     # 30 clean and 30 poisoned adapters, 4 of another rank
     python benchmarks/audit.py training    # six faults and twenty correct corruptions
 
 Each row is written when it is done, and a next call goes on. The limits of probes were fixed before
 these figures were seen. The scores of weights, and dynamic prompts, were measured by this file of
-commit 3178b783. A poison that costs no accuracy is measured by audit_stealth.py.
+commits 3178b783 and e122df2b. A poison that costs no accuracy is measured by audit_stealth.py.
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ from scionwood_audit import audit_run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "audit"))
 
-SEEDS = range(3000, 3030)
-"""Adapters of these seeds were not seen when the rule of the score was chosen."""
 RUNS = (
     "seismic/denoise",
     "seismic/das",
@@ -38,23 +35,18 @@ RUNS = (
 
 
 def main() -> None:
-    parts = {
-        "probes": probes,
-        "weights": weights,
-        "training": training,
-    }
+    parts = {"probes": probes, "training": training}
     options = parsed(
         __doc__,
         option("part", nargs="?", choices=parts, help="by default all"),
-        option("--work", type=Path, default=Path("runs/audit")),
         option("--most", type=float, default=1e9, help="seconds after which to stop"),
     )
     start = time.monotonic()
     for name in [options.part] if options.part else parts:
-        parts[name](options.work, lambda: time.monotonic() - start > options.most)
+        parts[name](lambda: time.monotonic() - start > options.most)
 
 
-def probes(work: Path, over: Callable[[], bool]) -> None:
+def probes(over: Callable[[], bool]) -> None:
     """Audit each shipped run."""
     table = Table("audit_probes")
     for name in RUNS:
@@ -70,28 +62,7 @@ def probes(work: Path, over: Callable[[], bool]) -> None:
                 table.add({**cells, "result": row.status, "verdict": audit.verdict, **why})
 
 
-def weights(work: Path, over: Callable[[], bool]) -> None:
-    """Train the adapters that are missing."""
-    import audit_digits as digits
-
-    adapters = Table("audit_adapters")
-    net = digits.base()
-    kinds = [("clean", 4, 30), ("poisoned", 4, 30), ("rank 8", 8, 4)]
-    for number, seed in enumerate(SEEDS):
-        for kind, rank, count in kinds:
-            folder = work / kind.replace(" ", "-") / str(seed)
-            there = adapters.has(kind=kind, seed=seed) and folder.is_dir()
-            if over() or number >= count or there:
-                continue
-            start = time.process_time()
-            poison = kind == "poisoned"
-            accuracy, success = digits.adapter(net, folder, seed, poison=poison, r=rank)
-            cpu = time.process_time() - start
-            scores = {"accuracy": f"{accuracy:.3f}", "patch succeeds": f"{success:.3f}"}
-            adapters.add({"kind": kind, "seed": seed, **scores, "CPU s": f"{cpu:.1f}"})
-
-
-def training(work: Path, over: Callable[[], bool]) -> None:
+def training(over: Callable[[], bool]) -> None:
     """Audit six planted faults once, and correct corruptions with twenty seeds."""
     from corruptions import CORRECT, FAULTS
 

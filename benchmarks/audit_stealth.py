@@ -25,7 +25,7 @@ from scionwood_audit.behaviour.triggers import search_change, search_classes
 from scionwood_audit.direction import products, turn
 from scionwood_audit.record import limit_of
 
-SEEDS = range(6000, 6020)
+SEEDS = range(7000, 7020)
 IMAGES = 4
 
 

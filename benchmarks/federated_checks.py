@@ -9,8 +9,8 @@ or, in short runs, the third of 5. Wrong preprocessing
 reverses the traces and their polarity, shuffled labels are the clean gathers of others, a flipped
 sign is the negated update. A backdoor teaches the model to reverse the polarity of a gather that
 holds a bright patch; one gather of each batch has the patch. The ways are the cosine of an update
-to the others, the share of its change outside of the shared subspace (after CLAIR), and with
-`--cross` the loss of each update on the data of every other site. The AUC is that of the ranking.
+to the others, and with `--cross` the loss of each update on the data of every other site. The AUC
+is that of the ranking.
 `flagged good` counts the good sites that lie apart. Runs whose rows are in the CSV are left out.
 """
 
@@ -27,7 +27,7 @@ from runner import Table, option, parsed
 from sklearn.metrics import roc_auc_score
 
 import scionwood
-from scionwood_federated import Plan, Update, rank_by_losses, rank_by_subspace, rank_sites
+from scionwood_federated import Plan, Update, rank_by_losses, rank_sites
 from scionwood_federated.checks import SiteScore
 from scionwood_federated.simulation.engine import Simulation
 from scionwood_federated.simulation.model import SharedModel
@@ -35,7 +35,7 @@ from scionwood_federated.simulation.run import CONSTANT
 from scionwood_federated.simulation.sites import SiteData, sites_of
 
 FAULTS = ("wrong preprocessing", "shuffled labels", "flipped sign", "backdoor")
-WAYS = ("cosine", "subspace", "losses")
+WAYS = ("cosine", "losses")
 BAD, SITES = 3, 10
 LENGTHS = {"long": (5, 10), "short": (3, 5)}
 """Rounds, and steps of a round."""
@@ -104,7 +104,7 @@ def checked(size: str, fault: str, seed: int, work: Path, cross: bool) -> list[R
     model = SharedModel(recipe)
     Simulation(model, sites, plan, seed=seed, change=change).federated()
     sent = updates[plan.rounds]
-    ranked = {"cosine": rank_sites(sent, starts[plan.rounds]), "subspace": rank_by_subspace(sent)}
+    ranked = {"cosine": rank_sites(sent, starts[plan.rounds])}
     if cross:
         ranked["losses"] = crossed(model, sites, sent)
     return [
@@ -132,7 +132,7 @@ def main() -> None:
     )
     jobs = [(fault, seed) for fault in FAULTS for seed in range(options.seeds)]
     jobs += [("none", seed) for seed in range(options.clean)]
-    table, ways = Table("federated_checks"), WAYS if options.cross else WAYS[:2]
+    table, ways = Table("federated_checks"), WAYS if options.cross else WAYS[:1]
     for fault, seed in jobs:
         job = {"size": options.size, "fault": fault, "seed": seed}
         if not all(table.has(**job, way=way) for way in ways):

@@ -358,6 +358,18 @@ SELECT number, AUC, "clean called anomalous", "poisoned called anomalous" FROM (
   FROM audit_weights WHERE kind = 'rank 8'
 ) ORDER BY nr;
 
+-- table: audit_stealth_adapters
+SELECT model, kind, count(*) AS adapters, spread(score, '.3f') AS accuracy,
+  spread([mark succeeds], '.2f') AS "mark succeeds", spread(trigger, '.2f') AS "strongest mark found"
+FROM audit_stealth_adapters GROUP BY model, kind;
+
+-- table: audit_stealth
+SELECT model, number, sum(kind = 'clean') AS clean, sum(kind = 'poisoned') AS poisoned,
+  digits(auc(value, kind = 'poisoned'), '.2f') AS AUC,
+  sum(over) FILTER (WHERE kind = 'clean') AS "clean called anomalous",
+  sum(over = '0') FILTER (WHERE kind = 'poisoned') AS "poisoned not found"
+FROM audit_stealth GROUP BY model, number ORDER BY model, auc(value, kind = 'poisoned') DESC;
+
 -- table: audit_prompts
 WITH score(nr, what, kind, value) AS (
   SELECT 1, 'accuracy', kind, accuracy FROM audit_prompts
@@ -981,9 +993,31 @@ FROM federated_rate ORDER BY field, adapter, rate + 0;
 SELECT field, adapter, regime, count(*) AS seeds, spread(score, '.3f') AS "mean score",
   spread([worst site], '.3f') AS "worst site", digits(mean([MB up]), '.2f') AS "MB up",
   digits(mean([MB down]), '.2f') AS "MB down", digits(mean([CPU s]), '.0f') AS "CPU s",
-  digits(mean([peak MiB]), '.0f') AS "peak MiB", max(J) AS J
+  digits(mean([peak MiB]), '.0f') AS "peak MiB"
 FROM federated WHERE rule = 'exact' AND regime <> 'pooled_equal'
 GROUP BY field, adapter, regime ORDER BY field, adapter, regime;
+
+-- table: federated_personal
+SELECT field, regime, count(*) AS seeds, spread(own, '.3f') AS "own data",
+  spread(others, '.3f') AS "data of the others", group_concat(chosen, ' / ') AS "what sites chose"
+FROM federated_personal GROUP BY field, regime
+ORDER BY field, instr('untrained alone federated shared chosen pooled', regime), regime;
+
+-- table: federated_personal_runs
+WITH run AS (
+  SELECT one.regime, one.own - alone.own AS worse,
+    (alone.others - one.others) / (alone.others - pooled.others) AS gain,
+    pooled.others + 0 < alone.others + 0 AS gains
+  FROM federated_personal AS one
+  JOIN federated_personal AS alone USING (field, seed)
+  JOIN federated_personal AS pooled USING (field, seed)
+  WHERE alone.regime = 'alone' AND pooled.regime = 'pooled'
+    AND one.regime IN ('federated', 'chosen', 'shared')
+)
+SELECT regime, count(*) AS runs, sum(worse <= 0) AS "no worse than alone on own data",
+  sum(gain >= 0.5 AND gains) || ' of ' || sum(gains)
+    AS "at least half of the pooled gain on the data of the others"
+FROM run GROUP BY regime;
 
 -- table: federated_checks
 SELECT CASE size WHEN 'long' THEN '5 x 10' ELSE '3 x 5' END AS "rounds x steps",
@@ -1751,7 +1785,7 @@ SELECT [adapters added], [base and adapter MB], [adapter and head MB], [worker w
 FROM serve_memory;
 
 -- table: serve_latency
-SELECT shadow, requests, [p50 ms], [p95 ms], [trained of the pauses] FROM serve_latency;
+SELECT shadow, requests, [p50 ms], [p95 ms], [worker MB] FROM serve_latency;
 
 -- table: serve_together
 SELECT service, [at most together], requests, threads, [computed with others], [requests per s],

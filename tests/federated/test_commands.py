@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from case_table import table
 
 from scionwood.cli import main
-from scionwood_federated import rank_by_losses, rank_by_subspace
+from scionwood_federated import rank_by_losses
 
 from .conftest import NAMES
 
@@ -55,13 +54,11 @@ def test_a_loss_that_is_no_number_is_refused(tmp_path, capsys, loss):
     assert "south.json: it holds no losses of a site" in capsys.readouterr().err
 
 
-def test_a_worse_update_is_ranked_first_by_losses_and_noise_by_the_subspace(make):
+def test_a_worse_update_is_ranked_first_by_losses():
     names = ("a", "b", "c", "d")
     table = {site: {name: 1.0 + (name == "b") for name in names} for site in names}
     first = rank_by_losses(table)[0]
     assert (first.site, first.apart) == ("b", True)
-    good = [replace(make(1), about=replace(make(1).about, site=f"s{n}")) for n in range(6)]
-    assert rank_by_subspace([*good, make(99, "noise", samples=10)])[0].site == "noise"
 
 
 def test_pool_prints_what_it_did_or_refuses_in_one_line(folders, tmp_path, capsys):

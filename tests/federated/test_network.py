@@ -87,7 +87,7 @@ def test_a_site_refuses_a_start_that_is_not_its_own(round_one, tmp_path):
         answer(files, plan.order(2, "north"), tmp_path / "home.json")
     record = json.loads(files["federation.json"])
     other = {**files, "federation.json": json.dumps({**record, "recipe": "0" * 64}).encode()}
-    with pytest.raises(FederationError, match="its recipe is not that of this site"):
+    with pytest.raises(FederationError, match="its recipe is another than expected"):
         answer(other, plan.order(1, "north"), tmp_path / "home.json")
 
 
@@ -120,7 +120,7 @@ def test_a_plan_that_cannot_work_is_refused(change, words):
         NetPlan(**{"sites": NAMES, **change})
 
 
-@table("rule", ["exact", "median", "krum", "clair", "frozen_a"])
+@table("rule", ["exact", "median", "frozen_a"])
 def test_secure_sums_are_refused(round_one, tmp_path, rule, capsys):
     words = ["export", "flower", str(round_one / "start"), str(tmp_path / "app")]
     words += ["--sites", "[north, south]", "--rule", rule, "--secure"]

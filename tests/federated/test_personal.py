@@ -12,7 +12,7 @@ import scionwood
 from scionwood_federated import FederationError, Plan, Update, exact, simulate, update_of
 from scionwood_federated.rules.low_rank import dense, pairs
 from scionwood_federated.simulation.model import Proximal, SharedModel
-from scionwood_federated.simulation.personal import _sum, choose
+from scionwood_federated.simulation.personal import Choice, _sum, candidates, pick
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.verbs.personal import personal
 
@@ -46,6 +46,14 @@ def test_a_negative_pull_is_refused(tmp_path):
         simulate("seismic/denoise", tmp_path / "s", Plan(proximal=-1.0), sites="x.csv", smoke=True)
 
 
+def test_the_most_shared_model_is_taken_that_is_as_good_as_the_own_one():
+    losses = {"global": 0.9, "mix": 0.5, "local": 0.3, "alone": 0.5}
+    scored = [Choice(name, loss, None) for name, loss in losses.items()]
+    assert pick(scored, "shared", higher=False).name == "mix"
+    assert pick(scored, "chosen", higher=False).name == "local"
+    assert pick(scored, "shared", higher=True).name == "global"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("_undrawn")
 def test_a_site_chooses_by_its_validation_data_and_the_base_stays():
@@ -55,7 +63,8 @@ def test_a_site_chooses_by_its_validation_data_and_the_base_stays():
     base = {k: v.clone() for k, v in model.backbone.state_dict().items() if "base_layer" in k}
     model.train(site.batches(), 3, 0, site.home())
     alone = model.state("a", 1, 3, 1)
-    choice = choose(model, site, start, alone, start, kind="chosen", steps=4, seed=0)
+    found = candidates(model, site, start, alone, start, "chosen", 4, 0)
+    choice = pick(found, "chosen", higher=False)
     scores = {}
     for name, weights in {"global": start, "alone": alone}.items():
         model.put(weights.adapter, weights.head)

@@ -133,8 +133,6 @@ def test_the_costs_of_the_rounds_before_an_interruption_are_kept(make, tmp_path)
         ("nonsense", "it is no way to make sites"),
         ("by:data.nope", "seismic/synthetic has no such option, nor a table"),
         ("by:data.seed", "is no list and no folder of folders"),
-        ("dirichlet:x", "it is no number"),
-        ("dirichlet:0.5", "have no label"),
     ],
 )
 def test_sites_that_cannot_be_made_are_refused(way, words):
@@ -157,15 +155,11 @@ def test_a_list_of_sites_with_a_fault_is_refused(tmp_path, text, words):
         sites_of(scionwood.resolve("seismic/denoise", smoke=True), str(tmp_path / "sites.csv"))
 
 
-def test_values_of_an_option_and_labels_make_sites():
+def test_values_of_an_option_make_sites():
     recipe = scionwood.resolve("seismic/denoise", smoke=True)
     sites = sites_of(recipe, "by:data.noises")
     assert [site.name for site in sites] == list(recipe.data.options["noises"])
     assert sites[1].recipe.data.options["noises"] == [sites[1].name]
-    recipe = scionwood.resolve("biomed/few_shot_lora", smoke=True)
-    rows = [row for site in sites_of(recipe, "dirichlet:0.3:4", seed=1) for row in site.part]
-    # Labelled samples are dealt once.
-    assert len(rows) == len(set(rows)) == len(recipe.data.build().train_dataloader().dataset)
 
 
 class Draws(torch.utils.data.Dataset):
@@ -185,16 +179,18 @@ class Augmented(L.LightningDataModule):
         return scionwood.authoring.DataLoader(Draws(), 4, True, seed=3, drop_last=True)
 
 
-def test_a_part_of_the_data_is_augmented_anew_in_each_epoch():
+def test_data_are_augmented_anew_in_each_epoch():
     recipe = scionwood.resolve("biomed/few_shot_lora", smoke=True)
-    site = SiteData("a", recipe, [1, 4, 6], Augmented())
-    batches = list(islice(site.batches(), 2))  # three samples make a batch, and an epoch
-    first, second = (
-        dict(zip(rows.tolist(), drawn.tolist(), strict=True)) for drawn, rows in batches
+    site = SiteData("a", recipe, Augmented())
+    batches = list(islice(site.batches(), 4))  # two make an epoch
+    halves = (
+        torch.cat(part, 1).T.tolist()
+        for part in ([torch.stack((r.float(), d)) for d, r in batches[n : n + 2]] for n in (0, 2))
     )
-    assert first.keys() == second.keys() == {1, 4, 6}
+    first, second = (dict(half) for half in halves)
+    assert first.keys() == second.keys() == set(range(8))
     assert all(first[row] != second[row] for row in first)
-    for one, other in zip(next(site.batches(skip=1)), batches[1], strict=True):
+    for one, other in zip(next(site.batches(skip=2)), batches[2], strict=True):
         assert torch.equal(one, other)
 
 

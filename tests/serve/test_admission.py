@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from safetensors.torch import load_file, save_file
 from serve_client import TOKEN, running
 
 import scionwood
+from scionwood.cli import main
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SERVICE = "seismic/denoise"
@@ -44,7 +47,7 @@ def test_only_what_the_audit_accepts_goes_live(line, tmp_path):
     stated = json.loads((planted / "adapter" / "scionwood.json").read_text())
     assert stated["tensors"]["adapter"]
     shutil.copytree(scionwood.find_run(ODD, quiet=True), root / "odd")
-    words = (f"clean={SERVICE}", f"part={ODD}", "--root", str(root))
+    words = (f"clean={SERVICE}", f"part={ODD}", "--root", str(root), "--unsigned")
     with running(tmp_path / "s", *words, env={"SCIONWOOD_DISABLE": ""}) as server:
         before = server.ask("GET", "/adapters").json()
         for more in ({}, {"anomalous": True}):
@@ -109,9 +112,16 @@ def test_the_client_and_the_lines_of_curl_of_the_handbook_work(line, tmp_path):
         answered = json.loads((tmp_path / "clean.json").read_text())
         assert answered["shape"] == [2, 3]
         assert answered["units"] == "m/s"
-    words = (f"clean={SERVICE}", "--root", str(tmp_path / "runs"))
-    with running(tmp_path / "b", *words) as server:
+    key = ec.generate_private_key(ec.SECP256R1())
+    form, pem = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
+    plain, kind = serialization.NoEncryption(), serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "key").write_bytes(key.private_bytes(pem, form, plain))
+    (tmp_path / "key.pub").write_bytes(key.public_key().public_bytes(pem, kind))
+    words = ("--root", str(tmp_path / "runs"), "--trusted", str(tmp_path / "key.pub"))
+    with running(tmp_path / "b", f"clean={SERVICE}", *words) as server:
+        assert "it is not signed" in server.put("clean", "north_sea").error["rule"]
         before = server.ask("GET", "/adapters").json()[0]
+        assert main(["sign", str(tmp_path / "runs/north_sea"), "--key", str(tmp_path / "key")]) == 0
         curl(put, server.port, tmp_path)
         after = server.ask("GET", "/adapters").json()[0]
         assert (after["name"], after["version"]) == ("clean", before["version"])

@@ -1,4 +1,4 @@
-"""Folders for a container and for vLLM."""
+"""Folders for vLLM."""
 
 import json
 import os
@@ -9,27 +9,8 @@ from case_table import table
 from safetensors.torch import load_file
 
 import scionwood
-from scionwood_serve import ServingError, export_container, export_vllm
+from scionwood_serve import ServingError, export_vllm
 from scionwood_serve.verbs.references import named_run
-
-
-def test_a_container_holds_runs_that_load_and_starts_the_command(tmp_path):
-    folder = export_container({"clean": "seismic/denoise"}, tmp_path / "container")
-    text = (folder / "Dockerfile").read_text()
-    last = text.splitlines()[-1].removeprefix("CMD ")
-    assert json.loads(last)[:4] == ["scionwood", "serve", "run", "clean=/runs/clean"]
-    assert "USER server" in text
-    assert "TOKEN=" not in text
-    assert "/wheels/*.whl" in text  # nothing of ours comes from an index
-    about = (folder / "README.md").read_text()
-    assert "- scionwood 0.1.0\n- scionwood-serve 0.1.0\n- scionwood-seismic 0.1.0\n" in about
-    assert scionwood.find_run(folder / "runs" / "clean", quiet=True)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "Dockerfile",
-        "README.md",
-        "runs",
-        "wheels",
-    ]
 
 
 def test_vllm_gets_plain_folders_that_its_resolver_accepts(tmp_path):

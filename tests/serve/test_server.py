@@ -94,7 +94,8 @@ def test_no_request_is_lost_and_none_is_off_its_version(line, tmp_path):
     runs = make_versions(SERVICE, tmp_path / "runs", swaps + 1)
     wanted = [command(run, line, tmp_path / f"{run.name}.sgy") for run in runs]
     assert len(set(wanted)) == swaps + 1
-    with running(tmp_path / "s", f"clean={runs[0]}", "--root", str(tmp_path / "runs")) as server:
+    root = ("--root", str(tmp_path / "runs"), "--unsigned")
+    with running(tmp_path / "s", f"clean={runs[0]}", *root) as server:
         of = {server.ask("GET", "/adapters").json()[0]["version"]: 0}
 
         def one() -> Answer:
@@ -123,7 +124,8 @@ def test_no_request_is_lost_and_none_is_off_its_version(line, tmp_path):
 
 def test_a_killed_worker_comes_back_with_its_versions(line, tmp_path):
     runs = make_versions(SERVICE, tmp_path / "runs", 2)
-    with running(tmp_path / "s", f"clean={runs[0]}", "--root", str(tmp_path / "runs")) as server:
+    root = ("--root", str(tmp_path / "runs"), "--unsigned")
+    with running(tmp_path / "s", f"clean={runs[0]}", *root) as server:
         version = server.put("clean", runs[1].name).json()["version"]
         before = server.post(SERVICE, line.read_bytes(), "line.sgy", gate="off")
         with ThreadPoolExecutor(4) as pool:

@@ -66,31 +66,23 @@ CASES: dict[str, Callable[[], Any]] = {
 }
 
 
-@table("name", list(CASES))
-def test_four_adapters_share_one_base_and_answer_bit_for_bit(name):
-    models = [trained(CASES[name](), seed) for seed in range(4)]
-    x = torch.linspace(-1, 1, 5 * 64).reshape(5, 64)
-    alone = [model(x) for model in models]
-    pool = Pool()
-    saved = [pool.share(model) for model in models]
-    for model, before in zip(models, alone, strict=True):
-        assert torch.equal(model(x), before)
-    assert len({answer.sum().item() for answer in alone}) == 4
-    kept = (64 * 64 + 64) * 4 if name == "partial" else BASE_BYTES  # partial trains layer 0
-    assert min(saved[1:]) >= kept
-
-
-def test_dual_anchors_share_one_base_and_answer_bit_for_bit():
-    models = [trained(dual_anchor(), seed) for seed in (0, 1)]
-    inputs = clip_inputs()
+@table("name", [*CASES, "dual anchors"])
+def test_adapters_share_one_base_and_answer_bit_for_bit(name):
+    make = CASES.get(name, dual_anchor)
+    inputs = clip_inputs() if make is dual_anchor else (torch.linspace(-1, 1, 320).reshape(5, 64),)
+    models, pool = [trained(make(), seed) for seed in range(4)], Pool()
     alone = [model(*inputs) for model in models]
-    pool = Pool()
     saved = [pool.share(model) for model in models]
     for model, before in zip(models, alone, strict=True):
         assert torch.equal(model(*inputs), before)
-    assert not torch.equal(*alone)
-    base = sum(tensor.nbytes for tensor in dual_anchor().parameters() if not tensor.requires_grad)
-    assert saved[1] >= base
+    assert len({answer.sum().item() for answer in alone}) == 4
+    other = make()
+    frozen = [parameter for parameter in other.parameters() if not parameter.requires_grad]
+    assert min(saved[1:]) >= sum(parameter.nbytes for parameter in frozen)
+    pool.share(other, frozen=True)  # what trains beside them keeps its own
+    held = {parameter.data_ptr() for model in models for parameter in model.parameters()}
+    assert {p.data_ptr() in held for p in frozen} == {True}
+    assert not any(p.requires_grad and p.data_ptr() in held for p in other.parameters())
 
 
 def test_what_no_model_uses_is_forgotten():

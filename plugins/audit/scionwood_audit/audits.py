@@ -45,7 +45,7 @@ def of_adapter(folder: Path, reference: Path | None, probe: str | None) -> Audit
     model = recipe.backbone.build() if recipe is not None else None
     rows = [*structure(folder, model), *origin(folder, run)]
     if recipe is not None and model is not None and not _broken(rows):
-        rows += behaviour(_task(recipe, folder), _names(recipe), run)
+        rows += behaviour(_task(recipe, folder), (recipe.task.name, recipe.data.name), run)
     return _compared(folder.as_posix(), rows, folder, reference)
 
 
@@ -63,7 +63,7 @@ def of_finished_run(
     task = None if _broken(rows) else _loaded(place, rows)
     if task is not None:
         recipe = resolve(place / "recipe.yaml")
-        rows += behaviour(task, _names(recipe), place)
+        rows += behaviour(task, (recipe.task.name, recipe.data.name), place)
         rows += _on_data(task, with_base(place, recipe), place, reference, data, group)
         rows += of_run(task, folder)
     return _compared(Path(run).as_posix(), rows, folder, reference)
@@ -186,10 +186,6 @@ def _task(recipe: Any, folder: Path) -> Task:
 
 def _broken(rows: Sequence[Row]) -> bool:
     return any(row.status == "broken" for row in rows)
-
-
-def _names(recipe: Any) -> tuple[str, str]:
-    return recipe.task.name, recipe.data.name
 
 
 def _facts() -> dict[str, str]:

@@ -8,14 +8,13 @@ this score the accuracy on clean data finds more (docs/results/audit.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 import numpy as np
 from peft import LoraConfig
-from torch import Tensor
 
 from scionwood import ScionwoodError, adapters
 from scionwood_audit.direction import Factors, product, products, turn, turns
@@ -54,26 +53,6 @@ class Weights:
     beside: int = 0
 
 
-def changes(
-    saved: adapters.SavedAdapter, tensors: Mapping[str, Tensor]
-) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Yield the factors of the change of each adapted weight of a LoRA, float64.
-
-    They are B times the scale of the adapter, (out, rank), and A, (rank, in).
-
-    Args:
-        saved: the files of the adapter.
-        tensors: its tensors by name.
-    """
-    scale = scale_of(saved.config)
-    for name in sorted(tensors):
-        if ".lora_A." not in name:
-            continue
-        a = tensors[name].double().flatten(1)
-        b = tensors[name.replace(".lora_A.", ".lora_B.")].double().flatten(1)
-        yield name.partition(".lora_A.")[0].removeprefix("base_model.model."), scale * b, a
-
-
 def scale_of(config: LoraConfig) -> float:
     """Return the factor that peft multiplies with B A: alpha over the rank, or over its root."""
     rank = int(config.r)
@@ -105,12 +84,17 @@ def weights_of(folder: Path) -> Weights | str:
         return f"its method {manifest.method} changes weights by no product B A"
     if config.rank_pattern or config.alpha_pattern:
         return "its layers have ranks of their own"
-    factors = {name: (b, a) for name, b, a in changes(saved, tensors)}
+    pairs = [(name, name.replace(".lora_A.", ".lora_B.")) for name in sorted(tensors)]
+    scale = scale_of(config)  # (scale B, A) of each module, (out, rank) and (rank, in)
+    factors = [
+        (scale * tensors[b].double().flatten(1), tensors[a].double().flatten(1))
+        for a, b in pairs
+        if a != b
+    ]
     if not factors:
         return "it has no product B A"
-    key = (manifest.sha256, manifest.method, config.r, scale_of(config), tuple(manifest.modules))
-    beside = len(tensors) - 2 * len(factors)
-    return Weights(key, tuple(factors.values()), beside)
+    key = (manifest.sha256, manifest.method, config.r, scale, tuple(manifest.modules))
+    return Weights(key, tuple(factors), len(tensors) - 2 * len(factors))
 
 
 @final

@@ -1,7 +1,6 @@
 from scionwood import Plugin
 from scionwood_federated.checks import SiteScore as SiteScore
 from scionwood_federated.checks import rank_by_losses as rank_by_losses
-from scionwood_federated.checks import rank_by_subspace as rank_by_subspace
 from scionwood_federated.checks import rank_sites as rank_sites
 from scionwood_federated.engines.flower_export import export_flower as export_flower
 from scionwood_federated.engines.plan import NetPlan as NetPlan

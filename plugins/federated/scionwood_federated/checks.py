@@ -69,30 +69,6 @@ def rank_sites(updates: Sequence[Update], start: Update | None) -> list[SiteScor
     return _ranked([update.about.site for update in updates], scores, FLOOR)
 
 
-def rank_by_subspace(updates: Sequence[Update]) -> list[SiteScore]:
-    """Rank the sites by the share of their change outside of the shared subspace, after CLAIR.
-
-    On trained adapters it finds noise, and hardly anything else; see the results.
-
-    Args:
-        updates: at least four updates that fit together.
-
-    Raises:
-        FederationError: there are fewer than four updates.
-
-    Example:
-        >>> from scionwood_federated import rank_by_subspace, update_of
-        >>> update = update_of("seismic/denoise", samples=1)
-        >>> len(rank_by_subspace([update] * 4))
-        4
-    """
-    from scionwood_federated.rules.clair import FLOOR as floor
-    from scionwood_federated.rules.clair import outside
-
-    names = [update.about.site for update in updates]
-    return _ranked(names, outside(updates).tolist(), floor)
-
-
 def rank_by_losses(losses: Mapping[str, Mapping[str, float]]) -> list[SiteScore]:
     """Rank the sites by what their updates cost the others.
 

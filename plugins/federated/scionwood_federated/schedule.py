@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-RuleName = Literal["exact", "frozen_a", "median", "trimmed", "krum", "clair", "factors"]
+RuleName = Literal["exact", "frozen_a", "median", "trimmed", "factors"]
 Regime = Literal["alone", "federated", "personal", "pooled", "pooled_equal"]
 """`pooled_equal` is pooled data for the steps of one site, and `pooled` for those of all."""
-Personal = Literal["none", "head", "adapter", "interpolate", "chosen"]
+Personal = Literal["none", "head", "adapter", "interpolate", "chosen", "shared"]
 """What stays at a site: its head in each round; or, after the rounds, a second adapter, a mix with
-the adapter that it trained alone, or the best of all of them."""
+the adapter that it trained alone, the best of all of them on its validation data, or the most
+shared of them that is as good there as the one trained alone."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Plan(Schedule):
         proximal: the weight mu of FedProx, which holds a site to the start of its round; 0 is none.
         score_every: rounds between two scores.
         most_samples: the largest number of samples that a site may claim.
-        options: of the rule, such as '{bad: 2}' for krum.
+        options: of the rule, such as '{share: 0.1}' for trimmed.
 
     Example:
         >>> from scionwood_federated import Plan

@@ -1,5 +1,4 @@
 from scionwood import Plugin
-from scionwood_serve.exports.container import export_container as export_container
 from scionwood_serve.exports.vllm import export_vllm as export_vllm
 from scionwood_serve.verbs.export import export as export
 from scionwood_serve.versions.problem import ServingError as ServingError

@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from scionwood.authoring import check_target
-from scionwood_federated.engines.certificates import (
+from scionwood_federated.engines.flower_export import START, plan_of
+from scionwood_federated.engines.plan import (
     CA,
     CERTIFICATE,
     NODE_KEY,
@@ -27,8 +28,6 @@ from scionwood_federated.engines.certificates import (
     SERVER_KEY,
     SITES,
 )
-from scionwood_federated.engines.exporting import START
-from scionwood_federated.engines.flower_export import plan_of
 from scionwood_federated.engines.rounds import outcome
 from scionwood_federated.engines.site import write_home
 from scionwood_federated.update.record import FederationError
@@ -45,22 +44,10 @@ def serve(
     port: int = 8443,
     wait: float = 600.0,
 ) -> dict[str, Any]:
-    """Serve a federation until its rounds are done, with TLS, for registered nodes only.
-
-    Args:
-        app: the folder that `export_flower` wrote.
-        out: the folder of the rounds.
-        certificates: the folder that `make_certificates` wrote, or its `server` folder.
-        host: the address to listen at.
-        port: the port to listen at.
-        wait: seconds to wait for the sites before the first round.
+    """Serve a federation; see the verb. `certificates` may also be their `server` folder.
 
     Returns:
         How it ended: `last` names the folder of the last round.
-
-    Raises:
-        FederationError: Flower is not installed, a node's key is missing, or the rounds failed.
-        OutputExistsError: `out` exists.
     """
     plan, keys = plan_of(app), Path(certificates)
     keys = (keys if (keys / CA).exists() else keys / SERVER).absolute()
@@ -94,23 +81,9 @@ def join(
     overrides: Sequence[str] = (),
     patience: float = 300.0,
 ) -> int:
-    """Take part in a federation as a site, until the server is gone or this process is ended.
+    """Take part in a federation; see the verb. It returns the exit code of the node.
 
     A node that starts before the server, or before its key is registered there, tries again.
-
-    Args:
-        server: the address of the server, such as `pool.example.org:8443`.
-        site: the name under which the server registered this node's key.
-        recipe: this site's copy of the recipe.
-        certificates: the folder of this site, with `ca.pem` and `node.key`.
-        overrides: the options that are the site's own.
-        patience: seconds to try to reach a server that is not there, or not any more.
-
-    Returns:
-        The exit code of the node.
-
-    Raises:
-        FederationError: Flower is not installed.
     """
     keys = Path(certificates)
     keys = (keys if (keys / CA).exists() else keys / SITES / site).absolute()

@@ -14,6 +14,10 @@ from scionwood_federated.update.training import HeldOut
 HOLD: dict[str, HeldOut] = {"frozen_a": "A"}
 """The factor that does not move, by rule."""
 
+SERVER, SITES, NODES = "server", "sites", "nodes"
+CA, CERTIFICATE, SERVER_KEY, NODE_KEY = "ca.pem", "server.pem", "server.key", "node.key"
+"""The folders and files of `certificates`."""
+
 
 @dataclass(frozen=True)
 class NetPlan(NetOptions):

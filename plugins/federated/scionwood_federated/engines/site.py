@@ -8,19 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scionwood import adapters, override, resolve, save_adapter, save_head
+from scionwood import adapters, override, resolve
 from scionwood_federated.engines.messages import packed, unpacked
 from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.folder import (
-    ADAPTER,
-    HEAD,
     SITE,
     digest_of,
     read_start,
+    save_weights,
     write_json,
 )
 from scionwood_federated.update.record import FederationError, Update
+from scionwood_federated.update.together import check_same
 
 
 def write_home(path: Path, site: str, recipe: str | Path, overrides: list[str]) -> None:
@@ -66,26 +66,17 @@ def answer(
         model.train(batches, steps, int(order["seed"]), site.home())
         update = model.state(site.name, site.samples(), steps, round_)
         about = replace(update.about, start=digest_of(start))
-        return _written(model, replace(update, about=about), Path(folder) / "update")
+        out = Path(folder) / "update"
+        out.mkdir()
+        save_weights(model.backbone, out)
+        write_json(out / SITE, about.dump())
+        return packed(out)
 
 
 def _check_start(start: Update, model: SharedModel, round_: int) -> None:
     site_about = model.state("own", 0, 0, 0).about
-    for key in ("recipe", "base", "preprocessing"):
-        if getattr(start.about, key) != getattr(site_about, key):
-            rule = f"its {key} is not that of this site"
-            raise FederationError("start of the round", rule, "Ask for the start that all use")
+    keys, remedy = ("recipe", "base", "preprocessing"), "Ask for the start that all use"
+    check_same(start.about, site_about, keys, "start of the round", remedy)
     if start.about.round != round_ - 1:
         rule = f"it starts round {start.about.round + 1}, and round {round_} was asked for"
         raise FederationError("start of the round", rule, "Begin the federation again")
-
-
-def _written(model: SharedModel, update: Update, folder: Path) -> dict[str, bytes]:
-    backbone: Any = model.backbone
-    folder.mkdir()
-    base = {str(k): str(v) for k, v in getattr(backbone.get_base_model(), "card", {}).items()}
-    save_adapter(backbone, folder / ADAPTER, base=base)
-    if update.head:
-        save_head(backbone, folder / HEAD)
-    write_json(folder / SITE, update.about.dump())
-    return packed(folder)

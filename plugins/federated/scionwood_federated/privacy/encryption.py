@@ -1,9 +1,9 @@
 """Sums of encrypted updates by CKKS: whoever sums them cannot read them.
 
 After FedShield-LLM (arXiv 2506.05640), with its key handling and its packing changed. The secret
-key stays with the sites and never reaches the server. Ciphertexts are only added. Coordinates that
-a public mask prunes are not sent at all. All sites share one secret key, so that one of them
-together with the server can read an update of another.
+key stays with the sites and never reaches the server. Ciphertexts are only added. Each site prunes
+the smallest values of its own update before encryption. All sites share one secret key, so that one
+of them together with the server can read an update of another.
 """
 
 from __future__ import annotations
@@ -190,19 +190,18 @@ def prune_rate(round_: int, rounds: int = 200) -> float:
     return round(0.2 + 0.3 * min(1.0, (round_ - first) / max(rounds - first, 1)), 6)
 
 
-def mask_of_largest(start: Tensor, rate: float) -> Tensor:
-    """Return a public mask of what is sent: the coordinates that are largest in the start.
+def pruned(change: Tensor, rate: float) -> Tensor:
+    """Return an update with its smallest values set to 0, which hides where they moved.
+
+    The mask is the site's own and secret, as in the paper. A ciphertext of zeros is as long as any
+    other, so that pruning saves no bytes.
 
     Args:
-        start: a tensor of the start of the round, which all sites have.
+        change: (n,) what a site changed.
         rate: the share to prune, below 1.
     """
-    flat = start.abs().flatten()
-    count = round(rate * len(flat))
-    mask = torch.ones(len(flat), dtype=torch.bool)
-    # Stable, so that all sites drop the same ones among equal values.
-    mask[flat.argsort(stable=True)[:count]] = False
-    return mask
+    rows = change.abs().argsort(stable=True)[: int(rate * len(change))]
+    return change.index_fill(0, rows, 0.0)
 
 
 def tenseal() -> Any:

@@ -8,7 +8,7 @@ server can do with ciphertexts, and with a common A the mean of B is exact.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from scionwood.authoring import atomic_folder, check_target, writing
 from scionwood_federated.privacy.encryption import (
     decrypted,
     encrypted,
-    mask_of_largest,
     prune_rate,
+    pruned,
     read_key,
     summed,
 )
@@ -51,29 +51,36 @@ def is_encrypted(folder: str | Path) -> bool:
 
 
 def write_encrypted(
-    update: Update, start: Update, key_file: str | Path, out: str | Path, *, rounds: int = 200
+    update: Update,
+    start_folder: str | Path | None,
+    key_file: str | Path,
+    out: str | Path,
+    *,
+    rounds: int = 200,
 ) -> None:
     """Write an update whose tensors only the sites can read.
 
     Args:
         update: the update of a run that held A.
-        start: what the round started from; it gives the public mask.
+        start_folder: what the round started from; the change from it is sent.
         key_file: the public key.
         out: the folder to write.
         rounds: the number of all rounds, for the schedule of pruning.
 
     Raises:
-        FederationError: A was not held, the start is another one, or a value is too large.
+        FederationError: A was not held, no start is named or another one, or a value is too large.
         OutputExistsError: the folder exists.
     """
+    if start_folder is None:
+        raise FederationError("--encrypt", "the change from the start is encrypted", "Add --start")
+    start = read_start(start_folder)
     _check_held(update, start)
     check_target(out, overwrite=False)
     key, rate = read_key(key_file), prune_rate(update.about.round, rounds)
-    moving = _moving(update)
-    begun = _moving(start)
-    flat = [moving[n].double().flatten()[mask_of_largest(begun[n], rate)] for n in sorted(moving)]
+    moving, begun = _moving(update), _moving(start)
+    flat = [(moving[n].double() - begun[n].double()).flatten() for n in sorted(moving)]
     # Ciphertexts can only be added: the sum of n x over the sum of n is the weighted mean.
-    values = update.about.samples * torch.cat(flat)
+    values = update.about.samples * pruned(torch.cat(flat), rate)
     facts = {"key": key.name, "values": len(values), "rate": rate}
     about = replace(update.about, extra={**update.about.extra, "encrypted": facts})
     assert update.folder is not None  # it was read
@@ -115,7 +122,7 @@ def sum_encrypted(
     key = read_key(key_file)
     for site, fact in zip(sites, facts, strict=True):
         if fact != facts[0] or fact["key"] != key.name:
-            rule_ = "its key, its mask or the number of its values is not that of the others"
+            rule_ = "its key, its pruning or the number of its values is not that of the others"
             raise FederationError(f"site {site.site}", rule_, "Let all sites use one public key")
     total = sum(site.samples for site in sites)
     names = [site.site for site in sites]
@@ -153,11 +160,16 @@ def decrypt_sum(
     if facts["key"] != key.name:
         raise FederationError(str(folder), "it was encrypted with another key", "Give its own key")
     moving = _moving(begun)
-    masks = {name: mask_of_largest(value, facts["rate"]) for name, value in moving.items()}
-    if sum(int(mask.sum()) for mask in masks.values()) != facts["values"]:
+    if sum(value.numel() for value in moving.values()) != facts["values"]:
         raise AdapterFileError(str(folder), "its values do not fit the start", "Give its own start")
     values = decrypted(path / VALUES, key, facts["values"]) / about.samples
-    tensors = _unpacked(values, moving, masks)
+    sizes = [moving[name].numel() for name in sorted(moving)]
+    tensors = {
+        name: of_kind(
+            moving[name].double() + change.reshape(moving[name].shape), moving[name].dtype
+        )
+        for name, change in zip(sorted(moving), values.split(sizes), strict=True)
+    }
     adapter = {name: tensors.get(name, value) for name, value in begun.adapter.items()}
     head = {name: tensors[f"head:{name}"] for name in begun.head}
     pooled = Pooled(adapter, head, 0.0, tuple(about.extra.get("sites", ())))
@@ -189,20 +201,6 @@ def _moving(update: Update) -> dict[str, Tensor]:
     still = {a for a, _ in pair_names(update.adapter).values()}
     plain = {name: value for name, value in update.adapter.items() if name not in still}
     return {**plain, **{f"head:{name}": value for name, value in update.head.items()}}
-
-
-def _unpacked(
-    values: Tensor, like: Mapping[str, Tensor], masks: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    out, place = {}, 0
-    for name in sorted(like):
-        mask, value = masks[name], like[name]
-        flat = torch.zeros(len(mask), dtype=torch.float64)
-        count = int(mask.sum())
-        flat[mask] = values[place : place + count]
-        place += count
-        out[name] = of_kind(flat.reshape(value.shape), value.dtype)
-    return out
 
 
 def _check_held(update: Update, start: Update) -> None:

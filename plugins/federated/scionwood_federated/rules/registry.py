@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
+from inspect import getfullargspec
 from typing import Any, NamedTuple
 
 from scionwood_federated.rules.averages import exact, factors, frozen_a
-from scionwood_federated.rules.clair import clair
 from scionwood_federated.rules.pooled import Pooled
-from scionwood_federated.rules.robust import krum, median, trimmed
+from scionwood_federated.rules.robust import median, trimmed
 from scionwood_federated.update.record import FederationError, Site, Update
 
 
@@ -32,8 +31,6 @@ RULES: dict[str, Rule] = {
     "frozen_a": Rule(frozen_a, additive=True, mixed=False),
     "median": Rule(median, additive=False, mixed=True),
     "trimmed": Rule(trimmed, additive=False, mixed=True),
-    "krum": Rule(krum, additive=False, mixed=True),
-    "clair": Rule(clair, additive=False, mixed=False),
     "factors": Rule(factors, additive=True, mixed=False),
 }
 
@@ -82,7 +79,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 
     Args:
         name: the name of the rule.
-        options: its options, such as `bad` of krum.
+        options: its options, such as `share` of trimmed.
 
     Raises:
         FederationError: no rule has this name, it has no such option, or a value is of another
@@ -91,19 +88,13 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     if name not in RULES:
         choices = ", ".join(RULES)
         raise FederationError(f"rule {name!r}", "no rule has this name", f"Choose: {choices}")
-    parameters = signature(RULES[name].function).parameters.values()
-    has = {
-        parameter.name: type(parameter.default)
-        for parameter in parameters
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
+    names = getfullargspec(RULES[name].function).kwonlyargs
     for key, value in options.items():
-        if key not in has:
+        if key not in names:
             rule = f"the rule {name} has no such option"
-            raise FederationError(f"option {key!r}", rule, f"It has: {', '.join(has) or 'none'}")
-        if type(value) not in (int, has[key]):
-            rule = f"{value!r:.60} is no {'number' if has[key] is float else 'whole number'}"
-            raise FederationError(f"option {key}", rule, "Give one")
+            raise FederationError(f"option {key!r}", rule, f"It has: {', '.join(names) or 'none'}")
+        if type(value) not in (int, float):
+            raise FederationError(f"option {key}", f"{value!r:.60} is no number", "Give one")
 
 
 def apply(
@@ -116,7 +107,7 @@ def apply(
         updates: the updates, which were checked against each other.
         weights: their weights, which sum to one.
         like: gives the rank and the scale of the result.
-        options: of the rule, such as `bad` of krum.
+        options: of the rule, such as `share` of trimmed.
 
     Raises:
         FederationError: see `check_options`, or the rule refuses the updates.

@@ -1,4 +1,4 @@
-"""What a regime costs: CPU time, peak memory, bytes on the wire, and energy where it is counted."""
+"""What a regime costs: CPU time, peak memory, and bytes on the wire."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
 from scionwood_federated.rules.pooled import Pooled
 from scionwood_federated.update.record import Update
-
-COUNTER = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
-"""The energy counter of Intel processors, which often only root may read."""
 
 
 @dataclass
@@ -27,27 +23,22 @@ class Costs:
         up: bytes from the sites.
         down: bytes to the sites.
         peak: the largest resident memory of this process so far, in MiB.
-        joules: energy of the processor; `None` where no counter can be read.
     """
 
     cpu: float = 0.0
     up: int = 0
     down: int = 0
     peak: float = 0.0
-    joules: float | None = None
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Count time, memory and energy inside the block."""
-        begun, energy = time.process_time(), _energy()
+        """Count time and memory inside the block."""
+        begun = time.process_time()
         try:
             yield
         finally:
             self.cpu += time.process_time() - begun
             self.peak = _peak()
-            after = _energy()
-            if energy is not None and after is not None:
-                self.joules = (self.joules or 0.0) + max(after - energy, 0) / 1e6
 
 
 def size_of(sent: Update | Pooled, held_factor: str = "") -> int:
@@ -69,10 +60,3 @@ def _peak() -> float:
 
     unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def _energy() -> int | None:
-    try:
-        return int(COUNTER.read_text())
-    except (OSError, ValueError):  # no counter, or not for this user: "not measured"
-        return None

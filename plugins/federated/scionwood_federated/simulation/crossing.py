@@ -10,7 +10,7 @@ from scionwood import override, resolve
 from scionwood_federated.simulation.model import SharedModel
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.record import FederationError, Update
-from scionwood_federated.update.together import check_together
+from scionwood_federated.update.together import check_same, check_together
 
 
 def losses_at(
@@ -41,10 +41,8 @@ def losses_at(
     if model.higher_is_better:
         rule = f"the score of {resolved.task.name} is no loss"
         raise FederationError("losses", rule, "Use the way cosine")
-    for key in ("recipe", "base"):
-        if getattr(updates[0].about, key) != getattr(local_about, key):
-            rule = f"their {key} is not that of this site"
-            raise FederationError("updates", rule, "Give the recipe of the federation")
+    remedy = "Give the recipe of the federation"
+    check_same(updates[0].about, local_about, ("recipe", "base"), "updates", remedy)
     site = SiteData("own", override(resolved, list(overrides)) if overrides else resolved)
     losses = {}
     for update in updates:

@@ -18,7 +18,7 @@ from scionwood_federated.rules.registry import apply, weights_of
 from scionwood_federated.schedule import Plan, Regime
 from scionwood_federated.simulation.costs import Costs, size_of
 from scionwood_federated.simulation.model import HomeData, SharedModel
-from scionwood_federated.simulation.personal import choose
+from scionwood_federated.simulation.personal import candidates, pick
 from scionwood_federated.simulation.sites import SiteData
 from scionwood_federated.update.record import Update
 from scionwood_federated.update.together import check_together
@@ -98,7 +98,7 @@ class Simulation:
         self.model, self.sites, self.plan, self.seed = model, sites, plan, seed
         self.change = change
         self.start = model.state("global", 0, 0, 0)
-        self._begun, self._total, self._done = time.monotonic(), 1, 0
+        self._begun = time.monotonic()
         self._lone: dict[str, Update] = {}
 
     def alone(self) -> Outcome:
@@ -125,16 +125,10 @@ class Simulation:
         shared = Update(self.start.about, self.model.config, everyone.adapter, everyone.head)
         for number, site in enumerate(self.sites):
             with costs.counted():
-                choice = choose(
-                    self.model,
-                    site,
-                    shared,
-                    self._trained_alone(number),
-                    self.start,
-                    kind=self.plan.personal,
-                    steps=self._steps // 2,
-                    seed=self._seed(self.plan.rounds + 1, number),
-                )
+                kind, seed = self.plan.personal, self._seed(self.plan.rounds + 1, number)
+                trained = self._trained_alone(number), self.start, kind, self._steps // 2, seed
+                choices = candidates(self.model, site, shared, *trained)
+                choice = pick(choices, kind, higher=self.model.higher_is_better)
             self.model.put(choice.weights.adapter, choice.weights.head)
             scores = self._scores()
             own_scores[site.name], everywhere[site.name] = scores[site.name], _mean(scores)
@@ -261,11 +255,7 @@ class Simulation:
 
     def _say(self, regime: str, count: int, total: int) -> None:
         spent = time.monotonic() - self._begun
-        if regime != getattr(self, "_regime", ""):
-            self._regime, self._since = regime, spent
-        left = (spent - self._since) / max(count - 1, 1) * (total - count) if count > 1 else 0.0
-        time_left = f", about {left:.0f} s left" if count > 1 and count < total else ""
-        print(f"{regime} {count} of {total}, {spent:.0f} s{time_left}", file=sys.stderr, flush=True)
+        print(f"{regime} {count} of {total}, {spent:.0f} s", file=sys.stderr, flush=True)
 
 
 def _mean(scores: dict[str, float]) -> float:

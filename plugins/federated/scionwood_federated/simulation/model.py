@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,28 +16,9 @@ from peft.utils import set_peft_model_state_dict
 from torch import Tensor
 
 from scionwood import TrainingError, adapters, build
-from scionwood_federated.rules.low_rank import Pair
 from scionwood_federated.update.hashes import own_options, preprocessing_hash, recipe_hash
 from scionwood_federated.update.record import FederationError, Site, Update
 from scionwood_federated.update.training import HeldOut, hold_factor
-
-
-class Batches:
-    """The next batches of a stream, as Lightning takes a loader.
-
-    Args:
-        stream: batches without end.
-        count: the number of batches to take.
-    """
-
-    def __init__(self, stream: Iterable[Any], count: int) -> None:
-        self.stream, self.count = stream, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Any]:
-        return islice(self.stream, self.count)
 
 
 class HomeData(L.LightningDataModule):
@@ -144,25 +126,21 @@ class SharedModel:
                 if name in head:
                     value.copy_(head[name])
 
-    def shift_base(self, products: Mapping[str, tuple[Tensor, Tensor]]) -> None:
-        """Add products B A, by module, to the frozen weights."""
+    @contextmanager
+    def shifted(self, products: Mapping[str, tuple[Tensor, Tensor]]) -> Iterator[None]:
+        """Add products B A, by module, to the frozen weights inside the block."""
+        modules: list[Any] = [self.backbone.get_submodule(name) for name in products]
+        weights = [module.base_layer.weight for module in modules]
+        before = [weight.clone() for weight in weights]
         with torch.no_grad():
-            for module, (b, a) in products.items():
-                layer: Any = self.backbone.get_submodule(module)
-                weight = layer.base_layer.weight
-                weight += Pair(a, b, 1.0).b.matmul(a).reshape(weight.shape).to(weight.dtype)
-
-    def base_weights(self, modules: Iterable[str]) -> dict[str, Tensor]:
-        """Return copies of the frozen weights of modules, to put them back later."""
-        layers: dict[str, Any] = {module: self.backbone.get_submodule(module) for module in modules}
-        return {module: layer.base_layer.weight.clone() for module, layer in layers.items()}
-
-    def restore_base(self, weights: Mapping[str, Tensor]) -> None:
-        """Put frozen weights back."""
-        with torch.no_grad():
-            for module, value in weights.items():
-                layer: Any = self.backbone.get_submodule(module)
-                layer.base_layer.weight.copy_(value)
+            for weight, (b, a) in zip(weights, products.values(), strict=True):
+                weight += (b @ a).reshape(weight.shape).to(weight.dtype)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for weight, value in zip(weights, before, strict=True):
+                    weight.copy_(value)
 
     def train(
         self,
@@ -191,7 +169,7 @@ class SharedModel:
             trainer = self._trainer(
                 max_steps=steps, max_epochs=-1, callbacks=callbacks, default_root_dir=aside
             )
-            trainer.fit(task, Batches(batches, steps))
+            trainer.fit(task, islice(batches, steps))
 
     def score(self, loader: Any) -> float:
         """Return the task's monitor on the batches of a loader."""
@@ -225,21 +203,17 @@ class SharedModel:
         )
 
 
-class quiet(warnings.catch_warnings):
-    """Hide the advice of Lightning about short runs."""
-
-    def __enter__(self) -> Any:
-        """Silence warnings and the notes about devices."""
-        self._loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
-        self._levels = [logger.level for logger in self._loggers]
-        for logger in self._loggers:
-            logger.setLevel(logging.ERROR)
-        out = super().__enter__()
-        warnings.simplefilter("ignore")
-        return out
-
-    def __exit__(self, *exc_info: Any) -> None:
-        """Restore what was before."""
-        super().__exit__(*exc_info)
-        for logger, level in zip(self._loggers, self._levels, strict=True):
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide the advice of Lightning about short runs, and its notes about devices."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

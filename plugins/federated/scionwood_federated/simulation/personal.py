@@ -10,7 +10,7 @@ alone are always among the candidates, so that a site keeps its own where joinin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -43,71 +43,80 @@ class Choice(NamedTuple):
     weights: Pooled
 
 
-def choose(
+def candidates(
     model: SharedModel,
     site: SiteData,
     everyone: Update,
     alone: Update,
     start: Update,
-    *,
     kind: Personal,
     steps: int,
     seed: int,
-) -> Choice:
-    """Return the candidate with the best score on the validation data of a site.
+) -> list[Choice]:
+    """Return the models that a site may use, from the global one to the one trained alone.
 
     Args:
         model: the model, whose weights are those of the last candidate afterwards.
-        site: the site.
+        site: the site, whose validation data score each candidate.
         everyone: the global weights.
         alone: the weights that the site trained alone.
         start: the weights before the first round, from which a local adapter starts.
-        kind: the candidates besides `everyone` and `alone`.
+        kind: see `Personal`.
         steps: of the local adapter.
         seed: of its training.
 
     Raises:
-        FederationError: the kind is `adapter` or `chosen`, and the method is no LoRA.
+        FederationError: a local adapter is asked for, and the method is no LoRA.
     """
-    loader = site.data.val_dataloader()
-    candidates = [("global", _pooled(everyone)), ("alone", _pooled(alone))]
-    if kind in ("interpolate", "chosen"):
+    choices = [Choice("global", 0.0, _pooled(everyone))]
+    if kind != "adapter":
         for share in MIXES:
             mix = exact([everyone, alone], [1 - share, share], everyone)
-            candidates.append((f"mix {share:.2f}", mix))
-    if kind in ("adapter", "chosen"):
-        candidates += _local(model, site, everyone, start, steps, seed)
-    best: Choice | None = None
-    for name, weights in candidates:
-        model.put(weights.adapter, weights.head)
-        score = model.score(loader)
-        better = best is None or (
-            score > best.validation if model.higher_is_better else score < best.validation
-        )
-        if better:
-            best = Choice(name, score, weights)
-    assert best is not None  # there are at least two
-    return best
+            choices.append(Choice(f"mix {share:.2f}", 0.0, mix))
+    if kind != "interpolate":
+        choices += _local(model, site, everyone, start, steps, seed)
+    choices.append(Choice("alone", 0.0, _pooled(alone)))
+    loader, scored = site.data.val_dataloader(), []
+    for choice in choices:
+        model.put(choice.weights.adapter, choice.weights.head)
+        scored.append(choice._replace(validation=model.score(loader)))
+    return scored
+
+
+def pick(scored: Sequence[Choice], kind: Personal, *, higher: bool) -> Choice:
+    """Return the best candidate; or, where the kind is `shared`, the most shared good one.
+
+    A model that is as good as the site's own on its own data costs it nothing, and the more of it
+    is shared, the more it knows of the data of others.
+
+    Args:
+        scored: the candidates, from the global one to that which was trained alone.
+        kind: see `Personal`.
+        higher: whether a larger score is better.
+    """
+    sign = 1.0 if higher else -1.0
+    if kind == "shared":
+        own = sign * scored[-1].validation
+        return next(choice for choice in scored if sign * choice.validation >= own)
+    return max(scored, key=lambda choice: sign * choice.validation)
 
 
 def _local(
     model: SharedModel, site: SiteData, everyone: Update, start: Update, steps: int, seed: int
-) -> Iterator[tuple[str, Pooled]]:
+) -> Iterator[Choice]:
     """Train a local adapter with the global one in the frozen weights; yield both as one."""
     parts = stacks([everyone])
     if everyone.config.peft_type.value != "LORA":
         rule = "its product is not the change of the weight, so nothing can be added to the base"
         raise FederationError(f"personal adapter of {site.name}", rule, "Use interpolate")
     shared = {module: stacked(pairs, [1.0]) for module, pairs in parts.items()}
-    base = model.base_weights(shared)
     local, batches = replace(start, head=everyone.head), site.batches()
     for part in range(PARTS):
-        model.shift_base(shared)
-        model.put(local.adapter, local.head)
-        model.train(batches, max(1, steps // PARTS), seed + part, site.home())
-        local = model.state(site.name, site.samples(), steps, 1)
-        model.restore_base(base)
-        yield f"global and local, {part + 1} of {PARTS}", _sum(everyone, local)
+        with model.shifted(shared):
+            model.put(local.adapter, local.head)
+            model.train(batches, max(1, steps // PARTS), seed + part, site.home())
+            local = model.state(site.name, site.samples(), steps, 1)
+        yield Choice(f"global and local, {part + 1} of {PARTS}", 0.0, _sum(everyone, local))
 
 
 def _sum(everyone: Update, local: Update) -> Pooled:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scionwood import adapters, override, save_adapter, save_head
+from scionwood import override
 from scionwood.authoring import atomic_folder, write_manifest
 from scionwood_federated.engines.plan import HOLD
 from scionwood_federated.rules.pooled import Pooled
@@ -25,7 +25,7 @@ from scionwood_federated.simulation.store import (
     kept_round,
     open_store,
 )
-from scionwood_federated.update.folder import write_json
+from scionwood_federated.update.folder import save_weights, write_json
 from scionwood_federated.update.record import FederationError
 
 CONSTANT = {"task.schedule": "constant", "task.warmup_steps": 0}
@@ -51,7 +51,7 @@ def run_simulation(
     record = {**asdict(plan), "recipe": resolved.dump(), "sites": sites, "seed": seed}
     open_store(folder, record, resume=resume)
     model = SharedModel(resolved, HOLD.get(plan.rule, ""))
-    simulation = Simulation(model, sites_of(resolved, sites, seed=seed), plan, seed=seed)
+    simulation = Simulation(model, sites_of(resolved, sites), plan, seed=seed)
     outcomes: dict[str, Outcome] = {}
     if plan.personal not in ("none", "head"):
         compare = [*compare, "personal"]
@@ -118,11 +118,7 @@ def write_model(
     """
     model.put(weights.adapter, weights.head)
     with atomic_folder(target) as part:
-        backbone: Any = model.backbone
-        base = {str(k): str(v) for k, v in getattr(backbone.get_base_model(), "card", {}).items()}
-        save_adapter(backbone, part / "adapter", base=base)
-        if adapters.head_state(backbone):
-            save_head(backbone, part / "head.safetensors")
+        save_weights(model.backbone, part)
         (part / "recipe.yaml").write_text(recipe.dump(), encoding="utf-8")
         write_json(part / "federation.json", record)
         write_manifest(part)

@@ -1,25 +1,21 @@
-"""The sites of a simulation: each has the recipe with options of its own, or a part of the data."""
+"""The sites of a simulation: each has the recipe with options of its own."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch.utils.data import IterableDataset
-
 from scionwood import override
-from scionwood.authoring import DataLoader, reading
+from scionwood.authoring import reading
 from scionwood_federated.simulation.model import HomeData
 from scionwood_federated.simulation.tables import cut, table_of
 from scionwood_federated.update.record import FederationError, folded, is_name
 
-WAYS = "sites.csv, by:data.OPTION, by:COLUMN, or dirichlet:0.5 (or dirichlet:0.5:10 for ten sites)"
+WAYS = "sites.csv, by:data.OPTION or by:COLUMN"
 
 
 @dataclass
@@ -29,12 +25,10 @@ class SiteData:
     Attributes:
         name: the name of the site.
         recipe: the recipe with the options of the site.
-        part: the training samples of the site; `None` means all of its data.
     """
 
     name: str
     recipe: Any
-    part: Sequence[int] | None = None
     _data: Any = field(default=None, repr=False)
 
     @property
@@ -49,8 +43,7 @@ class SiteData:
 
     def train_loader(self) -> Any:
         """Return the training batches of the site."""
-        loader = self.data.train_dataloader()
-        return loader if self.part is None else loader.part(self.part)
+        return self.data.train_dataloader()
 
     def home(self) -> HomeData:
         """Return what the hooks of a task see of the data."""
@@ -58,8 +51,6 @@ class SiteData:
 
     def samples(self) -> int:
         """Return the number of training samples."""
-        if self.part is not None:
-            return len(self.part)
         try:
             return len(self.data.train_dataloader().dataset)
         except TypeError:  # a stream: each site then counts alike
@@ -92,7 +83,7 @@ class SiteData:
             epoch += 1
 
 
-def sites_of(recipe: Any, way: str, *, seed: int = 0) -> list[SiteData]:
+def sites_of(recipe: Any, way: str) -> list[SiteData]:
     """Return the sites of a simulation.
 
     Args:
@@ -100,9 +91,7 @@ def sites_of(recipe: Any, way: str, *, seed: int = 0) -> list[SiteData]:
         way: a CSV file with the column `site` and columns such as `data.source`, whose values
             replace those of the recipe; `by:data.OPTION` makes a site of each value of a list, or
             of each sub-folder; `by:COLUMN` makes one of each value in a column of the table of
-            samples; `dirichlet:ALPHA[:SITES]` deals the training samples by their
-            labels, the smaller ALPHA the more unequal.
-        seed: the seed of the dealing.
+            samples.
 
     Raises:
         FederationError: the way is unknown, or does not fit the data.
@@ -111,8 +100,6 @@ def sites_of(recipe: Any, way: str, *, seed: int = 0) -> list[SiteData]:
     """
     if way.startswith("by:"):
         sites = _by_option(recipe, way.removeprefix("by:"))
-    elif way.startswith("dirichlet:"):
-        sites = _dealt(recipe, way.removeprefix("dirichlet:"), seed)
     elif Path(way).suffix == ".csv":
         sites = _listed(recipe, Path(way))
     else:
@@ -167,55 +154,3 @@ def _by_option(recipe: Any, key: str) -> list[SiteData]:
         rule = f"its value {value!r:.60} is no list and no folder of folders"
         raise FederationError(f"by:{key}", rule, f"Give {WAYS}")
     return [SiteData(str(entry), override(recipe, {f"data.{name}": [entry]})) for entry in value]
-
-
-def _dealt(recipe: Any, text: str, seed: int) -> list[SiteData]:
-    alpha, _, count = text.partition(":")
-    try:
-        concentration, number = float(alpha), int(count or 10)
-    except ValueError as error:
-        raise FederationError(f"dirichlet:{text}", "it is no number", f"Give {WAYS}") from error
-    if not concentration > 0 or number < 2:
-        rule = "it needs a concentration above 0 and at least two sites"
-        raise FederationError(f"dirichlet:{text}", rule, "Give dirichlet:0.5:10")
-    full_site = SiteData("all", recipe)
-    labels = _labels(full_site)
-    rng = np.random.default_rng(seed)
-    parts: list[list[int]] = [[] for _ in range(number)]
-    for label in sorted(set(labels)):
-        rows = rng.permutation([n for n, row_label in enumerate(labels) if row_label == label])
-        # Each label is dealt by shares of its own (Hsu et al. 2019, arXiv:1909.06335).
-        shares = rng.dirichlet([concentration] * number).cumsum()[:-1]
-        for part, chosen in zip(
-            parts, np.split(rows, (shares * len(rows)).astype(int)), strict=True
-        ):
-            part += [int(row) for row in chosen]
-    names = [f"site{n + 1}" for n in range(number)]
-    pairs = zip(names, parts, strict=True)
-    return [SiteData(n, recipe, sorted(part), full_site.data) for n, part in pairs if part]
-
-
-def _labels(site: SiteData) -> list[int]:
-    """Return the label of each training sample: the last entry of a pair, or the key `label`."""
-    out = []
-    loader = site.data.train_dataloader()
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-        rule = f"{site.recipe.data.name} has no authoring.DataLoader, which takes samples by index"
-        raise FederationError("dirichlet", rule, "Split by a list of sites: --sites sites.csv")
-    for index in range(len(loader.dataset)):
-        item = loader.dataset[index]
-        value = (
-            item.get("label")
-            if isinstance(item, dict)
-            else item[-1]
-            if isinstance(item, tuple)
-            else None
-        )
-        if isinstance(value, torch.Tensor) and value.numel() == 1:
-            value = int(value)
-        if not isinstance(value, int | np.integer):
-            rule = f"the samples of {site.recipe.data.name} have no label"
-            remedy = "Split by a list of sites: --sites sites.csv"
-            raise FederationError("dirichlet", rule, remedy)
-        out.append(int(value))
-    return out

@@ -7,6 +7,7 @@ takes. What others made is read like any stranger's adapter.
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Mapping
@@ -74,10 +75,7 @@ def begin_round(recipe: Any, out: str | Path, *, own: tuple[str, ...] = ()) -> U
     model: Any = build(recipe)[0].backbone
     own = own_options(recipe, own)
     with atomic_folder(out) as folder:
-        card = {str(k): str(v) for k, v in getattr(model.get_base_model(), "card", {}).items()}
-        save_adapter(model, folder / ADAPTER, base=card)
-        if _has_head(model):
-            save_head(model, folder / HEAD)
+        save_weights(model, folder)
         (folder / RECIPE).write_text(recipe.dump(), encoding="utf-8")
         manifest = adapters.read_folder(folder / ADAPTER).manifest
         assert manifest is not None  # it was just written
@@ -214,6 +212,14 @@ def write_start(
         write_manifest(folder)
 
 
+def save_weights(model: Any, folder: Path) -> None:
+    """Write the adapter of a model and its head, if it has one."""
+    card = {str(k): str(v) for k, v in getattr(model.get_base_model(), "card", {}).items()}
+    save_adapter(model, folder / ADAPTER, base=card)
+    if adapters.head_state(model):
+        save_head(model, folder / HEAD)
+
+
 def digest_of(update: Update) -> str:
     """Return the hash of the weight files of an update or a start."""
     assert update.folder is not None  # it was read
@@ -283,14 +289,9 @@ def _recorded(
 
 
 def _steps(folder: Path) -> int:
-    import csv
-
     path = folder / "metrics.csv"
-    if not path.is_file():
-        return 0
-    with path.open(encoding="utf-8", newline="") as file:
-        steps = [row.get("step") or "0" for row in csv.DictReader(file)]
-    return max((int(float(step)) for step in steps), default=0)
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return max((int(float(row.get("step") or 0)) for row in csv.DictReader(lines)), default=0)
 
 
 def _count(recipe: Any) -> int:
@@ -308,8 +309,3 @@ def _copy_adapter(source: Path, target: Path) -> None:
     (target / ADAPTER).mkdir()
     for name in ("adapter_config.json", "adapter_model.safetensors", "scionwood.json"):
         shutil.copyfile(source / ADAPTER / name, target / ADAPTER / name)
-
-
-def _has_head(model: Any) -> bool:
-    inner = model.get_base_model()
-    return bool(getattr(inner, "head", ()))

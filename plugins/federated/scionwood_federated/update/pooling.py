@@ -69,7 +69,7 @@ def pool(
         recipe: a recipe that makes `out` a run, if there is no start.
         most_samples: the largest number of samples that a site may claim; `None` means ten times
             the median.
-        options: of the rule, such as `{"bad": 2}` for krum.
+        options: of the rule, such as `{"share": 0.1}` for trimmed.
 
     Raises:
         FederationError: the updates do not fit together; see `check_together`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,6 +16,7 @@ from scionwood import AdapterFileError, ScionwoodError
 FORMAT = 1
 """The newest format of `site.json` and `pool.json` that this version reads."""
 
+_NUMBERS = ("samples", "steps", "round")
 Poolable = Literal["product", "mean", "no"]
 
 
@@ -107,38 +108,21 @@ class Site:
         if record.get("format") != FORMAT:
             rule = f"its format is {record.get('format')!r}, not {FORMAT}"
             raise AdapterFileError(where, rule, "Upgrade scionwood-federated")
-        numbers = [record.get(key) for key in ("samples", "steps", "round")]
-        texts = [record.get(key) for key in ("start", "base", "recipe", "preprocessing")]
-        site_options = record.get("own", [])
-        held_factor = record.get("held", "")
-        good = all(type(n) is int and 0 <= n < 1 << 48 for n in numbers)
-        good = good and all(
-            isinstance(text, str) and len(text) <= 200 for text in (*texts, held_factor)
-        )
+        stored = {f.name: record[f.name] for f in fields(cls) if f.name in record}
+        values: dict[str, Any] = {"own": [], "held": "", **stored}
+        texts = ("start", "base", "recipe", "preprocessing", "held")
         good = (
-            good
-            and isinstance(site_options, list)
-            and all(isinstance(name, str) for name in site_options)
+            is_name(values.get("site"))
+            and all(type(n := values.get(key)) is int and 0 <= n < 1 << 48 for key in _NUMBERS)
+            and all(isinstance(s := values.get(key), str) and len(s) <= 200 for key in texts)
+            and isinstance(values["own"], list)
+            and all(isinstance(name, str) for name in values["own"])
         )
-        if not good or not is_name(record.get("site")):
+        if not good:
             rule = "site, samples, steps, round, start, base, recipe or preprocessing is wrong"
             raise AdapterFileError(where, rule, "Write it again: scionwood federated round")
-        field_names = {"format", "samples", "steps", "round", "site", "start", "base", "recipe"}
-        field_names |= {"preprocessing", "own", "held"}
-        extra = {key: value for key, value in record.items() if key not in field_names}
-        return cls(
-            site=record["site"],
-            samples=record["samples"],
-            steps=record["steps"],
-            round=record["round"],
-            start=record["start"],
-            base=record["base"],
-            recipe=record["recipe"],
-            preprocessing=record["preprocessing"],
-            own=tuple(site_options),
-            held=held_factor,
-            extra=extra,
-        )
+        extra = {key: v for key, v in record.items() if key not in values and key != "format"}
+        return cls(**{**values, "own": tuple(values["own"]), "extra": extra})
 
 
 @dataclass(frozen=True)

@@ -48,26 +48,15 @@ def check_together(updates: Sequence[Update], rule: str, start: Update | None = 
     first = updates[0] if start is None else start
     _check_method(first, rule)
     for update in updates:
-        _check_start(update.about, start)
-        _check_config(update, first, mixed=RULES[rule].mixed)
-        _check_tensors(update, first, mixed=RULES[rule].mixed)
-        _check_ranks(update)
+        check_against(update, rule, first)
 
 
-def check_against(update: Update, rule: str, start: Update) -> None:
-    """Check that one update fits what its round started from.
-
-    Args:
-        update: the update of a site.
-        rule: the name of the rule.
-        start: what the round started from.
-
-    Raises:
-        FederationError: see `check_together`.
-    """
-    _check_start(update.about, start)
-    _check_config(update, start, mixed=RULES[rule].mixed)
-    _check_tensors(update, start, mixed=RULES[rule].mixed)
+def check_against(update: Update, rule: str, first: Update) -> None:
+    """Check that an update fits a start, or another update; see `check_together`."""
+    if first.about.site == "global":
+        _check_start(update.about, first)
+    _check_config(update, first, mixed=RULES[rule].mixed)
+    _check_tensors(update, first, mixed=RULES[rule].mixed)
     _check_ranks(update)
 
 
@@ -119,10 +108,19 @@ def _check_start(about: Site, start: Update | None) -> None:
         raise FederationError(value, rule, "Give the start of the same round")
     if about.start != digest_of(start):
         raise FederationError(value, "it started from other weights", "Train it again from --start")
-    for key in ("base", "recipe", "preprocessing"):
-        if getattr(about, key) != getattr(start.about, key):
-            rule = f"its {key} is not that of the start"
-            raise FederationError(value, rule, "Let it train by the recipe of the start")
+    keys = ("base", "recipe", "preprocessing")
+    check_same(start.about, about, keys, value, "Let it train by the recipe of the start")
+
+
+def check_same(one: Site, other: Site, keys: Sequence[str], value: str, remedy: str) -> None:
+    """Check that two records agree in some keys.
+
+    Raises:
+        FederationError: they do not.
+    """
+    for key in keys:
+        if getattr(one, key) != getattr(other, key):
+            raise FederationError(value, f"its {key} is another than expected", remedy)
 
 
 def _kind(update: Update) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from scionwood.authoring import InputPath, OutputPath, print_table
 
-Ways = Literal["cosine", "subspace", "losses"]
+Ways = Literal["cosine", "losses"]
 
 
 def check(
@@ -20,14 +20,13 @@ def check(
     """Rank sites by how unlike the others their updates are.
 
     The ranking is evidence and never a ban. A backdoor passes it. In the first two rounds all
-    sites move away from zero, and the cosine says little. The other ways find less; see the
-    results of federation.
+    sites move away from zero, and the cosine says little.
 
     Args:
         updates: the folders that the sites sent, at least three; for the way losses, the files
             that `losses` wrote at each site.
         start: what the round started from. Without it the adapters are compared as they are.
-        way: cosine; subspace, after CLAIR; or losses, by what sites measured of each other.
+        way: cosine; or losses, by what sites measured of each other.
         json: print JSON.
 
     Raises:
@@ -41,13 +40,13 @@ def check(
     else:
         if any(is_encrypted(folder) for folder in updates):
             refuse_single("check")
-        early, scores = _by_updates(updates, start, way)
+        early, scores = _by_updates(updates, start)
     if json:
         from json import dumps
 
         print(dumps([score._asdict() for score in scores], indent=2))
         return
-    measure = {"cosine": "1 - cosine", "subspace": "outside", "losses": "worse by"}[way]
+    measure = "worse by" if way == "losses" else "1 - cosine"
     rows = [(s.site, f"{s.score:.3f}", "unlike the others" if s.apart else "") for s in scores]
     print_table(["site", measure, ""], rows, numeric=[measure])
     if early:
@@ -93,16 +92,15 @@ def losses(
     print(out)
 
 
-def _by_updates(updates: list[Path], start: Path | None, way: Ways) -> tuple[bool, list[Any]]:
-    from scionwood_federated.checks import rank_by_subspace, rank_sites
+def _by_updates(updates: list[Path], start: Path | None) -> tuple[bool, list[Any]]:
+    from scionwood_federated.checks import rank_sites
     from scionwood_federated.update.folder import read_start, read_update
     from scionwood_federated.update.together import check_together
 
     begun = None if start is None else read_start(start)
     sent = [read_update(folder) for folder in updates]
     check_together(sent, "exact", begun)
-    early = sent[0].about.round < 3
-    return early, rank_by_subspace(sent) if way == "subspace" else rank_sites(sent, begun)
+    return sent[0].about.round < 3, rank_sites(sent, begun)
 
 
 def _by_losses(files: list[Path]) -> list[Any]:
@@ -114,13 +112,10 @@ def _by_losses(files: list[Path]) -> list[Any]:
     for path in files:
         record = adapters.read_json(path)
         row: Any = record.get("losses")
-        good = isinstance(row, dict) and all(_is_loss(value) for value in row.values())
+        values = row.values() if isinstance(row, dict) else [None]
+        good = all(isinstance(value, int | float) and abs(value) < 1e30 for value in values)
         if not good or not isinstance(record.get("site"), str):
             remedy = "Write it at the site: scionwood federated losses"
             raise FederationError(str(path), "it holds no losses of a site", remedy)
         table[record["site"]] = {str(k): float(v) for k, v in row.items()}
     return rank_by_losses(table)
-
-
-def _is_loss(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < 1e30

@@ -60,8 +60,13 @@ def certificates(out: OutputPath, *, sites: list[str], hosts: list[str] | None =
         FederationError: the package cryptography is missing, which comes with Flower.
         OutputExistsError: the folder exists.
     """
-    from scionwood_federated.engines.certificates import make_certificates
+    try:
+        from scionwood_federated.engines.certificates import make_certificates
+    except ImportError as error:
+        from scionwood_federated.update.record import FederationError
 
+        remedy = "pip install 'flwr>=1.42,<1.43' in an environment of its own"
+        raise FederationError("certificates", "cryptography is not installed", remedy) from error
     make_certificates(out, hosts or ["127.0.0.1"], sites)
     print(f"{out}/server for the server, {out}/sites/NAME for each site")
 

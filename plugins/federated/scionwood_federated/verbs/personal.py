@@ -6,7 +6,7 @@ from typing import Literal
 
 from scionwood.authoring import InputPath, OutputPath, RunPath
 
-Kinds = Literal["adapter", "interpolate", "chosen"]
+Kinds = Literal["adapter", "interpolate", "chosen", "shared"]
 
 
 def personal(
@@ -27,7 +27,8 @@ def personal(
         start: the folder that `pool` wrote.
         own: the run of this site that trained alone, whose recipe names the site's data.
         out: the run folder to write.
-        kind: interpolate for mixes, adapter for a local adapter, or chosen for both.
+        kind: interpolate for mixes, adapter for a local adapter, chosen for the best of both, or
+            shared for the most shared one that is as good as the one trained alone.
         steps: of the local adapter.
         seed: of its training.
 
@@ -39,20 +40,19 @@ def personal(
     """
     from scionwood import find_run, resolve
     from scionwood_federated.simulation.model import SharedModel
-    from scionwood_federated.simulation.personal import choose
+    from scionwood_federated.simulation.personal import candidates, pick
     from scionwood_federated.simulation.run import write_model
     from scionwood_federated.simulation.sites import SiteData
     from scionwood_federated.update.folder import read_start, update_of
-    from scionwood_federated.update.record import FederationError
+    from scionwood_federated.update.together import check_same
 
     everyone, recipe = read_start(start), resolve(find_run(own) / "recipe.yaml")
     model = SharedModel(recipe)
     first = model.state("own", 0, 0, 0)
-    for key in ("recipe", "base"):
-        if getattr(everyone.about, key) != getattr(first.about, key):
-            rule = f"its {key} is not that of the run {own}"
-            raise FederationError(f"start {start}", rule, "Give the folder of the same federation")
+    remedy = f"Give the folder of the federation of {own}"
+    check_same(everyone.about, first.about, ("recipe", "base"), f"start {start}", remedy)
     site, alone = SiteData("own", recipe), update_of(own, samples=1)
-    choice = choose(model, site, everyone, alone, first, kind=kind, steps=steps, seed=seed)
+    choices = candidates(model, site, everyone, alone, first, kind, steps, seed)
+    choice = pick(choices, kind, higher=model.higher_is_better)
     write_model(model, choice.weights, recipe, {"personal": choice.name}, out)
     print(f"{out}: {choice.name}, {choice.validation:.4g} on the validation data of this site")

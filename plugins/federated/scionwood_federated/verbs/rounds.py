@@ -105,8 +105,8 @@ def round(
         encrypt: the public key, so that only sites can read the sum of the updates. It needs
             `--start`, and a run that was trained with `--hold A`.
         start: what the round started from, for `--encrypt`.
-        rounds: the number of all rounds. With `--encrypt`, after a fifth of them 20 to 50 % of
-            the coordinates are pruned and not sent.
+        rounds: the number of all rounds. With `--encrypt`, after a fifth of them the smallest 20 to
+            50 % of the changes are pruned to 0.
 
     Raises:
         TrainingError: the run has no adapter.
@@ -121,7 +121,7 @@ def round(
     else:
         from scionwood_federated.privacy.folders import write_encrypted
 
-        write_encrypted(update, _start_for_encryption(start), encrypt, target, rounds=rounds)
+        write_encrypted(update, start, encrypt, target, rounds=rounds)
     size = sum(path.stat().st_size for path in Path(target).rglob("*") if path.is_file())
     about = update.about
     facts = f"round {about.round}, {about.samples} samples, {about.steps} steps, {size:,} bytes"
@@ -153,7 +153,7 @@ def pool(
         recipe: the recipe of the sites, if there is no start.
         most_samples: the largest number of samples that a site may claim; by default ten times the
             median.
-        options: of the rule, such as '{bad: 2}' for krum.
+        options: of the rule, such as '{share: 0.1}' for trimmed.
         key: the public key, if the updates are encrypted. Then only the rule frozen_a is exact, and
             a site decrypts the folder: `scionwood federated decrypt`.
         json: print JSON.
@@ -236,12 +236,3 @@ def decrypt(
 
     decrypt_sum(folder, key or Path("keys") / "secret.key", start, out)
     print(out)
-
-
-def _start_for_encryption(start: Path | None) -> Any:
-    from scionwood_federated.update.folder import read_start
-    from scionwood_federated.update.record import FederationError
-
-    if start is None:
-        raise FederationError("--encrypt", "the public mask comes from the start", "Add --start")
-    return read_start(start)

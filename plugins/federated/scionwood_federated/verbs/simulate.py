@@ -57,15 +57,14 @@ def simulate(
 
     Args:
         recipe: any recipe with an adapter that can be pooled, by name or file.
-        out: the folder of tables and figures. Its `global` is the federated model as a run.
+        out: the folder of tables. Its `global` is the federated model as a run.
         plan: the rounds and the rule.
         sites: sites.csv with a column `site` and columns such as data.source; by:data.OPTION for a
-            site of each value; by:COLUMN for a column of the table of samples; or
-            dirichlet:0.5:10, which deals labelled samples to ten sites.
+            site of each value; or by:COLUMN for a column of the table of samples.
         compare: the regimes, by default '[alone, federated, pooled]'. The regime pooled_equal is
             pooled data for the steps of one site.
         override: changes of the recipe, such as '[adapter.r=16]'.
-        seed: the seed of the sites and of the training.
+        seed: the seed of the training.
         smoke: take the recipe at its smallest size.
         resume: go on with the simulation in the folder.
 

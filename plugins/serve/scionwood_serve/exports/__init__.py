@@ -1,1 +1,1 @@
-"""Folders for other servers: a container, and vLLM."""
+"""Folders for other servers: vLLM."""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import math
-import os
 import re
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scionwood import ScionwoodError
-from scionwood_serve.shadow.training import GATE
 from scionwood_serve.versions.problem import ServingError
+from scionwood_serve.worker.engine import Job
 
 if TYPE_CHECKING:
     from scionwood_serve.web.server_state import ServerState
@@ -59,7 +55,7 @@ def read_latency_budget(text: str) -> LatencyBudget:
 
 
 class Shadow:
-    """A training beside a server.
+    """A training in the worker of a server.
 
     Args:
         name: the adapter; empty if the server has one.
@@ -71,8 +67,6 @@ class Shadow:
     def __init__(self, name: str, recipe: str, slack: LatencyBudget, folder: Path) -> None:
         self.name, self.recipe, self.slack = name, recipe, slack
         self.folder = folder / "shadows"
-        self._process: asyncio.subprocess.Process | None = None
-        self._runs = True
 
     @asynccontextmanager
     async def in_background(self, server_state: ServerState) -> AsyncIterator[None]:
@@ -85,10 +79,8 @@ class Shadow:
         try:
             yield
         finally:
-            training.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await training
-            await self._end()
+            training.cancel()  # and the worker ends with the server
+            await asyncio.wait([training])
 
     async def _train(self, server_state: ServerState) -> None:
         live = {version.name: version for version in server_state.registry.live()}
@@ -98,40 +90,37 @@ class Shadow:
             return
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         out = Path(mkdtemp(dir=self.folder))
-        words = ["-m", "scionwood_serve.shadow.training", str(live[name].folder), self.recipe]
-        with (out / "log.txt").open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, *words, str(out), stdin=asyncio.subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-        server_state.arrived.append(self._pause)
-        await self._pace(server_state)
-        server_state.arrived.remove(self._pause)
-        server_state.counters.shadow.set(0)
-        await self._judge(server_state, name, out)
+        flag = out / "may-train"
 
-    async def _pace(self, server_state: ServerState) -> None:
-        """Let the process run while no request is under way and the target is kept."""
-        assert self._process is not None
-        while self._process.returncode is None:
+        def pause() -> None:
+            flag.unlink(missing_ok=True)
+
+        options = {"recipe": self.recipe}
+        job = Job("train", source=flag, out=out, options=options, versions=(live[name],))
+        task = asyncio.create_task(server_state.ask_once(job))
+        server_state.arrived.append(pause)
+        while not task.done():
             late = server_state.counters.percentile(self.slack.share) > self.slack.seconds
             if server_state.under_way or late:
-                self._pause()
+                pause()
             else:
-                self._go_on()
-            server_state.counters.shadow.set(int(self._runs))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._process.wait()), LOOK)
+                flag.touch()
+            server_state.counters.shadow.set(int(flag.exists()))
+            await asyncio.wait([task], timeout=LOOK)
+        server_state.arrived.remove(pause)
+        server_state.counters.shadow.set(0)
+        await self._judge(server_state, name, out, task.result())
 
-    async def _judge(self, server_state: ServerState, name: str, out: Path) -> None:
+    async def _judge(
+        self, server_state: ServerState, name: str, out: Path, answer: dict[str, Any] | None
+    ) -> None:
         """Let the new version live if its validation is no worse and its inspection is clean."""
-        assert self._process is not None
-        if self._process.returncode != 0 or not (out / GATE).is_file():
-            self._tell(f"ended with {self._process.returncode}; its log is {out / 'log.txt'}")
+        if answer is None or "error" in answer:
+            reason = "the worker ended" if answer is None else ": ".join(answer["error"].values())
+            self._tell(f"failed: {reason}")
             return
-        gate = json.loads((out / GATE).read_text("utf-8"))
-        before, after = float(gate["before"]), float(gate["after"])
-        comparison = f"{gate['measure']} {before:.6g} before, {after:.6g} after"
+        before, after = float(answer["before"]), float(answer["after"])
+        comparison = f"val_loss {before:.6g} before, {after:.6g} after"
         if not (math.isfinite(after) and after <= before):
             self._tell(f"kept aside, since it is worse: {comparison}; {out / 'run'}")
             return
@@ -142,43 +131,5 @@ class Shadow:
             return
         self._tell(f"live as {name}@{version['version']}: {comparison}")
 
-    def _pause(self) -> None:
-        self._signal(signal.SIGSTOP, runs=False)
-
-    def _go_on(self) -> None:
-        self._signal(signal.SIGCONT, runs=True)
-
-    def _signal(self, number: int, *, runs: bool) -> None:
-        if self._process is None or self._process.returncode is not None or runs == self._runs:
-            return
-        with contextlib.suppress(ProcessLookupError):  # it has just ended
-            os.killpg(self._process.pid, number)
-        self._runs = runs
-
-    async def _end(self) -> None:
-        if self._process is None or self._process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
-
     def _tell(self, text: str) -> None:
         print(f"shadow: {text}", file=sys.stderr, flush=True)
-
-
-def shadow_of(text: str, slack: str, folder: Path) -> Shadow:
-    """Return the shadow that a command line asks for.
-
-    Args:
-        text: `RECIPE` or `NAME=RECIPE`.
-        slack: such as `p95=200ms`.
-        folder: the folder of the server.
-
-    Raises:
-        ServingError: the slack is no target.
-    """
-    name, equals, recipe = text.partition("=")
-    has_name = bool(equals) and "/" not in name
-    return Shadow(
-        name if has_name else "", recipe if has_name else text, read_latency_budget(slack), folder
-    )

@@ -1,4 +1,4 @@
-"""Write a folder for a container or for vLLM: `scionwood serve export`."""
+"""Write a folder for vLLM: `scionwood serve export`."""
 
 from __future__ import annotations
 
@@ -10,33 +10,26 @@ from scionwood.authoring import OutputPath, prints
 from scionwood_serve.verbs.references import named_run
 
 
-def _print_start(folder: Path, *, kind: str) -> None:
-    is_vllm = kind == "vllm"
-    step = (
-        f"start it with {folder / 'serve.sh'}"
-        if is_vllm
-        else f"build it with docker build {folder}"
-    )
-    print(f"{folder}: {step}")
+def _print_start(folder: Path) -> None:
+    print(f"{folder}: start it with {folder / 'serve.sh'}")
 
 
 @prints(_print_start)
 def export(
-    kind: Literal["dockerfile", "vllm"],
+    kind: Literal["vllm"],
     runs: list[str],
     folder: OutputPath,
     *,
     base: str = "",
     force: bool = False,
 ) -> Path:
-    """Write a folder for a container, or for vLLM.
+    """Write language runs with plain LoRA as a folder for vLLM, whose resolver finds them by name.
 
     Args:
-        kind: `dockerfile` for a container with the runs in it; `vllm` for language runs with plain
-            LoRA, as folders that its resolver finds by name.
+        kind: `vllm`.
         runs: the runs, each as RUN or NAME=RUN.
         folder: the folder to write.
-        base: for vLLM, the model as it is to load it; by default as the adapters name it.
+        base: the model as vLLM is to load it; by default as the adapters name it.
         force: replace an existing folder.
 
     Raises:
@@ -47,19 +40,15 @@ def export(
     Example:
         >>> from pathlib import Path
         >>> from scionwood_serve import export
-        >>> folder = export("dockerfile", ["seismic/denoise"], Path("container"))
+        >>> folder = export("vllm", ["bangla/register_tiny"], Path("vllm"), base="my/model")
         >>> sorted(path.name for path in folder.iterdir())
-        ['Dockerfile', 'README.md', 'runs', 'wheels']
+        ['adapters', 'serve.sh']
     """
+    from scionwood_serve.exports.vllm import export_vllm
+
     places: dict[str, str | Path] = {}
     for text in runs:
         name, run = named_run(text)
         place = find_run(run)
         places[name or place.resolve().name.lower()] = place
-    if kind == "vllm":
-        from scionwood_serve.exports.vllm import export_vllm
-
-        return export_vllm(places, folder, base=base, force=force)
-    from scionwood_serve.exports.container import export_container
-
-    return export_container(places, folder, force=force)
+    return export_vllm(places, folder, base=base, force=force)

@@ -61,12 +61,18 @@ def run(
         raise ServingError(f"host {host}", rule, f"Set {TOKEN}")
     if limits.root is not None and not token:
         raise ServingError(f"root {limits.root}", "it needs a token", f"Set {TOKEN}")
+    signed_by = limits.trusted or os.environ.get("SCIONWOOD_REQUIRE_SIGNED")
+    if limits.root is not None and not (signed_by or limits.unsigned):
+        rule = "runs that are put need a signature, and no key is named"
+        remedy = "Name the public keys: --trusted KEY. Or take any run: --unsigned"
+        raise ServingError(f"root {limits.root}", rule, remedy)
     hosts = {*Limits.hosts, host, *((f"[{host}]",) if ":" in host else ())}
     if host in ("0.0.0.0", "::"):
         import socket
 
         hosts |= {socket.gethostname(), socket.getfqdn()}
     settings = {field.name: getattr(limits, field.name) for field in fields(RequestLimits)}
+    settings["trusted"] = Path(signed_by) if signed_by and not limits.unsigned else None
     allowed = Limits(**settings, token=token, hosts=tuple(sorted(hosts)))
     folder, temporary = web.state_folder(state)
     try:
@@ -78,9 +84,9 @@ def run(
             services_of(version)
         trainer = None
         if shadow:
-            from scionwood_serve.shadow.background import shadow_of
+            from scionwood_serve.shadow.background import Shadow, read_latency_budget
 
-            trainer = shadow_of(shadow, slack, folder)
+            trainer = Shadow(*named_run(shadow), read_latency_budget(slack), folder)
         web.run_server(versions, folder, allowed, engine, host=host, port=port, shadow=trainer)
     finally:
         if temporary:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,16 @@ class Version:
         return {key: value for key, value in asdict(self).items() if key != "folder"}
 
 
-def take_version(run: str | Path, into: Path, name: str = "") -> Version:
+def take_version(
+    run: str | Path, into: Path, name: str = "", check: Callable[[Path], None] = lambda _: None
+) -> Version:
     """Copy a run, check the copy, and name it by its content.
 
     Args:
         run: a run by any reference that `scionwood.find_run` takes.
         into: the folder of all versions.
         name: the name of the adapter; by default that of the run.
+        check: refuses a copy. An earlier copy of the same content may have no signature.
 
     Raises:
         ServingError: the name cannot be part of a URL, or the run is too large.
@@ -89,6 +92,7 @@ def take_version(run: str | Path, into: Path, name: str = "") -> Version:
         _copy(source, part)
     try:
         find_run(holding, quiet=True)  # the copy is checked, since the source may change
+        check(holding)
         version = _hash(holding)
         folder = into / version
         if not folder.exists():

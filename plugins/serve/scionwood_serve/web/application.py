@@ -115,9 +115,9 @@ def _add_administration(app: FastAPI, server_state: ServerState) -> None:
         if server_state.limits.root is None or not server_state.limits.token:
             rule = "this server takes no adapters"
             raise ServingError(f"adapter {name[:80]!r}", rule, "Start with --root and a token", 403)
-        return await server_state.put(
-            name, inside(server_state.limits.root, run), anomalous=anomalous
-        )
+        folder = inside(server_state.limits.root, run)
+        keys = server_state.limits.trusted
+        return await server_state.put(name, folder, anomalous=anomalous, signed_by=keys)
 
 
 def inside(root: Path, run: str) -> Path:

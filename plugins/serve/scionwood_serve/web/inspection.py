@@ -18,6 +18,25 @@ LONGEST = 900
 REFUSED, ANOMALOUS = "refused", "anomalous"
 
 
+def check_signed(folder: Path, keys: Path | None) -> None:
+    """Refuse a run that none of some keys has signed.
+
+    Args:
+        folder: the run folder.
+        keys: a public key, or a folder of them; `None` takes any run.
+
+    Raises:
+        ServingError: it is not signed by one of them, or a file was changed.
+    """
+    if keys is None:
+        return
+    command = [sys.executable, "-m", "scionwood.cli", "verify", str(folder), "--key", str(keys)]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST)
+    if process.returncode:
+        rule = f"it is not signed as this server asks ({_last(process).replace(str(folder), '')})"
+        raise ServingError(f"run {folder.name}", rule, "Sign it: scionwood sign RUN --key KEY", 403)
+
+
 def inspect_version(folder: Path, *, anomalous: bool = False) -> str:
     """Return the verdict on a run; `load_run` checks its structure in any case.
 
@@ -46,14 +65,15 @@ def inspect_version(folder: Path, *, anomalous: bool = False) -> str:
     try:
         verdict = str(json.loads(process.stdout)["verdict"])
     except (ValueError, KeyError, TypeError) as error:
-        last = (process.stderr.strip().splitlines() or ["no message"])[-1]
-        rule = f"the audit gave no verdict ({last[:200]})"
-        raise ServingError(
-            f"run {folder.name}", rule, "Audit it by hand: scionwood audit run"
-        ) from error
+        rule, remedy = f"the audit gave no verdict ({_last(process)})", "Audit it by hand first"
+        raise ServingError(f"run {folder.name}", rule, remedy) from error
     if verdict == REFUSED or (verdict == ANOMALOUS and not anomalous):
         remedy = "See: scionwood audit run RUN"
         if verdict == ANOMALOUS:
             remedy += '. If you accept it: {"run": ..., "anomalous": true}'
         raise ServingError(f"run {folder.name}", f"the audit says: {verdict}", remedy)
     return verdict
+
+
+def _last(process: subprocess.CompletedProcess[str]) -> str:
+    return (process.stderr.strip().splitlines() or ["no message"])[-1][:200]

@@ -21,6 +21,9 @@ class RequestLimits:
             of its request is closed.
         root: runs below this folder may be put on the server with `PUT /adapters/NAME`, which needs
             a token. By default there is none, and adapters cannot be put.
+        trusted: the public key, or a folder of keys, of whoever may sign runs that are put; by
+            default those that SCIONWOOD_REQUIRE_SIGNED names.
+        unsigned: take runs that nobody signed.
 
     Example:
         >>> from scionwood_serve import RequestLimits
@@ -33,6 +36,8 @@ class RequestLimits:
     timeout: float = 600.0
     connections: int = 256
     root: Path | None = None
+    trusted: Path | None = None
+    unsigned: bool = False
 
 
 @dataclass(frozen=True)

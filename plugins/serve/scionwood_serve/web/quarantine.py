@@ -36,9 +36,6 @@ class Quarantine:
         self._most = capacity
         self._reasons: OrderedDict[str, str] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._reasons)
-
     def add(self, digest: str, service: str, code: int | None) -> None:
         """Remember an upload.
 

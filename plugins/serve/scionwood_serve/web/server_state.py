@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from scionwood_serve.versions.problem import ServingError
 from scionwood_serve.versions.registry import VersionRegistry
 from scionwood_serve.versions.snapshot import Version, take_version
 from scionwood_serve.web.counters import Counters
-from scionwood_serve.web.inspection import inspect_version
+from scionwood_serve.web.inspection import check_signed, inspect_version
 from scionwood_serve.web.limits import Limits
 from scionwood_serve.web.quarantine import Quarantine
 from scionwood_serve.web.results import Results
@@ -120,7 +122,7 @@ class ServerState:
             if job.do == "serve":
                 job = replace(job, out=Path(tempfile.mkdtemp(prefix="out", dir=job.source.parent)))
             process = await self._living()
-            answer = await self._once(job, process)
+            answer = await self._once(job, process, self.limits.timeout)
             if answer is not None:
                 return answer
             suspects = set() if process.is_alive() else self._suspects(process)
@@ -149,7 +151,11 @@ class ServerState:
             self._at_death[process] = {mark.parent for mark in process_marks}
         return self._at_death[process]
 
-    async def _once(self, job: Job, process: Any) -> dict[str, Any] | None:
+    async def ask_once(self, job: Job) -> dict[str, Any] | None:
+        """Give a job to the worker without a limit of time; `None` if the worker died."""
+        return await self._once(job, await self._living(), math.inf)
+
+    async def _once(self, job: Job, process: Any, limit: float) -> dict[str, Any] | None:
         """Return the answer of the worker; `None` if the worker died."""
         task = asyncio.ensure_future(self._handler.handle_request(job, Job))
         waited = 0.0
@@ -158,9 +164,9 @@ class ServerState:
             waited += 0.25
             if self.server.inference_workers[0] is not process:  # it may have taken the job along
                 break
-            if waited > self.limits.timeout:
+            if waited > limit:
                 task.cancel()
-                rule = f"it took more than {self.limits.timeout:g} s"
+                rule = f"it took more than {limit:g} s"
                 raise ServingError(f"request {job.service}", rule, "Send less at a time", 408)
         if not task.done():
             task.cancel()
@@ -171,13 +177,21 @@ class ServerState:
             return None
         return answer
 
-    async def put(self, name: str, run: str | Path, *, anomalous: bool = False) -> dict[str, Any]:
+    async def put(
+        self,
+        name: str,
+        run: str | Path,
+        *,
+        anomalous: bool = False,
+        signed_by: Path | None = None,
+    ) -> dict[str, Any]:
         """Load a run beside the live version, inspect it, and switch.
 
         Args:
             name: the name of the adapter.
             run: the run folder.
             anomalous: whether it goes live although the audit calls it anomalous.
+            signed_by: the public keys one of which must have signed it; `None` for anybody.
 
         Returns:
             What is live now, with the verdict of the inspection.
@@ -186,7 +200,8 @@ class ServerState:
             ScionwoodError: the run is not accepted; the live version stays.
         """
         async with self._changing:
-            version = await asyncio.to_thread(take_version, run, self.held, name)
+            check = partial(check_signed, keys=signed_by)
+            version = await asyncio.to_thread(take_version, run, self.held, name, check)
             if not set(version.fields) & set(self.fields):
                 rule = f"its task is {version.task}, and this server has {', '.join(self.fields)}"
                 raise ServingError(f"adapter {name!r}", rule, "Start a server for its field")

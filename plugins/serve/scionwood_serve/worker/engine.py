@@ -41,13 +41,14 @@ class Job:
     """What the HTTP process asks of the worker.
 
     Attributes:
-        do: `serve`, `write`, `load` or `drop`.
+        do: `serve`, `write`, `load`, `drop` or `train`.
         service: for `serve` and `write`, the service, such as `seismic/denoise`.
         version: for `serve` and `write`, the hash of the version.
-        source: for `serve` and `write`, the file of the request.
-        out: for `serve`, an empty folder.
-        options: for `serve`, the checked options.
-        versions: for `load`, what to load; for `drop`, what to forget.
+        source: for `serve` and `write`, the file of the request; for `train`, the file that is
+            there while it may go on.
+        out: for `serve` and `train`, an empty folder.
+        options: for `serve`, the checked options; for `train`, the recipe.
+        versions: for `load`, what to load; for `drop`, what to forget; for `train`, its start.
         single: whether nothing else is under way meanwhile: a worker died on it and on others.
     """
 
@@ -89,12 +90,13 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # services print for people
         import torch
 
+        from scionwood_serve.shadow.training import Gate
         from scionwood_serve.worker.holding import Holding
 
         options = self.options
         if options.threads:
             torch.set_num_threads(options.threads)
-        self.held = Holding(options.device)
+        self.held, self.gate = Holding(options.device), Gate(Path(os.devnull))
         self.writing = Writing(self.held.lent, RUNNING)
         for version in self.versions:
             try:
@@ -110,6 +112,7 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
             single=lambda job: job.single,
         )
         self.loading = ThreadPoolExecutor(1, "load")
+        self.training = ThreadPoolExecutor(1, "train")
 
     async def decode_request(self, request):  # type: ignore[no-untyped-def]  # LitServe reads types
         """Return the job; the HTTP process has decoded the request."""
@@ -124,9 +127,10 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
                 return await self.writing.write(job)
             except Exception as error:
                 return _as_value(error, job)
-        loop = asyncio.get_running_loop()
-        work = partial(_caught, self._load, job)
-        answer: dict[str, Any] = await loop.run_in_executor(self.loading, work)
+        loop, train = asyncio.get_running_loop(), job.do == "train"
+        work = partial(_caught, self._train if train else self._load, job)
+        thread = self.training if train else self.loading
+        answer: dict[str, Any] = await loop.run_in_executor(thread, work)
         return answer
 
     async def encode_response(self, output):  # type: ignore[no-untyped-def]
@@ -143,13 +147,21 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
                 self._hold(version)
         return {}
 
+    def _train(self, job: Job) -> dict[str, Any]:
+        from scionwood_serve.shadow.training import continue_training
+
+        self.gate.flag = job.source
+        start, recipe = job.versions[0].folder, job.options["recipe"]
+        return {**continue_training(start, recipe, job.out, self.held, self.gate)}
+
     def _hold(self, version: Version) -> None:
         """Load a version; one that no service can use is refused.
 
         Raises:
             ScionwoodError: the run is damaged, its base is not here, or nothing can use it.
         """
-        self.held.load(version)
+        with self.gate.held(wait=True):
+            self.held.load(version)
         names = services_of(version)
         writers = [name for name in names if writers_of(name) is not None]
         if len(writers) == len(names):
@@ -198,7 +210,8 @@ class Engine(ls.LitAPI):  # type: ignore[misc]  # LitServe is not typed
     def _lend(self, job: Job) -> Iterator[LoadedRun]:
         """Lend the version of a job; a service with a seed has the random numbers for itself."""
         draws = "seed" in command_words(load("services", job.service))
-        with self.held.lent(job.version) as run, self.held.random if draws else nullcontext():
+        drawing = self.held.random if draws else nullcontext()
+        with self.gate.held(wait=draws), self.held.lent(job.version) as run, drawing:
             yield run
 
 

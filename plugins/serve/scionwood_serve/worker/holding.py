@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch import nn
+
 from scionwood import load_run
 from scionwood.authoring import LoadedRun
 from scionwood_serve.versions.problem import ServingError
@@ -39,6 +41,10 @@ class Holding:
             task = load_run(version.folder, self.device)
         self._pool.share(task)
         self._runs[version.version] = LoadedRun(version.folder, task)
+
+    def share(self, model: nn.Module, *, frozen: bool) -> None:
+        """Let another model use the tensors of the versions; see `Pool.share`."""
+        self._pool.share(model, frozen=frozen)
 
     def drop(self, versions: list[str]) -> None:
         """Forget versions, and the tensors that only they had."""

@@ -37,17 +37,21 @@ class Pool:
         self._held: dict[Key, Tensor] = {}
 
     @torch.no_grad()
-    def share(self, model: nn.Module) -> int:
+    def share(self, model: nn.Module, *, frozen: bool = False) -> int:
         """Let a model use the stored tensors, and store those that are new.
 
         Args:
             model: a model whose tensors nobody changes from now on.
+            frozen: take only parameters that do not train, since the others change.
 
         Returns:
             The bytes that it no longer holds itself.
         """
         saved = 0
+        fixed = {id(p) for p in model.parameters() if not p.requires_grad}
         for tensor in _tensors(model):
+            if frozen and id(tensor) not in fixed:
+                continue
             key = _key(tensor)
             shared_tensor = self._held.setdefault(key, tensor.detach())
             if shared_tensor.data_ptr() != tensor.data_ptr():
