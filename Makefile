@@ -12,7 +12,7 @@ install: $(DONE)
 # The core and the seismic plugin: all that the demo needs. Python compiles what it imports.
 $(SMALL):
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --no-compile -e . $(addprefix -e ./,core/sandbox plugins/bases plugins/batch plugins/seismic)
+	$(BIN)/python -m pip install --no-compile -e . $(addprefix -e ./,core/sandbox plugins/batch plugins/seismic)
 	touch $@
 
 # Plain pip: the core and every plugin, editable, in one command so that they satisfy each other.

@@ -113,7 +113,8 @@ def made(recipe, tmp_path_factory):
 
 
 def follows_the_rule(recipe, index):
-    return recipe.data.build().examples("train")[index].messages[-1]["content"] == "yes"
+    messages, _ = recipe.data.build().items("train")[index]
+    return messages[-1]["content"] == "yes"
 
 
 class Dropping(nn.Module):

@@ -11,7 +11,7 @@ from scionwood import OutputExistsError, RecipeError
 from scionwood_methods.trials import OTHERS, Arm
 from scionwood_methods.verbs.study import study
 
-METHODS = ["frozen", "lora"]
+METHODS = ["frozen", "ia3", "lora"]
 SMALL = {"methods": METHODS, "steps": 8, "override": ["adapter.targets=blocks"]}
 
 

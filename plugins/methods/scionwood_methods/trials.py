@@ -249,8 +249,12 @@ class Trials:
         }
         if arm.method != self.recipe.adapter.name:
             targets = self.recipe.adapter.options.get("targets")
-            has_targets = targets is not None and arm.method not in ("full", "frozen")
-            change["adapter"] = {"name": arm.method} | ({"targets": targets} if has_targets else {})
+            options: dict[str, Any] = {}
+            if targets is not None and arm.method not in ("full", "frozen"):
+                options["targets"] = targets
+            if arm.method == "ia3" and "targets" in options:
+                options["feedforward_modules"] = []  # peft knows those of its transformers alone
+            change["adapter"] = {"name": arm.method, **options}
         return scionwood.fit(
             scionwood.override(self.recipe, change), run_dir=folder, callbacks=[watch], logger=False
         )
