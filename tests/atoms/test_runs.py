@@ -62,6 +62,7 @@ def test_isolated_atoms_end_the_refusal(tmp_path, shaken, label):
     assert (found.rank, found.elements, found.compositions) == (1, ["C", "H", "O"], {"CH4O": 4})
 
 
+@pytest.mark.slow
 def test_a_test_of_a_run_takes_the_reference_of_the_run(runs, tmp_path):
     run = Path(shutil.copytree(runs[0], tmp_path / "run"))
     before = Reference.read(run)

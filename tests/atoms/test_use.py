@@ -76,6 +76,7 @@ def test_dynamics_that_stop_end_with_1_and_keep_their_structures(tmp_path, runs,
     assert main(words) == 2  # nothing is replaced
 
 
+@pytest.mark.slow
 def test_a_committee_has_the_forces_of_its_runs(runs, shaken):
     (atoms,) = shaken("H2O", n=1)
     committee = Committee(runs)
@@ -112,6 +113,7 @@ def test_a_molecule_has_no_cell_to_relax(tmp_path, runs):
     assert not (tmp_path / "b.xyz").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:No tensor product accelerator")
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_a_checkpoint_has_the_weights_of_the_run(tmp_path, runs, shaken, capsys):

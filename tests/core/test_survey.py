@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from scionwood import Plugin
 from scionwood.plugins.survey import doctor, survey
 
@@ -26,6 +28,7 @@ WORDS = {
 }
 
 
+@pytest.mark.slow
 def test_seven_broken_plugins_do_not_hide_a_working_one(distribution):
     for name, code in SEVEN.items():
         distribution(name, code)

@@ -88,6 +88,7 @@ def test_predict_and_evaluate_from_the_command_line(suite, run, tmp_path, capsys
     assert "was not measured" in errors["familiarity"], "two parts trained the run"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* ELEMENT_.* are left out:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*JOINT_SCREW are not read as links:UserWarning")
 @table(

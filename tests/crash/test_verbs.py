@@ -25,6 +25,7 @@ def files(suite: SuiteParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(simulate_module, "design", lambda *_: tube)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("files")
 def test_examples_of_the_public_names_run():
     names: dict[str, object] = {name: getattr(crash, name) for name in crash.__all__}

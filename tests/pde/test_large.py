@@ -93,6 +93,7 @@ def test_simulations_take_parameters_and_leave_out_the_beginning():
         pde.simulate(equation="navier_stokes", n=1, n_points=8, parameters={"mass": 1.0})
 
 
+@pytest.mark.slow
 @table("name", ["a.nc", "a.zarr", "a.zip", "a.hdf5"])
 def test_decoded_rows_are_written_as_they_are_made(name, states, tmp_path):
     one = states[:, :1].sel(channel=["u_x", "u_y"])
@@ -103,6 +104,7 @@ def test_decoded_rows_are_written_as_they_are_made(name, states, tmp_path):
     xr.testing.assert_identical(kept.load(), pde.open_states(tmp_path / name).load())
 
 
+@pytest.mark.slow
 def test_a_rollout_into_a_file_holds_one_state(states, tmp_path):
     scale = inference.normaliser_for(None, states)
 

@@ -173,6 +173,7 @@ def test_a_declared_look_is_recorded_as_such(tmp_path):
     assert check(copy) == 0
 
 
+@pytest.mark.slow
 def test_sheets_show_every_frame_and_a_filled_table_is_carried_out(clean, capsys, monkeypatch):
     from PIL import Image
 

@@ -67,6 +67,7 @@ def test_all_listen_on_the_loopback_interface_and_two_maps_run_at_once(client):
     assert listening == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_a_job_that_always_kills_its_worker_costs_no_other_and_leaves_no_process(here):
     (here / "in/2.txt").write_text("leave and die")
     rows = {

@@ -24,6 +24,7 @@ def scheduler(client):
     return client.scheduler.address
 
 
+@pytest.mark.slow
 def test_a_map_in_a_process_of_its_own(here):
     (here / "in/2.txt").write_text("damaged")
     words = ["many/copy", "in", "--target", "out/{stem}.up", "--workers", "2", "--", "--upper"]

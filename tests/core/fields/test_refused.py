@@ -65,6 +65,7 @@ def test_wrong_paths_and_runs_are_refused_before_torch_is_imported(
     assert {path.name for path in tmp_path.iterdir()} == {*FILES, "empty"}
 
 
+@pytest.mark.slow
 def test_unknown_formats_and_numbers_are_refused_before_torch_is_imported(
     python, tmp_path, monkeypatch
 ):

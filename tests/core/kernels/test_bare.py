@@ -40,6 +40,7 @@ def bare(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_the_tests_are_collected_and_skip_with_one_reason(bare):
     folders = [ROOT / "tests" / room / "kernels" for room in ("core", "seismic")]

@@ -28,6 +28,7 @@ def test_reports_a_library_that_the_record_imports(sample, module):
         check_light_import(sample.plugin())
 
 
+@pytest.mark.slow
 def test_reports_a_heavy_name_of_scionwood_too(sample):
     heavy = "import Plugin\nfrom scionwood.authoring import DataLoader"
     sample.change("__init__.py", "import Plugin", heavy)

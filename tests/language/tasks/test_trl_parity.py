@@ -189,6 +189,7 @@ def compare(method, model, folder):
     assert apart <= 1e-5
 
 
+@pytest.mark.slow
 @table("method", ["dpo", "kto"])
 def test_the_losses_equal_those_of_trl_alone(method, tmp_path):
     compare(method, "tiny", tmp_path)

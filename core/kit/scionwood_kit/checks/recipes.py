@@ -169,10 +169,10 @@ def _run_fault(run: Path) -> str:
 def _losses(case: RecipeCase, steps: int) -> tuple[float, float]:
     recipe = case.recipe
     batch = first_batch(recipe.data, recipe.seed)
-    with seed_everything(recipe.seed), quiet():
+    with seed_everything(recipe.seed), quiet(), TemporaryDirectory() as folder:
         task, data = build(recipe)
         before = _loss(task, batch)
-        _trainer(recipe.trainer, steps).fit(task, data)
+        _trainer(recipe.trainer, steps, folder).fit(task, data)
     return before, _loss(task, batch)
 
 
@@ -182,8 +182,8 @@ def _loss(task: Any, batch: Any) -> float:
         return float(task.losses(batch)["loss"].detach())
 
 
-def _trainer(options: Any, steps: int) -> L.Trainer:
-    # The steps of the recipe, without anything that writes files.
+def _trainer(options: Any, steps: int, folder: str) -> L.Trainer:
+    # The steps of the recipe; what a task writes into its run folder goes with the folder.
     shared_keys = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
     return L.Trainer(
         **{key: options[key] for key in shared_keys if key in options},
@@ -195,4 +195,5 @@ def _trainer(options: Any, steps: int) -> L.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        default_root_dir=folder,
     )
