@@ -23,6 +23,7 @@ def federated(*words: object) -> int:
     return main(["federated", *map(str, words)])
 
 
+@pytest.mark.slow
 def test_check_ranks_and_says_when_it_is_early(round_one, folders, capsys):
     assert federated("check", *folders, "--start", round_one / "start") == 0
     shown = capsys.readouterr().out

@@ -84,6 +84,7 @@ def test_the_noise_is_that_of_the_steps_which_are_taken(round_one, tmp_path):
     assert 5.9 < told["epsilon"] <= 6.0
 
 
+@pytest.mark.slow
 def test_the_budget_is_that_of_opacus_and_travels_with_the_update(private, tmp_path):
     from opacus.accountants import PRVAccountant
 

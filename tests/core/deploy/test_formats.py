@@ -55,6 +55,7 @@ assert not any(name.partition(".")[0] in ("scionwood", "peft") for name in sys.m
     assert torch.allclose(load_file(tmp_path / "y.safetensors")["y"], expected(run), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_onnx_runs_outside(run, tmp_path):
     pytest.importorskip("onnxscript")
     verified = export_run(run, tmp_path / "toy.onnx", format="onnx")
