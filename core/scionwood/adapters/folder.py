@@ -148,9 +148,9 @@ def manifest_of(folder: Path) -> Manifest | None:
         )
     base, lists = stated_identity(record), [record.get(key, []) for key in ("head", "untied")]
     names: list[Any] = [record.get("modules"), *([n] if isinstance(n, str) else n for n in lists)]
-    known = all(isinstance(n, list) and all(isinstance(name, str) for name in n) for n in names)
+    are_names = all(isinstance(n, list) and all(isinstance(name, str) for name in n) for n in names)
     match record:
-        case {"method": str(method), "peft_type": str(kind)} if base is not None and known:
+        case {"method": str(method), "peft_type": str(kind)} if base is not None and are_names:
             claimed = str(record.get("distribution") or "")
             name_match = re.match(r"[A-Za-z0-9._-]{1,80}", claimed)
             distribution = name_match[0] if name_match else ""

@@ -83,9 +83,9 @@ def _read(path: Path, start: bytes) -> dict[str, Tensor]:
     try:
         return {name: torch.from_numpy(values) for name, values in read(path).items()}
     except ImportError as error:
-        name, least = ("gguf", "0.10") if is_gguf else ("onnx", "1.18")
+        name, minimum = ("gguf", "0.10") if is_gguf else ("onnx", "1.18")
         rule = f"reading this format needs the package {name}"
-        raise PluginError(name, rule, f"pip install '{name}>={least}'") from error
+        raise PluginError(name, rule, f"pip install '{name}>={minimum}'") from error
 
 
 def _torch(path: Path) -> dict[str, Tensor]:

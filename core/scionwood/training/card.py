@@ -214,7 +214,7 @@ def _text(folder: Path, card: Card) -> list[str]:
 def facts(folder: Path, card: Card) -> dict[str, str]:
     """Return what is known of base, sizes, data and licence, by name."""
     counts, sha256 = card.counts, base_hash(folder)
-    known = {
+    entries = {
         "base": f"`{card.recipe.backbone.name}`",
         **{k: v for k, v in card.base.items() if k not in ("licence", "limits")},
         "SHA-256 of the base": f"`{sha256}`" if sha256 else "",
@@ -224,7 +224,7 @@ def facts(folder: Path, card: Card) -> dict[str, str]:
         "limits": card.base.get("limits", ""),
         "licence": licences(card),
     }
-    return {name: text for name, text in known.items() if text}
+    return {name: text for name, text in entries.items() if text}
 
 
 def _table(card: Card) -> list[str]:

@@ -27,7 +27,7 @@ def write_report(folder: Path, card: Card) -> None:
     images.pop(CURVES, None)
     others = [_figure_item(card, name, png) for name, png in list(images.items())[1:]]
     options = {key: _text_of(value) for key, value in card.recipe.data.options.items()}
-    known = {name: _plain(text) for name, text in facts(folder, card).items()}
+    fact_texts = {name: _plain(text) for name, text in facts(folder, card).items()}
     page = Page(
         card.recipe.name,
         [
@@ -37,7 +37,7 @@ def write_report(folder: Path, card: Card) -> None:
             *_curves(card, lead=not images),
             *([Section("Figures", others)] if others else []),
             Section("Data", [{"name": card.recipe.data.name, **options}]),
-            Section("Facts", [known, _plain(measured(card))]),
+            Section("Facts", [fact_texts, _plain(measured(card))]),
             Section("Use", _use(folder, card)),
         ],
         warning=" ".join(card.warnings()),

@@ -75,8 +75,8 @@ def with_instructions(prompt: Sequence[Message], level: str) -> tuple[Message, .
         rule, remedy = "it is not a level of address", f"Use one of {', '.join(LEVELS)}"
         raise RecipeError(f"register {level!r}", rule, remedy)
     *before, last = prompt
-    wanted = f"{_LEVEL.format(level=_NAMES[level])} {_ORDER}"
-    return (*before, Message(last.role, f"{last.content}\n{wanted}"))
+    instruction = f"{_LEVEL.format(level=_NAMES[level])} {_ORDER}"
+    return (*before, Message(last.role, f"{last.content}\n{instruction}"))
 
 
 def load_writer(options: ModelOptions) -> Writer:

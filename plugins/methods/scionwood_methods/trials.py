@@ -140,8 +140,8 @@ class Trials:
             methods: names of adapter methods, `frozen` and `full`.
             seeds: fits of the best rate, which give the spread.
         """
-        own = float(self.recipe.task.options["lr"])
-        todo = [(m, share * own) for m in methods for share in RATES.get(m, OTHERS)]
+        recipe_rate = float(self.recipe.task.options["lr"])
+        todo = [(m, share * recipe_rate) for m in methods for share in RATES.get(m, OTHERS)]
         for at, (method, rate) in enumerate(todo):
             fits = len(todo) - at + len(methods) * (seeds - 1)
             mean = sum(arm.seconds for arm in self.arms) / max(1, len(self.arms))
@@ -229,8 +229,8 @@ class Trials:
         if steps < FEWEST:
             needed = FEWEST * step + VALIDATIONS * watch.validated
             rule = f"a fit needs {FEWEST} steps and {VALIDATIONS} validations, {needed:.0f} s"
-            given = f"budget: {self.seconds:.0f} s for a fit of {arm.method}"
-            raise RecipeError(given, rule, "Give more minutes, fewer methods or smaller data")
+            shortage = f"budget: {self.seconds:.0f} s for a fit of {arm.method}"
+            raise RecipeError(shortage, rule, "Give more minutes, fewer methods or smaller data")
         return steps
 
     def _fit(self, arm: Arm, steps: int, every: int, watch: _Watch) -> Run:

@@ -223,8 +223,8 @@ def marked(record: dict[str, Any], model: PeftModel, name: str) -> dict[str, Any
     kind = getattr(record["peft_type"], "value", record["peft_type"])
     layers = {key: layer for key, layer in tuner_layers(model).items() if has_adapter(layer, name)}
     bypassed = fast_paths(backbone(model), layers)
-    own = (WeightLora, WeightIA3, FlatLinear)  # which peft refuses, or computes otherwise
-    foreign = bypassed or any(isinstance(layer, own) for layer in layers.values())
+    layer_types = (WeightLora, WeightIA3, FlatLinear)  # which peft refuses, or computes otherwise
+    foreign = bypassed or any(isinstance(layer, layer_types) for layer in layers.values())
     for key, layer in layers.items():  # the attention of peft is none for `isinstance`
         if isinstance(layer, StandIn) and asks_for_attention(backbone(model), key):
             foreign = True

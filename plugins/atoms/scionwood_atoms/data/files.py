@@ -213,9 +213,9 @@ class Files(SplitData):
         isolated = path in map(Path, self.isolated)
         forces = "forces" if isolated else self.forces  # atoms need none
         frames = list(read_frames(path, energy=self.energy, forces=forces))
-        most = max((len(frame.structure.symbols) for frame in frames), default=1)
-        if isolated and most > 1:
-            rule = f"a file of isolated atoms has single atoms, and one of {most} is in it"
+        largest = max((len(frame.structure.symbols) for frame in frames), default=1)
+        if isolated and largest > 1:
+            rule = f"a file of isolated atoms has single atoms, and one of {largest} is in it"
             raise LabelError(str(path), rule, "Name it in data.source")
         return frames
 

@@ -177,9 +177,9 @@ def relax_atoms(atoms: Any, *, cell: bool, limit: float, steps: int) -> Relaxed:
     optimiser = optimise(filtered(atoms) if cell else atoms, logfile=None, maxstep=0.1)
     stopped, last = "", atoms.copy()
     try:
-        for done in optimiser.irun(fmax=limit, steps=steps):
+        for converged in optimiser.irun(fmax=limit, steps=steps):
             last.positions, last.cell = atoms.positions, atoms.cell
-            stopped = near_atoms(atoms) or ("" if done else f"it took {steps} steps, the most")
+            stopped = near_atoms(atoms) or ("" if converged else f"it took {steps} steps, the most")
             if near_atoms(atoms):
                 break
     except GraphError as error:

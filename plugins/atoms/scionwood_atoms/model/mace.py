@@ -19,7 +19,7 @@ from scionwood.authoring import read_tensors, reading
 from scionwood_atoms.model.graph import Graph, pairs
 from scionwood_atoms.model.potential import Potential
 
-KNOWN = {"RealAgnosticResidualInteractionBlock", "ScaleShiftMACE", "BesselBasis"}
+CLASSES = {"RealAgnosticResidualInteractionBlock", "ScaleShiftMACE", "BesselBasis"}
 """The classes of a file that are known here; others of these kinds are other networks."""
 KINDS = r"\w+InteractionBlock|\w*MACE\w*|\w+Basis|\w+Transform"
 _READOUT = r"net\.readouts\.\d+\.linear(_[12])?"
@@ -80,11 +80,11 @@ def load_mace(path: Path) -> Mace:
             elif step.name == "BINFLOAT" and word == "avg_num_neighbors":
                 neighbours = float(cast(float, value))
             word = value if isinstance(value, str) else word if "PUT" in step.name else ""
-        others = {name for name in names if re.fullmatch(KINDS, name)} - KNOWN
+        others = {name for name in names if re.fullmatch(KINDS, name)} - CLASSES
         others |= {name.split(".")[0] for name in tensors} & {"pair_repulsion_fn"}
         if others or not neighbours or tensors["scale_shift.scale"].numel() != 1:
             text = ", ".join(sorted(others)) or "several heads, or no mean number of neighbours"
-            rule = f"it holds {text}, and {', '.join(sorted(KNOWN))} with one head are known"
+            rule = f"it holds {text}, and {', '.join(sorted(CLASSES))} with one head are known"
             raise WeightsError(str(path), rule, "Use SevenNet, or a MACE such as MP-0 or OFF23")
         with torch.random.fork_rng(devices=()):  # weights are drawn, then replaced
             net = MaceNet(tensors, neighbours)

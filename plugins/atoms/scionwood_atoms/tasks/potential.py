@@ -149,8 +149,8 @@ class PotentialTask(Task):
         Args:
             batch: structures with labels.
         """
-        known = int((~batch.stress.isnan().any(2).any(1)).sum())
-        return {"force_mae_mev": len(batch.forces), "stress_mae_gpa": known}
+        labelled = int((~batch.stress.isnan().any(2).any(1)).sum())
+        return {"force_mae_mev": len(batch.forces), "stress_mae_gpa": labelled}
 
     def deploy(self, folder: Path | None = None) -> Deployed:
         """Return the energy of each structure; the caller derives it and adds the reference."""

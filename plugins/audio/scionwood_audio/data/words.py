@@ -121,8 +121,8 @@ class Words(SplitData):
         }
         if self.unit == "word":
             dealt = apart_by_word(dealt)
-        most = {"train": self.shots, "val": self.evaluated, "test": self.evaluated}
-        dealt = {name: part[: most[name]] for name, part in dealt.items()}
+        counts = {"train": self.shots, "val": self.evaluated, "test": self.evaluated}
+        dealt = {name: part[: counts[name]] for name, part in dealt.items()}
         for name, clips in dealt.items():
             if len({clip.text for clip in clips}) < 3:
                 rule = f"the {name} split has fewer than three different texts"

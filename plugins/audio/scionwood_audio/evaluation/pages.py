@@ -95,8 +95,8 @@ def _figure(call: Selection, clip: np.ndarray, expand: float) -> Figure:
     level = 10 * np.log10(np.abs(np.fft.rfft(columns * np.hanning(512))).T ** 2 + 1e-12)
     drawing = Drawing(figsize=(5.4, 2.0), layout="constrained")
     axes: Any = drawing.subplots()
-    shown: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "magma"}
-    axes.imshow(level, extent=(first, last, 0, top), vmin=float(level.max()) - 70, **shown)
+    image_options: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "magma"}
+    axes.imshow(level, extent=(first, last, 0, top), vmin=float(level.max()) - 70, **image_options)
     low, high = (call.low or 0) / 1000, (call.high or 1000 * top) / 1000
     size = min(call.end, last) - call.start, min(high, top) - low
     axes.add_patch(Rectangle((call.start, low), *size, fill=False, edgecolor="w", linewidth=1.5))

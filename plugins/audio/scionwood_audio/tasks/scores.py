@@ -110,12 +110,12 @@ class Matching(Scorer):
         """
         texts = torch.cat([batch["letters"], batch["others"][:, 0], batch["others"][:, 2]])
         spoken, frames = torch.cat([batch["letters"]] * 3), torch.cat([batch["frames"]] * 3)
-        whole, parts = network.matcher(texts, torch.cat([hidden] * 3), frames)
-        target = torch.zeros_like(whole)
+        joined, parts = network.matcher(texts, torch.cat([hidden] * 3), frames)
+        target = torch.zeros_like(joined)
         target[: len(hidden)] = 1.0
         letters, mask = _shared(texts, spoken).to(parts), texts > 0
         weight = torch.tensor(2.0, device=target.device)  # two texts are not said for one that is
-        loss = F.binary_cross_entropy_with_logits(whole, target, pos_weight=weight)
+        loss = F.binary_cross_entropy_with_logits(joined, target, pos_weight=weight)
         return loss + F.binary_cross_entropy_with_logits(parts[mask], letters[mask])
 
     def pairs(self, network: Any, hidden: Tensor, frames: Tensor, letters: Tensor) -> Tensor:

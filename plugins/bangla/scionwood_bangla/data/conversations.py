@@ -124,8 +124,8 @@ class Generated(ConversationData):
         }
 
     def _draw(self, count: int, part: Part) -> list[Example]:
-        wanted = frozenset(LEVELS) if self.levels is None else self.levels
-        rows = [row for row in shipped(part) if row.register and row.register <= wanted]
+        chosen_levels = frozenset(LEVELS) if self.levels is None else self.levels
+        rows = [row for row in shipped(part) if row.register and row.register <= chosen_levels]
         if self.seed:
             Random(self.seed).shuffle(rows)
         if count > len(rows):

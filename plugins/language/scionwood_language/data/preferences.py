@@ -205,5 +205,5 @@ class Verdicts(_FromFile):
     @staticmethod
     def sample() -> list[tuple[Any, ...]]:
         """Return the verdicts of `sample`."""
-        asked = [turns(f"What comes after {number}?", "")[:1] for number in range(80)]
-        return [(a, f"{n + (1 if n % 2 else -1)}.", bool(n % 2)) for n, a in enumerate(asked)]
+        prompts = [turns(f"What comes after {number}?", "")[:1] for number in range(80)]
+        return [(a, f"{n + (1 if n % 2 else -1)}.", bool(n % 2)) for n, a in enumerate(prompts)]

@@ -312,8 +312,8 @@ def _is_plain_lora(model: Any) -> bool:
 
 
 def _base_weights(model: Any) -> dict[str, Tensor]:
-    named = model.state_dict(keep_vars=True).items()
-    bare = ((name.replace(".base_layer", ""), value) for name, value in named)
+    named_tensors = model.state_dict(keep_vars=True).items()
+    bare = ((name.replace(".base_layer", ""), value) for name, value in named_tensors)
     return {name: value.detach() for name, value in bare if "lora_" not in name}
 
 

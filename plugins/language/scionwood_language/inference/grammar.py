@@ -26,8 +26,8 @@ def schema_of(response_format: Any) -> Mapping[str, Any] | None:
         return None
     if kind == "json_object":
         return {"type": "object"}
-    named = response_format.get("json_schema") if kind == "json_schema" else None
-    schema = named.get("schema") if isinstance(named, Mapping) else None
+    json_schema = response_format.get("json_schema") if kind == "json_schema" else None
+    schema = json_schema.get("schema") if isinstance(json_schema, Mapping) else None
     if not isinstance(schema, Mapping):
         raise RecipeError(f"response_format: {str(response_format)[:80]}", RULE, "Correct it")
     return schema

@@ -50,13 +50,13 @@ def browser(members: dict[str, bytes]) -> bytes:
 
 def vscode() -> bytes:
     """Return the extension of VS Code, with its client of the language server."""
-    own = _folder("vscode")
+    client = _folder("vscode")
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        (place / "package.json").write_bytes(own["package.json"])
+        (place / "package.json").write_bytes(client["package.json"])
         npm("install", "--omit=dev", "--no-package-lock", folder=place)
         fetched = _files(place / "node_modules", "node_modules/")
-    content = {**own, **fetched, "checker.pyz": source()}
+    content = {**client, **fetched, "checker.pyz": source()}
     members = {f"extension/{name}": part for name, part in content.items()}
     types = members.pop("extension/types.xml")
     manifest = members.pop("extension/manifest.xml")
