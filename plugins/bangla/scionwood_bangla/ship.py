@@ -15,8 +15,7 @@ from scionwood_language import Decoding
 
 SCOPE = "a tiny model, which shows levels of address but not content"
 TARGET = Path(__file__).parent / "runs/register_tiny"
-CONSTANT = normalise("তোমাকে ধন্যবাদ। তুমি কেমন আছ? তুমি ভালো থেকো।")
-"""One familiar answer, which the score gives to every request."""
+CONSTANT = normalise("তোমাকে ধন্যবাদ। তুমি কেমন আছ? তুমি ভালো থেকো।")  # to every request
 
 
 def train(target: Path = TARGET) -> Origin:
