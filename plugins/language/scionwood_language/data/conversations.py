@@ -118,8 +118,6 @@ class Conversations(ConversationData):
         if self.source == SAMPLE:
             questions = [f"What comes after {number}?" for number in range(80)]
             answered = enumerate(questions)
-            return [
-                Conversation(turns_of(asking, f"{n + 1}."), asking) for n, asking in answered
-            ]
+            return [Conversation(turns_of(asking, f"{n + 1}."), asking) for n, asking in answered]
         options: Any = {"layout": self.layout, "columns": self.columns, "bad_rows": self.bad_rows}
         return read_all(self.source, partial(read_conversations, **options), self.data_files)
