@@ -118,6 +118,8 @@ class Trl(Task):
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Return TRL's loss of a batch, and what TRL logs of it."""
+        if self._trainer_of_trl is None:  # outside of a fit, such as in a loop of one's own
+            self._trainer_of_trl = self._made(self.device, None)
         trainer = self._trainer_of_trl
         inputs = self._inputs(batch)
         with quietly():
