@@ -41,17 +41,19 @@ DAMAGE = {
     "an element that does not exist": (
         "Si 1.35",
         "Sx 1.35",
-        "frame 1: ase cannot read it: KeyError 'Sx'",
+        "frame 1: it cannot be read: KeyError 'Sx'",
     ),
     "a force that is no number": ("0.0 0.0 0.25\n", "0.0 0.0 nan\n", "forces has a value that"),
     "a line without forces": (
         "H 0.0 0.76 -0.47 0.0 -0.1 -0.125",
         "H 0.0 0.76 -0.47",
-        "frame 0: ase cannot read it",
+        "frame 0: it cannot be read",
     ),
     "periods without a lattice": ('pbc="F F F"', 'pbc="T T T"', "its lattice has no volume"),
     "an energy in words": ("energy=-14.2", "energy=low", "its energy is not a number"),
-    "columns of another shape": ("pos:R:3", "pos:R:2", "frame 0: ase cannot read it"),
+    "no positions": (":pos:", ":pox:", "its rows have other columns than species:S:1:pox"),
+    "a row with another number": ("-0.1 -0.125\n", "-0.1 -0.125 9.9\n", "other columns than"),
+    "columns of another shape": ("pos:R:3", "pos:R:2", "frame 0: it cannot be read"),
 }
 
 

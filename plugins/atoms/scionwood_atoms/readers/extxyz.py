@@ -62,8 +62,14 @@ def _structure(path: Path, index: int, text: str, energy: str, forces: str) -> S
     try:
         (atoms,) = read(StringIO(text), slice(None))
         values = dict(parse(text.split("\n")[1].strip()))
+        # ase takes rows with more columns, and places all atoms at 0 where none is `pos`.
+        if columns_stated := str(values.get("Properties", "")):
+            words, rows = columns_stated.split(":"), text.splitlines()[2:]
+            widths = {len(row.split()) for row in rows}
+            if "pos" not in words[::3] or widths != {sum(map(int, words[2::3]))}:
+                raise ValueError(f"its rows have other columns than {columns_stated}, or no pos")
     except Exception as error:  # ase raises what its parser meets
-        rule = f"ase cannot read it: {type(error).__name__} {error}"
+        rule = f"it cannot be read: {type(error).__name__} {error}"
         refuse(path, KIND, index, rule, "Correct its comment line or its columns")
     columns = {**atoms.arrays, **({} if atoms.calc is None else atoms.calc.results)}
     for name, present, where in ((energy, values, "key"), (forces, columns, "column")):

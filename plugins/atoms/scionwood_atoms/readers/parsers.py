@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from scionwood_atoms.readers.asedb import read_asedb
 from scionwood_atoms.readers.extxyz import read_extxyz
@@ -11,6 +12,7 @@ from scionwood_atoms.readers.vasp import read_vasp
 from scionwood_kit import Parser
 
 SAMPLES = Path(__file__).parent / "samples"
+READERS: dict[str, Any] = {".xyz": read_extxyz, ".db": read_asedb}
 
 
 class Sampled(Parser):
@@ -21,16 +23,16 @@ class Sampled(Parser):
         """Write the sample of the format."""
         shutil.copyfile(SAMPLES / f"sample{path.suffix}", path)
 
+    @classmethod
+    def parse(cls, path: Path) -> object:
+        """Return the structures."""
+        return list(READERS.get(path.suffix, read_vasp)(path))
+
 
 class Extxyz(Sampled):
     """Extended XYZ with a molecule, and a crystal with stress."""
 
     suffixes = (".xyz",)
-
-    @classmethod
-    def parse(cls, path: Path) -> object:
-        """Return the structures."""
-        return list(read_extxyz(path))
 
 
 class AseDb(Sampled):
@@ -38,18 +40,8 @@ class AseDb(Sampled):
 
     suffixes = (".db",)
 
-    @classmethod
-    def parse(cls, path: Path) -> object:
-        """Return the structures."""
-        return list(read_asedb(path))
-
 
 class Vasp(Sampled):
     """An OUTCAR, and a vasprun.xml, of two steps of silicon."""
 
     suffixes = (".OUTCAR", ".xml")
-
-    @classmethod
-    def parse(cls, path: Path) -> object:
-        """Return the structures."""
-        return list(read_vasp(path))
