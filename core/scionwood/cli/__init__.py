@@ -81,12 +81,19 @@ def _stdout_has_no_reader() -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
+TOOLS = dict.fromkeys(("check", "new"), "core/kit") | {"map": "plugins/batch"}
+TOOLS |= dict.fromkeys(("push", "sign"), "plugins/share")
+"""Where the commands of tools come from, which a small install leaves out."""
+
+
 def _plugin_command(plugin: str, command: str = "", *arguments_left: str) -> int:
     plugins = [*discovery.entries(), *discovery.extras()]
     if plugin not in plugins and not discovery.is_off(plugin):
         installed = ", ".join(discovery.entries()) or "none"
         rule = f"neither a command nor a plugin (installed: {installed})"
         near = discovery.did_you_mean(plugin, [*discovery.verbs(), *plugins])
+        if plugin in TOOLS:
+            near = f"It is a tool. In a clone of Scionwood: pip install -e {TOOLS[plugin]}"
         raise PluginError(f"{plugin!r}", rule, near or "See: scionwood --help")
     record = discovery.record(plugin)
     if command in {"", "-h", "--help"}:
